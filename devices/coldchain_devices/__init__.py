@@ -1,0 +1,1 @@
+"""Simulated and replayed devices: physics, signing, store-and-forward publishing."""

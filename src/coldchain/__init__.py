@@ -1,0 +1,1 @@
+"""Cold-chain traceability: telemetry and events in, verifiable conclusions out."""

@@ -1,0 +1,1 @@
+"""The `coldchain` command: one file per command."""

@@ -1,0 +1,1 @@
+"""Engine, tables, ledger stores on SQLite and PostgreSQL, queries, migrations."""

@@ -1,0 +1,1 @@
+"""Bytes of one wire format into domain telemetry or events; one file per format."""

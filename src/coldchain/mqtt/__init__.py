@@ -1,0 +1,1 @@
+"""Topics, broker accounts, embedded broker, subscriber with manual acknowledgement."""

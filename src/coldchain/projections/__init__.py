@@ -1,0 +1,1 @@
+"""Followers of the ledger: one file per derived view, each a fold over entries."""
