@@ -111,9 +111,9 @@ class Transaction(Snapshot, Protocol):
 class Store(Protocol):
     """A place that keeps one log.
 
-    `transaction()` excludes every other writer, in this and any other process, from its start to its end; leaving it without
-    an exception commits, and the commit is durable when it returns; an exception rolls all of it back. When commit itself
-    raises, the outcome is unknown and the caller must read again before signing anything.
+    `transaction()` excludes every other writer, in this and any other process, from its start to its end. Leaving it
+    without an exception commits, and the commit is durable when it returns; an exception rolls all of it back. When
+    commit itself raises, the outcome is unknown and the caller must read again before signing anything.
     """
 
     def snapshot(self) -> AbstractContextManager[Snapshot]: ...

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from coldchain_ledger.entry import Entry
+
 from coldchain.domain.events import Event
 from coldchain.domain.telemetry import Telemetry
-from coldchain_ledger.entry import Entry
 
 Clock = Callable[[], int]
 """Now, integer microseconds since the epoch, UTC."""
@@ -44,8 +45,8 @@ class Projection(Protocol):
     tables: Sequence[str]
 
     def apply(self, connection: Any, batch: Sequence[Recorded], ledger_time_us: int) -> None:
-        """Fold the batch, in ledger order, inside the caller's transaction. ledger_time_us: newest `at` so far, this batch
-        included. Every entry of every kind is passed; a projection picks its own."""
+        """Fold the batch, in ledger order, inside the caller's transaction. ledger_time_us: newest `at` so far, this
+        batch included. Every entry of every kind is passed; a projection picks its own."""
         ...
 
     def reset(self) -> None:
