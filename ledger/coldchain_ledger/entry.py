@@ -1,0 +1,275 @@
+"""One ledger entry: a header line in canonical JSON, a line feed, and the payload exactly as received (ledger §2).
+
+The header's fields have one canonical order and one spelling, so parsing ends by writing the header again and comparing
+bytes: duplicate or unknown fields, other spacing, other escapes, `1.0` or `-0` all fail at that one comparison.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NoReturn
+
+from coldchain_ledger.errors import EntryError
+
+FACT_KINDS = frozenset(
+    {"telemetry", "event", "document", "order", "identity", "master", "rules", "reject", "time"},
+)
+CONCLUSION_KINDS = frozenset({"finding", "index"})
+KINDS = FACT_KINDS | CONCLUSION_KINDS
+GRADES = frozenset({"signed", "transport", "declared", "transcribed", "derived"})
+
+MAX_ENTRY = 65_535
+"""Entry bundles carry a 16-bit length (ledger §4.3)."""
+MAX_PAYLOAD = 48 * 1024
+"""Anything larger is stored aside by hash."""
+MAX_HEADER = MAX_ENTRY - MAX_PAYLOAD - 1
+"""16,382 bytes: header, line feed and the largest payload fill an entry exactly."""
+MAX_SUBJECTS = 400
+MAX_SUBJECT_BYTES = 128
+INTEGER_LIMIT = 2**53
+"""Integers stay below it in absolute value, where every JSON reader agrees."""
+MAX_DEPTH = 32
+"""§2.1 sets no depth; a fixed one keeps acceptance the same however deep the reader's own stack is."""
+
+_FIELDS = frozenset({"at", "by", "grade", "key", "kind", "subjects", "type", "v"})
+_FIELDS_WITH_QUALITY = _FIELDS | {"quality"}
+_quote = json.encoder.encode_basestring
+"""Spells a string as RFC 8785 §3.2.2.2 does; what it lets through, lone surrogates, fails in UTF-8."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A parsed or intended entry. `quality` holds integers below 2^53, strings, and lists or objects of these."""
+
+    kind: str
+    by: str
+    at_us: int
+    """Server receive time, integer microseconds since the epoch, UTC."""
+    type: str
+    key: str
+    grade: str
+    subjects: tuple[str, ...]
+    payload: bytes
+    quality: Mapping[str, Any] | None = None
+    subjects_digest: tuple[int, bytes] | None = None
+    """(count, SHA-256) of the subject list that is stored aside, `subjects` being empty then (ledger §2.3)."""
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """The bytes to store and hash. Raises EntryError where the entry is outside the grammar.
+
+    A subject list too long for the header becomes its count and hash; `encode_with_list` also gives the list.
+    """
+    return encode_with_list(entry)[0]
+
+
+def encode_with_list(entry: Entry) -> tuple[bytes, bytes | None]:
+    """The entry's bytes, and the canonical subject list where it must be stored aside as a blob (ledger §2.3)."""
+    _check(entry)
+    if len(entry.payload) > MAX_PAYLOAD:
+        raise EntryError(f"payload has {len(entry.payload)} bytes, at most {MAX_PAYLOAD} are kept in an entry")
+    if len(entry.subjects) <= MAX_SUBJECTS:
+        header = _header(entry, _subjects_json(entry))
+        if len(header) <= MAX_HEADER:
+            return b"%b\n%b" % (header, entry.payload), None
+    blob = subject_list(entry.subjects)
+    header = _header(entry, _digest_json(len(entry.subjects), sha256(blob).digest()))
+    if not entry.subjects or len(header) > MAX_HEADER:
+        raise EntryError(f"header has {len(header)} bytes without its subjects, at most {MAX_HEADER} are allowed")
+    return b"%b\n%b" % (header, entry.payload), blob
+
+
+def parse_entry(data: bytes) -> Entry:
+    """Parse strictly: what is returned encodes to exactly `data`. Raises EntryError that says where."""
+    header, line_feed, payload = data.partition(b"\n")
+    if not line_feed:
+        raise EntryError(f"no line feed ends the header within {len(data)} bytes")
+    if len(header) > MAX_HEADER:
+        raise EntryError(f"header has {len(header)} bytes, at most {MAX_HEADER} are allowed")
+    if len(payload) > MAX_PAYLOAD:
+        raise EntryError(f"payload has {len(payload)} bytes, at most {MAX_PAYLOAD} are kept in an entry")
+    entry = _from_fields(_load(header), payload)
+    _check(entry)
+    if len(entry.subjects) > MAX_SUBJECTS:
+        raise EntryError(f"header field subjects: {len(entry.subjects)} names, at most {MAX_SUBJECTS} are listed")
+    canonical = _header(entry, _subjects_json(entry))
+    if canonical != header:
+        _refuse_spelling(header, canonical)
+    return entry
+
+
+def subject_list(subjects: Sequence[str]) -> bytes:
+    """The canonical list: names sorted by UTF-8 bytes, one a line (ledger §2.3)."""
+    return "".join([f"{name}\n" for name in subjects]).encode()
+
+
+def parse_subject_list(blob: bytes, digest: tuple[int, bytes]) -> tuple[str, ...]:
+    """The names of a list stored aside, checked against the entry's (count, SHA-256). Raises EntryError."""
+    count, expected = digest
+    found = sha256(blob).digest()
+    if found != expected:
+        raise EntryError(f"subject list hash mismatch: {expected.hex()} != {found.hex()}")
+    try:
+        names = tuple(blob.decode().split("\n")[:-1])
+    except UnicodeDecodeError as error:
+        raise EntryError(f"subject list is not UTF-8 at byte {error.start}") from error
+    _check_subjects(names)
+    if len(names) != count or subject_list(names) != blob:
+        raise EntryError(f"subject list does not hold exactly {count} lines")
+    return names
+
+
+def _load(header: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(header.decode())
+    except UnicodeDecodeError as error:
+        raise EntryError(f"header is not UTF-8 at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise EntryError(f"header is not JSON at character {error.pos}: {error.msg}") from error
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits; arrays nested without end
+        raise EntryError(f"header is not JSON of this grammar: {error}") from error
+    if type(fields) is not dict:
+        raise EntryError(f"header is a JSON {type(fields).__name__}, not an object")
+    return fields
+
+
+def _from_fields(fields: dict[str, Any], payload: bytes) -> Entry:
+    if fields.keys() != _FIELDS and fields.keys() != _FIELDS_WITH_QUALITY:
+        missing, unknown = sorted(_FIELDS - fields.keys()), sorted(fields.keys() - _FIELDS_WITH_QUALITY)
+        raise EntryError(f"header fields missing {missing}, unknown {unknown}")
+    if fields["v"] != 1:
+        raise EntryError(f"header field v: expected 1, found {fields['v']!r}")
+    listed, digest = fields["subjects"], None
+    if isinstance(listed, dict):
+        listed, digest = [], _parse_digest(listed)
+    elif not isinstance(listed, list):
+        raise EntryError(f"header field subjects: expected an array or a digest, found {listed!r}")
+    if "quality" in fields and type(fields["quality"]) is not dict:
+        raise EntryError(f"header field quality: expected an object, found {fields['quality']!r}")
+    return Entry(
+        fields["kind"],
+        fields["by"],
+        fields["at"],
+        fields["type"],
+        fields["key"],
+        fields["grade"],
+        tuple(listed),
+        payload,
+        fields.get("quality"),
+        digest,
+    )
+
+
+def _parse_digest(value: dict[str, Any]) -> tuple[int, bytes]:
+    if value.keys() != {"n", "sha256"}:
+        raise EntryError(f"header field subjects: expected n and sha256, found {sorted(value)}")
+    count, digest = value["n"], value["sha256"]
+    if not isinstance(digest, str) or not _HEX_SHA256.fullmatch(digest):
+        raise EntryError(f"header field subjects.sha256: expected 64 lower-case hex digits, found {digest!r}")
+    return count, bytes.fromhex(digest)
+
+
+def _check(entry: Entry) -> None:
+    for name, text in (("by", entry.by), ("type", entry.type), ("key", entry.key)):
+        if not isinstance(text, str) or not text:
+            raise EntryError(f"header field {name}: expected text, found {text!r}")
+    if not isinstance(entry.kind, str) or entry.kind not in KINDS:
+        raise EntryError(f"header field kind: {entry.kind!r} is none of {sorted(KINDS)}")
+    if not isinstance(entry.grade, str) or entry.grade not in GRADES:
+        raise EntryError(f"header field grade: {entry.grade!r} is none of {sorted(GRADES)}")
+    if type(entry.at_us) is not int or not 0 <= entry.at_us < INTEGER_LIMIT:
+        raise EntryError(f"header field at: expected integer microseconds in [0, 2^53), found {entry.at_us!r}")
+    if entry.subjects:
+        _check_subjects(entry.subjects)
+    if entry.subjects_digest is not None:
+        _check_digest(entry)
+    if entry.quality is not None:
+        _check_value("quality", entry.quality)
+
+
+def _check_subjects(names: Sequence[str]) -> None:
+    previous = ""  # an empty name is thereby out of order
+    for name in names:
+        if not isinstance(name, str):
+            raise EntryError(f"header field subjects: expected text, found {name!r}")
+        # UTF-8 keeps code point order, so comparing str is comparing bytes.
+        if name <= previous:
+            raise EntryError(f"header field subjects: {name!r} after {previous!r}, expected sorted names, each once")
+        if not (name.isascii() and len(name) <= MAX_SUBJECT_BYTES) and _utf8_length(name) > MAX_SUBJECT_BYTES:
+            raise EntryError(f"header field subjects: {name!r} has over {MAX_SUBJECT_BYTES} bytes")
+        if _CONTROL.search(name):  # a line feed would make the canonical list ambiguous
+            raise EntryError(f"header field subjects: {name!r} holds a control character")
+        previous = name
+
+
+def _check_digest(entry: Entry) -> None:
+    assert entry.subjects_digest is not None
+    count, digest = entry.subjects_digest
+    if entry.subjects or type(count) is not int or not 0 < count < INTEGER_LIMIT or len(digest) != sha256().digest_size:
+        raise EntryError(f"header field subjects: a digest of n >= 1 names replaces the list, found n = {count!r}")
+
+
+def _check_value(where: str, value: object, depth: int = 0) -> None:
+    """Only what §2.1 allows: integers, strings, arrays and objects; so neither floats nor true, false, null."""
+    if isinstance(value, str) or (type(value) is int and -INTEGER_LIMIT < value < INTEGER_LIMIT):
+        return
+    if depth > MAX_DEPTH:
+        raise EntryError(f"header field {where}: nested over {MAX_DEPTH} deep")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise EntryError(f"header field {where}: key {key!r} is not ASCII text")
+            _check_value(f"{where}.{key}", item, depth + 1)
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            _check_value(f"{where}[{position}]", item, depth + 1)
+    else:
+        raise EntryError(f"header field {where}: {value!r} is not text, an integer below 2^53, an array or an object")
+
+
+def _header(entry: Entry, subjects: str) -> bytes:
+    quality = "" if entry.quality is None else f'"quality":{_canonical(entry.quality)},'
+    # JCS sorts names by UTF-16 code units; for these ASCII names that is the order written here.
+    text = (
+        f'{{"at":{entry.at_us},"by":{_quote(entry.by)},"grade":{_quote(entry.grade)},"key":{_quote(entry.key)},'
+        f'"kind":{_quote(entry.kind)},{quality}"subjects":{subjects},"type":{_quote(entry.type)},"v":1}}'
+    )
+    return _utf8(text)
+
+
+def _canonical(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
+
+
+def _subjects_json(entry: Entry) -> str:
+    if entry.subjects_digest is not None:
+        return _digest_json(*entry.subjects_digest)
+    return f"[{','.join(map(_quote, entry.subjects))}]"
+
+
+def _digest_json(count: int, digest: bytes) -> str:
+    return f'{{"n":{count},"sha256":"{digest.hex()}"}}'
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise EntryError(f"header holds a lone surrogate at character {error.start}") from error
+
+
+def _utf8_length(name: str) -> int:
+    return len(_utf8(name))
+
+
+def _refuse_spelling(found: bytes, canonical: bytes) -> NoReturn:
+    at = next((i for i, (a, b) in enumerate(zip(found, canonical, strict=False)) if a != b), len(canonical))
+    raise EntryError(
+        f"header is not canonical at byte {at}: found {found[at : at + 20]!r}, expected {canonical[at : at + 20]!r}"
+    )
