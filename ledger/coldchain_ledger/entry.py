@@ -147,7 +147,8 @@ def _from_fields(fields: dict[str, Any], payload: bytes) -> Entry:
         raise EntryError(f"header field v: expected 1, found {fields['v']!r}")
     listed, digest = fields["subjects"], None
     if isinstance(listed, dict):
-        listed, digest = [], _parse_digest(listed)
+        digest = _parse_digest(listed)
+        listed = []
     elif not isinstance(listed, list):
         raise EntryError(f"header field subjects: expected an array or a digest, found {listed!r}")
     if "quality" in fields and type(fields["quality"]) is not dict:
