@@ -1,1 +1,66 @@
-"""The `coldchain` command: one file per command."""
+"""The `coldchain` command: one file per command, imported only when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "demo": "52 simulated hours of two trucks and two cold stores, then a page to look at",
+    "serve": "run the server: web, broker, admission, projections",
+    "simulate": "run a scenario's devices against a running server",
+    "replay": "play a recorded CSV log as if its devices sent it",
+    "device": "enrol, list, show, rotate and revoke devices",
+    "import": "record documents: exception claims, decisions, master data",
+    "inspect": "everything known about one unit, device, vehicle or room",
+    "trace": "where it came from, where it went, what it touched",
+    "ask": "ask the holder about a finding, with a deadline",
+    "evidence": "export a dossier that anyone can verify offline",
+    "fsck": "recompute the whole ledger from its entries",
+    "audit": "prove that the ledger only grew since an older checkpoint",
+    "log": "the ledger's public key, origin and checkpoint",
+    "rebuild": "drop every derived table and derive it again",
+    "rejects": "messages refused at the door, with their reasons",
+    "rules": "rule packs in force",
+    "token": "the operator's bearer token",
+    "doctor": "check this data directory and what it needs",
+    "migrate": "bring the database to this version's schema",
+}
+
+
+class Lazy(click.Group):
+    """Imports a command's module when it is called, so that `--help` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"coldchain.cli.{cmd_name.replace('import', 'import_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="coldchain")
+def group() -> None:
+    """Cold-chain traceability: signed telemetry and events in a ledger that anyone can check.
+
+    Exit codes: 0 ok, 1 broken, 2 usage, 3 could not check.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point. Errors that are the user's to mend end in one line and exit code 2 or 3, never in a traceback."""
+    from coldchain.cli.common import told
+
+    with told():
+        sys.exit(group.main(arguments, standalone_mode=True))

@@ -1,0 +1,63 @@
+"""Keys and tokens of a data directory: created once, readable by their owner alone."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from coldchain_ledger.note import Ed25519Signer
+
+
+class SetupError(Exception):
+    """The data directory is not in a state to work with; the text says what to do."""
+
+
+def ensure_directory(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def read_secret(path: Path) -> bytes:
+    """Raises SetupError where the file is missing or open to others."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SetupError(f"{path} is readable by others (mode {path.stat().st_mode & 0o777:o}): chmod 600 {path}")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise SetupError(f"{path} is missing: without it this data directory cannot be used") from error
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Create the file with mode 0600 and make it durable; an existing file is never overwritten."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def log_signer(directory: Path, origin: str, *, create: bool) -> Ed25519Signer:
+    """The ledger's signing key. A new key gets the origin given, else `localhost/<first 8 hex of its public key>`."""
+    path = directory / "log.key"
+    named = directory / "log.origin"
+    if create and not path.exists():
+        write_secret(path, Ed25519Signer.generate("fresh").private_pem())
+    # A crash here leaves a key without its origin; the next call derives the same one from the key.
+    if create and not named.exists():
+        public = Ed25519Signer.from_private_pem("fresh", read_secret(path)).public_bytes
+        write_secret(named, (origin or f"localhost/{public.hex()[:8]}").encode() + b"\n")
+    known = read_secret(named).decode().strip()
+    if origin and origin != known:
+        raise SetupError(
+            f"log origin is {origin!r} in the settings, {known!r} since the ledger was created: it cannot change"
+        )
+    return Ed25519Signer.from_private_pem(known, read_secret(path))
+
+
+def operator_token(directory: Path, *, create: bool) -> str:
+    path = directory / "operator.token"
+    if not path.exists() and create:
+        write_secret(path, secrets.token_urlsafe(32).encode() + b"\n")
+    return read_secret(path).decode().strip()

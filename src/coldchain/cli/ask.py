@@ -1,0 +1,18 @@
+"""`coldchain ask`."""
+
+from __future__ import annotations
+
+import click
+
+from coldchain.cli.common import Data, data_options
+
+
+@click.command()
+@data_options
+@click.argument("finding")
+@click.option("--hours", type=click.FloatRange(min=0.1), help="Ledger time the party has (default: the setting, 72).")
+def command(data: Data, finding: str, hours: float | None) -> None:
+    """Ask the holder about a finding. The question is recorded; the deadline runs in ledger time."""
+    with data.core() as core:
+        core.catch_up_if_alone()
+        data.show(core.ask(finding, hours))

@@ -1,0 +1,99 @@
+"""What every command shares: options, output, and errors told in one line."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from coldchain.bootstrap.core import Core
+    from coldchain.settings import Settings
+
+OK, BROKEN, USAGE, UNCHECKED = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data directory a command works on, and how it answers."""
+
+    directory: Path | None
+    database: str | None
+    as_json: bool
+
+    def settings(self, **options: object) -> Settings:
+        from coldchain.settings import load_settings
+
+        return load_settings(dir=self.directory, database=self.database, **options)
+
+    def core(self, *, create: bool = False) -> AbstractContextManager[Core]:
+        from coldchain.bootstrap.core import open_core
+
+        return open_core(self.settings(), create=create)
+
+    def show(self, document: Any, lines: Callable[[Any], Iterator[str]] | None = None) -> None:
+        """Print the document as JSON, or as the lines a person reads."""
+        if self.as_json or lines is None:
+            click.echo(json.dumps(document, ensure_ascii=False, indent=None if self.as_json else 2))
+            return
+        for line in lines(document):
+            click.echo(line)
+
+
+def data_options(function: Callable[..., None]) -> Callable[..., None]:
+    """--dir, --database and --json, the same everywhere; the command gets them as its first argument, a `Data`."""
+
+    @functools.wraps(function)
+    def command(directory: Path | None, database: str | None, as_json: bool, **rest: Any) -> None:
+        function(Data(directory, database, as_json), **rest)
+
+    options = (
+        click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout; logs go to stderr."),
+        click.option("--database", metavar="URL", help="Database URL (default: SQLite in the data directory)."),
+        click.option(
+            "--dir",
+            "directory",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Data directory (default: ./coldchain-data).",
+        ),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+def fail(message: str, code: int = USAGE) -> NoReturn:
+    """End the command with one line on stderr."""
+    click.echo(f"coldchain: {message}", err=True)
+    sys.exit(code)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Errors a person can mend become one line: what was expected, what was found."""
+    try:
+        yield
+    except Exception as error:
+        code = _code_of(error)
+        if code is None:
+            raise
+        fail(str(error), code)
+
+
+def _code_of(error: Exception) -> int | None:
+    """By name, so that telling an error imports nothing."""
+    names = {base.__name__ for base in type(error).__mro__}
+    if names & {"StoreError", "OperationalError", "BrokerError"}:
+        return UNCHECKED
+    if names & {"LedgerError"}:
+        return BROKEN
+    if names & {"CommandRefused", "SetupError", "ValidationError", "Unattributable"}:
+        return USAGE
+    return None

@@ -1,0 +1,135 @@
+"""`coldchain device enrol|list|show|rotate|revoke`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from coldchain.cli.common import Data, data_options, fail
+
+
+@click.group(name="device")
+def command() -> None:
+    """Devices: enrol, list, show, rotate and revoke. Works beside a running server."""
+
+
+@command.command()
+@data_options
+@click.option("--org", required=True, help="Organisation that owns the device.")
+@click.option("--site", required=True, help="Site or fleet it belongs to.")
+@click.option("--id", "device", required=True, help="Device id, unique in the ledger: A-Z a-z 0-9 _ -.")
+@click.option("--public-key", type=click.Path(path_type=Path, dir_okay=False), help="PEM file with its public key.")
+@click.option("--request", type=click.Path(path_type=Path, dir_okay=False), help="Signed request proving possession.")
+@click.option("--place", metavar="veh:ID|room:SITE/ID", help="Where it is mounted.")
+@click.option("--profile", default="CN-frozen", show_default=True, help="Rule pack for its temperatures, or `none`.")
+@click.option("--grade", type=click.Choice(["signed", "transport"]), default="signed", show_default=True)
+@click.option("--role", type=click.Choice(["sensor", "portal"]), default="sensor", show_default=True)
+@click.option("--time-floor", metavar="DATE", help="Device times before it are not believed (default: the setting).")
+def enrol(
+    data: Data,
+    org: str,
+    site: str,
+    device: str,
+    public_key: Path | None,
+    request: Path | None,
+    place: str | None,
+    profile: str,
+    grade: Any,
+    role: Any,
+    time_floor: str | None,
+) -> None:
+    """Enrol a device: its key enters the ledger, its account the broker. Prints how it connects.
+
+    Running this on the data directory is the operator's confirmation; --request FILE carries the device's own proof
+    that it holds the key (a compact JWS over {"device","public_key"}).
+    """
+    from coldchain.bootstrap.enrol import enrol_device, read_public_key, read_request
+    from coldchain.services.identity import Enrolment
+    from coldchain.settings import parse_date_us
+
+    if (public_key is None) == (request is None):
+        fail("give either --public-key PEM or --request FILE")
+    settings = data.settings()
+    alg, spki = read_public_key(public_key) if public_key else read_request(request, device)  # type: ignore[arg-type]
+    order = Enrolment(
+        org=org,
+        site=site,
+        device=device,
+        alg=alg,
+        public_key=spki,
+        grade=grade,
+        place=place,
+        profile=None if profile == "none" else profile,
+        time_floor_us=parse_date_us(time_floor or settings.time_floor),
+        role=role,
+    )
+    with data.core(create=True) as core:
+        data.show(enrol_device(core, order))
+
+
+@command.command(name="list")
+@data_options
+def list_(data: Data) -> None:
+    """Every enrolled device with its keys."""
+    with data.core() as core:
+        devices: dict[str, Any] = {}
+        for key in core.registry.all():
+            item = devices.setdefault(key.device, {"device": key.device, "org": key.org, "site": key.site, "keys": []})
+            item["place"] = key.stated.get("place")
+            item["keys"].append({"kid": key.kid, "alg": key.alg, "revoked": key.revoked_at is not None})
+    data.show(
+        {"items": list(devices.values())},
+        lambda d: (
+            f"{i['device']}  {i['org']}/{i['site']}  {i['place'] or '-'}  {len(i['keys'])} key(s)" for i in d["items"]
+        ),
+    )
+
+
+@command.command(name="show")
+@data_options
+@click.argument("device")
+def show_(data: Data, device: str) -> None:
+    """What the ledger says about one device: enrolment, keys, state."""
+    from coldchain.db.queries_devices import device_state
+
+    with data.core() as core:
+        core.catch_up_if_alone()
+        keys = core.registry.keys_of(device)
+        if not keys:
+            fail(f"device {device!r} is not enrolled")
+        with core.engine.connect() as connection:
+            state = device_state(connection, device)
+    enrolled = [{**key.stated, "revoked_at": key.revoked_at} for key in keys]
+    data.show({"device": device, "keys": enrolled, "state": state})
+
+
+@command.command()
+@data_options
+@click.argument("device")
+@click.option(
+    "--public-key", required=True, type=click.Path(path_type=Path, dir_okay=False), help="PEM of the new key."
+)
+def rotate(data: Data, device: str, public_key: Path) -> None:
+    """Give a device a further key. The old one stays good until it is revoked."""
+    from coldchain.bootstrap.enrol import read_public_key
+    from coldchain.services.identity import rotate as rotation
+
+    alg, spki = read_public_key(public_key)
+    with data.core() as core:
+        kid, draft = rotation(core.registry, core.log.origin, device, alg, spki)
+        (outcome,) = core.log.append([draft])
+    data.show({"device": device, "kid": kid, "index": outcome.index})
+
+
+@command.command()
+@data_options
+@click.argument("device")
+@click.option("--kid", help="Revoke this key alone (default: every key of the device, and its broker account).")
+def revoke(data: Data, device: str, kid: str | None) -> None:
+    """Revoke a device's keys and cut its broker account."""
+    from coldchain.bootstrap.enrol import revoke_device
+
+    with data.core() as core:
+        data.show(revoke_device(core, device, kid))

@@ -1,0 +1,30 @@
+"""`coldchain evidence`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from coldchain.cli.common import Data, data_options
+
+
+@click.command()
+@data_options
+@click.argument("id_", metavar="ID")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write (default: D/evidence/…).")
+def command(data: Data, id_: str, out: Path | None) -> None:
+    """Export a dossier: every entry about a unit, device or finding, with one proof to one signed checkpoint."""
+    with data.core() as core:
+        core.catch_up_if_alone()
+        path, count = core.write_evidence(id_, out)
+        vkey = core.log.vkey
+    data.show(
+        {"evidence": str(path), "entries": count, "log_vkey": vkey},
+        lambda d: iter(
+            [
+                f"✓ {d['entries']} entries in {d['evidence']}",
+                f"  coldchain-verify {d['evidence']} --log-vkey {d['log_vkey']}",
+            ]
+        ),
+    )

@@ -1,0 +1,177 @@
+"""Following the ledger: each projection with its own cursor, stored in the transaction of its rows (design §4.9)."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, delete, select
+
+from coldchain.db.tables import metadata
+from coldchain.db.tables.cursor import cursor
+from coldchain.services.ports import Projection, Recorded
+from coldchain_ledger.store import Store
+
+Decode = Callable[[int, int, bytes], Recorded]
+"""(log, index, entry bytes) -> the decoded entry."""
+
+CHUNK = 2_000
+"""Entries folded in one transaction: bounds memory and how long readers of SQLite wait for a writer."""
+
+
+class Follower:
+    """Brings projections to the ledger's tip; one at a time may step it.
+
+    A crash inside `step` rolls rows and cursor back together, so the same entries are folded again.
+    """
+
+    def __init__(
+        self, engine: Engine, store: Store, projections: Sequence[Projection], decode: Decode, log: int = 1
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._projections = tuple(projections)
+        self._decode = decode
+        self._log = log
+        self._lock = threading.Lock()
+        self._at: dict[str, tuple[int, int]] | None = None
+        self._fresh: dict[int, Recorded] = {}
+
+    def offer(self, recorded: Sequence[Recorded]) -> None:
+        """Entries already decoded on the way in: a shortcut past the store, never a second truth."""
+        if len(self._fresh) < 50_000:
+            self._fresh.update((item.index, item) for item in recorded)
+
+    def cursor(self) -> int:
+        """Entries folded by every projection."""
+        with self._lock:
+            return min(index for index, _ in self._cursors().values())
+
+    def step(self) -> bool:
+        """Fold one chunk for every projection that is behind; True where one was."""
+        with self._lock:
+            cursors = self._cursors()
+            start = min(index for index, _ in cursors.values())
+            batch = self._read(start)
+            if not batch:
+                return False
+            try:
+                with self._engine.begin() as connection:
+                    moved = {
+                        projection.name: self._fold(connection, projection, batch, *cursors[projection.name])
+                        for projection in self._projections
+                    }
+            except BaseException:
+                self._forget()
+                raise
+            self._at = moved
+            return True
+
+    def catch_up(self) -> None:
+        """Every entry committed before the call is folded."""
+        while self.step():
+            continue
+
+    def _fold(
+        self, connection: Connection, projection: Projection, batch: Sequence[Recorded], index: int, time_us: int
+    ) -> tuple[int, int]:
+        mine = [item for item in batch if item.index >= index]
+        if not mine:
+            return index, time_us
+        time_us = max(time_us, mine[-1].entry.at_us)
+        projection.apply(connection, mine, time_us)
+        following = mine[-1].index + 1
+        row = {"projection": projection.name, "log": self._log, "next_index": following, "ledger_time_us": time_us}
+        changed = connection.execute(
+            cursor.update().where(cursor.c.projection == projection.name, cursor.c.log == self._log).values(row)
+        )
+        if changed.rowcount == 0:
+            connection.execute(cursor.insert().values(row))
+        return following, time_us
+
+    def _read(self, start: int) -> list[Recorded]:
+        with self._store.snapshot() as snapshot:
+            edge = snapshot.edge()
+            stop = min(edge.size if edge else 0, start + CHUNK)
+            batch: list[Recorded] = []
+            while start + len(batch) < stop:
+                index = start + len(batch)
+                fresh = self._fresh.pop(index, None)
+                if fresh is not None:
+                    batch.append(fresh)
+                    continue
+                upto = next((i for i in range(index, stop) if i in self._fresh), stop)
+                stored = enumerate(snapshot.entries(index, upto), index)
+                batch.extend(self._decode(self._log, i, data) for i, data in stored)
+        for stale in [i for i in self._fresh if i < start] if len(self._fresh) > CHUNK else ():
+            del self._fresh[stale]
+        return batch
+
+    def _cursors(self) -> dict[str, tuple[int, int]]:
+        if self._at is None:
+            with self._engine.connect() as connection:
+                rows = connection.execute(select(cursor).where(cursor.c.log == self._log)).all()
+            stored = {row.projection: (row.next_index, row.ledger_time_us) for row in rows}
+            self._at = {projection.name: stored.get(projection.name, (0, 0)) for projection in self._projections}
+        return self._at
+
+    def _forget(self) -> None:
+        self._at = None
+        self._fresh.clear()
+        for projection in self._projections:
+            projection.reset()
+
+    def rebuild(self) -> dict[str, TableDigest]:
+        """Drop every derived row and fold the whole ledger again. Nothing is appended to the ledger."""
+        self.catch_up()
+        tables = self.tables()
+        before = digests(self._engine, tables)
+        with self._lock:
+            with self._engine.begin() as connection:
+                for table in tables:
+                    connection.execute(delete(table))
+                connection.execute(delete(cursor).where(cursor.c.log == self._log))
+            self._forget()
+        self.catch_up()
+        after = digests(self._engine, tables)
+        return {name: TableDigest(before[name], after[name]) for name in before}
+
+    def tables(self) -> list[Table]:
+        """Every derived table, each once, by name."""
+        names = sorted({name for projection in self._projections for name in projection.tables})
+        return [metadata.tables[name] for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class TableDigest:
+    """SHA-256 over a table's rows before and after a rebuild, hex."""
+
+    before: str
+    after: str
+
+
+def digests(engine: Engine, tables: Sequence[Table], *, facts_only: bool = False) -> dict[str, str]:
+    """SHA-256 of each table's rows sorted by every column; with facts_only, provenance columns are left out."""
+    with engine.connect() as connection:
+        return {table.name: _digest(_rows(connection, table, facts_only)) for table in tables}
+
+
+def _rows(connection: Connection, table: Table, facts_only: bool) -> Iterator[tuple[Any, ...]]:
+    columns = [column for column in table.columns if not (facts_only and column.info.get("provenance"))]
+    rows = connection.execute(select(*columns)).all()
+    return iter(sorted((tuple(map(_plain, row)) for row in rows), key=repr))
+
+
+def _plain(value: Any) -> Any:
+    return bytes(value) if isinstance(value, memoryview) else value
+
+
+def _digest(rows: Iterator[tuple[Any, ...]]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(repr(row).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()

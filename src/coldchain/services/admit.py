@@ -1,0 +1,242 @@
+"""The way in: attribute, deduplicate, record in one transaction, and only then answer (design §4, steps 3-8)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from coldchain.services.messages import Inbound, Reply
+from coldchain.services.ports import Clock
+from coldchain.services.registry import Key, Registry
+from coldchain_ledger.log import Draft, Log, Outcome
+from coldchain_ledger.store import Store
+
+MAX_PAYLOAD = 48 * 1024
+"""Telemetry §2: larger payloads are refused at every door; a ledger entry ends at 65,535 bytes with its header."""
+MAX_COPIES = 4
+"""Differing copies of one (device, boot, seq) kept beside the first (design §4.4)."""
+
+
+class Envelope(Protocol):
+    """A parsed, not yet verified, signed message."""
+
+    @property
+    def kid(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def alg(self) -> str: ...
+    @property
+    def typ(self) -> str: ...
+    @property
+    def boot(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+
+
+class Unattributable(Exception):
+    """A message that cannot be laid at anyone's door, with the reason word and what was expected."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """A message whose sender is known beyond doubt."""
+
+    inbound: Inbound
+    envelope: Any
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that stays outside the ledger, kept in the `rejected` table."""
+
+    inbound: Inbound
+    device: str
+    reason: str
+    detail: str
+    boot: int | None = None
+    seq: int | None = None
+
+
+class Rejects(Protocol):
+    def keep(self, refused: Sequence[Refused], at_us: int) -> None:
+        """Keep the refused messages durably, within the cap of their sender, and count every one."""
+        ...
+
+    def copies(self, key: str) -> int:
+        """How many differing copies of this message the ledger already holds."""
+        ...
+
+
+class Wire(Protocol):
+    """The signed wire format (decoders/jws.py)."""
+
+    def parse(self, payload: bytes) -> Envelope:
+        """Raises Unattributable `malformed-jws`."""
+        ...
+
+    def verify(self, envelope: Any, public_key: Any) -> bool: ...
+
+    def subjects(self, envelope: Any, by: str) -> tuple[tuple[str, ...], str]:
+        """Names the message speaks about beside its device, and a quality word where it could not be read."""
+        ...
+
+
+Recorder = Callable[[Sequence[tuple[int, int, Draft, Any]]], None]
+"""Takes (index, at_us, draft, envelope) of newly recorded messages, in ledger order."""
+
+
+class Admission:
+    """Turns inbound messages into ledger entries and replies; holds no message of its own."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        log: Log,
+        registry: Registry,
+        rejects: Rejects,
+        wire: Wire,
+        clock: Clock,
+        verifiers: Executor | None = None,
+        on_recorded: Recorder | None = None,
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._registry = registry
+        self._rejects = rejects
+        self._wire = wire
+        self._clock = clock
+        self._verifiers = verifiers
+        self._on_recorded = on_recorded
+        self.counts: Counter[str] = Counter()
+
+    def admit(self, batch: Sequence[Inbound]) -> list[Reply | None]:
+        """Record the batch; one reply per message, in order. When it raises, nothing may be acknowledged: the same batch
+        offered again gives the replies it would have given now."""
+        with self._store.snapshot() as snapshot:
+            self._registry.catch_up(snapshot)
+        judged = self._attribute_all(batch)
+        refused = [item for item in judged if isinstance(item, Refused)]
+        attributed = [item for item in judged if isinstance(item, Attributed)]
+        answers = dict(zip(map(id, attributed), self._record(attributed), strict=True))
+        refused += [answer for answer in answers.values() if isinstance(answer, Refused)]
+        if refused:
+            self._rejects.keep(refused, self._clock())
+            self.counts.update(f"refused:{item.reason}" for item in refused)
+        return [_reply(item, answers.get(id(item))) for item in judged]
+
+    def _attribute_all(self, batch: Sequence[Inbound]) -> list[Attributed | Refused]:
+        """Signatures are the largest cost and release the GIL: two threads verify almost twice as fast as one."""
+        if self._verifiers is None or len(batch) < 8:
+            return [self._attribute(item) for item in batch]
+        half = len(batch) // 2
+        later = self._verifiers.submit(lambda: [self._attribute(item) for item in batch[half:]])
+        return [self._attribute(item) for item in batch[:half]] + later.result()
+
+    def _attribute(self, inbound: Inbound) -> Attributed | Refused:
+        sender = inbound.topic.split("/")[-2] if inbound.topic.count("/") >= 2 else ""
+        if len(inbound.payload) > MAX_PAYLOAD:
+            return Refused(inbound, sender, "too-large", f"{len(inbound.payload)} bytes, at most {MAX_PAYLOAD}")
+        try:
+            envelope = self._wire.parse(inbound.payload)
+        except Unattributable as error:
+            return Refused(inbound, sender, error.reason, error.detail)
+        where = (envelope.boot, envelope.seq)
+        key = self._registry.key(envelope.kid)
+        if key is None:
+            return Refused(inbound, sender, "unknown-key", f"kid {envelope.kid!r} is not enrolled", *where)
+        if not inbound.topic.startswith(key.topic_base + "/") or inbound.topic[len(key.topic_base) + 1 :] not in _DOORS:
+            detail = f"topic {inbound.topic!r}, key {key.kid!r} publishes below {key.topic_base}/"
+            return Refused(inbound, sender, "wrong-topic", detail, *where)
+        if key.alg != envelope.alg:
+            detail = f"alg {envelope.alg!r}, key {key.kid!r} is enrolled as {key.alg}"
+            return Refused(inbound, sender, "bad-signature", detail, *where)
+        if not self._wire.verify(envelope, key.public_key):
+            return Refused(inbound, sender, "bad-signature", f"does not verify with key {key.kid!r}", *where)
+        return Attributed(inbound, envelope, key)
+
+    def _record(self, messages: Sequence[Attributed]) -> list[Outcome | Refused]:
+        if not messages:
+            return []
+        drafts = [self._draft(message) for message in messages]
+        outcomes = self._log.append(drafts)
+        # A crash here leaves the batch committed and unanswered: the sender repeats it and is told the same indices.
+        self._hand_on(messages, drafts, outcomes)
+        answers: list[Outcome | Refused] = list(outcomes)
+        for place, outcome in enumerate(outcomes):
+            if outcome.status == "conflict":
+                answers[place] = self._record_copy(messages[place], drafts[place])
+        return answers
+
+    def _record_copy(self, message: Attributed, draft: Draft) -> Outcome | Refused:
+        """Same (device, boot, seq), other bytes: first-come never wins, all copies become disputed (design §4.4)."""
+        digest = hashlib.sha256(message.inbound.payload).hexdigest()
+        copy = replace(draft, key=f"{draft.key}#{digest[:16]}")
+        with self._store.snapshot() as snapshot:
+            known = snapshot.find([copy.key])
+        if not known and self._rejects.copies(draft.key) >= MAX_COPIES:
+            where = (message.envelope.boot, message.envelope.seq)
+            detail = f"more than {MAX_COPIES} differing copies of {draft.key}"
+            return Refused(message.inbound, message.key.device, "disputed", detail, *where)
+        outcomes = self._log.append([copy])
+        self._hand_on([message], [copy], outcomes)
+        return outcomes[0]
+
+    def _draft(self, message: Attributed) -> Draft:
+        envelope, key = message.envelope, message.key
+        subjects: tuple[str, ...] = (f"dev:{key.device}",)
+        quality = None
+        kind = _KINDS.get(envelope.typ, "telemetry")
+        if kind == "event":
+            named, fault = self._wire.subjects(envelope, key.org)
+            subjects = tuple(sorted({*subjects, *named}, key=str.encode))
+            quality = {"message": fault} if fault else None
+        return Draft(
+            kind=kind,
+            by=key.org,
+            type="application/jose",
+            key=f"tm/{key.device}/{envelope.boot}/{envelope.seq}",
+            grade=key.grade,
+            subjects=subjects,
+            payload=message.inbound.payload,
+            quality=quality,
+        )
+
+    def _hand_on(self, messages: Sequence[Attributed], drafts: Sequence[Draft], outcomes: Sequence[Outcome]) -> None:
+        added = [
+            (outcome.index, outcome.at_us, draft, message.envelope)
+            for message, draft, outcome in zip(messages, drafts, outcomes, strict=True)
+            if outcome.status == "added"
+        ]
+        self.counts.update(outcome.status for outcome in outcomes)
+        if added:
+            self._registry.skip(added[0][0], len(added))
+            if self._on_recorded is not None:
+                self._on_recorded(added)
+
+
+_KINDS = {"senml+json": "telemetry", "epcis+json": "event"}
+_DOORS = frozenset({"up", "evt"})
+
+
+def _reply(item: Attributed | Refused, answer: Outcome | Refused | None) -> Reply | None:
+    if isinstance(answer, Outcome):
+        assert isinstance(item, Attributed)
+        base = item.key.topic_base
+        return Reply(base, "ack", item.envelope.boot, item.envelope.seq, answer.index, "", "")
+    refused = item if isinstance(item, Refused) else answer
+    assert isinstance(refused, Refused)
+    base = refused.inbound.topic.rpartition("/")[0]
+    digest = hashlib.sha256(refused.inbound.payload).hexdigest()
+    return Reply(base, "nack", refused.boot, refused.seq, None, digest, refused.reason)

@@ -1,0 +1,93 @@
+"""Who may speak: the devices and keys enrolled in the ledger, held in memory for the way in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from coldchain_ledger.entry import parse_entry
+from coldchain_ledger.store import Snapshot
+
+LoadKey = Callable[[str, str], Any]
+"""(algorithm, base64 SPKI) -> a public key object the verifier takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One enrolled device key. `revoked_at` is the ledger index of its revocation, or None."""
+
+    kid: str
+    device: str
+    org: str
+    site: str
+    alg: str
+    grade: str
+    public_key: Any
+    stated: Mapping[str, Any] = field(default_factory=dict)
+    """The whole enrolment as recorded."""
+    revoked_at: int | None = None
+
+    @property
+    def topic_base(self) -> str:
+        return f"cc/v1/{self.org}/{self.site}/{self.device}"
+
+
+class Registry:
+    """A fold over `identity` entries (design §6). `next_index` is the first entry it has not seen."""
+
+    def __init__(self, load_key: LoadKey, keys: Iterable[Key] = (), next_index: int = 0) -> None:
+        self._load_key = load_key
+        self._keys = {key.kid: key for key in keys}
+        self.next_index = next_index
+
+    def key(self, kid: str) -> Key | None:
+        return self._keys.get(kid)
+
+    def keys_of(self, device: str) -> list[Key]:
+        """Every key the device ever had, oldest first."""
+        return [key for key in self._keys.values() if key.device == device]
+
+    def latest(self, device: str) -> Key | None:
+        """The key enrolled last, revoked or not."""
+        return (self.keys_of(device) or [None])[-1]
+
+    def all(self) -> list[Key]:
+        return list(self._keys.values())
+
+    def catch_up(self, snapshot: Snapshot) -> None:
+        """Fold what any process appended since: afterwards every committed enrolment is known."""
+        edge = snapshot.edge()
+        if edge is None or edge.size <= self.next_index:
+            return
+        for index, data in enumerate(snapshot.entries(self.next_index, edge.size), self.next_index):
+            if b'"kind":"identity"' in data[:4096]:
+                self._fold(index, data)
+        self.next_index = edge.size
+
+    def skip(self, first: int, count: int) -> None:
+        """Entries first..first+count-1 are our own and hold no identity: no need to read them back."""
+        if first == self.next_index:
+            self.next_index = first + count
+
+    def _fold(self, index: int, data: bytes) -> None:
+        entry = parse_entry(data)
+        if entry.kind != "identity":
+            return
+        body = json.loads(entry.payload)
+        if body["op"] == "revoke":
+            known = self._keys.get(body["kid"])
+            if known is not None:
+                self._keys[known.kid] = replace(known, revoked_at=index)
+            return
+        self._keys[body["kid"]] = Key(
+            kid=body["kid"],
+            device=body["device"],
+            org=body["org"],
+            site=body["site"],
+            alg=body["alg"],
+            grade=body["grade"],
+            public_key=self._load_key(body["alg"], body["public_key"]),
+            stated=body,
+        )
