@@ -1,4 +1,4 @@
-"""Signed checkpoints and whom to believe: opening a checkpoint, and the trust policy of c2sp.org/tlog-policy (ledger §6).
+"""Signed checkpoints and whom to believe: the trust policy of c2sp.org/tlog-policy (ledger §3.4, §6.4).
 
 A receipt is provisional with the log's signature and final with the policy's quorum of witnesses (ledger §6.5).
 """
@@ -77,11 +77,11 @@ class Policy:
         opened = self.open(note_bytes)
         if not opened.final:
             seen = ", ".join(c.witness for c in opened.cosignatures) or "no witness"
-            raise NoteError(f"quorum {self.quorum} is not reached: cosigned by {seen}")
+            raise NoteError(f"quorum {self.quorum!r} is not reached: cosigned by {seen}")
         return opened
 
     def open(self, note_bytes: bytes) -> Opened:
-        """The checkpoint, signed by a listed log; `final` says whether the quorum stands behind it. Raises NoteError."""
+        """The checkpoint, signed by a listed log; `final` says whether the quorum is reached. Raises NoteError."""
         note = open_note(note_bytes, [*self.logs, *self.witnesses.values()])
         checkpoint = parse_checkpoint(note.text)
         log = next((key for key in self.logs if key in note.verified and key.name == checkpoint.origin), None)
@@ -163,7 +163,7 @@ def _group(policy: Policy, needed: str, members: list[str]) -> Group:
     for at, member in enumerate(members):
         _check_defined(policy, member)
         if member in taken or member in members[:at]:
-            raise NoteError(f"{member} is a member already; one witness may count only once")
+            raise NoteError(f"{member!r} is a member already; one witness may count only once")
     count = {"any": 1, "all": len(members)}.get(needed)
     if count is None:
         count = int(needed) if _DECIMAL.fullmatch(needed) else 0
@@ -174,12 +174,12 @@ def _group(policy: Policy, needed: str, members: list[str]) -> Group:
 
 def _check_new(policy: Policy, name: str) -> None:
     if name == NO_QUORUM or name in policy.witnesses or name in policy.groups:
-        raise NoteError(f"the name {name} is taken")
+        raise NoteError(f"the name {name!r} is taken")
 
 
 def _check_defined(policy: Policy, name: str) -> None:
     if name not in policy.witnesses and name not in policy.groups:
-        raise NoteError(f"{name} is not defined on an earlier line")
+        raise NoteError(f"{name!r} is not defined on an earlier line")
 
 
 def _time_s(note: Note, key: Verifier) -> int:

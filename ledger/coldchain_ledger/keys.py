@@ -6,6 +6,7 @@ Three types: plain Ed25519 (0x01) by which a log signs, and the cosignatures of 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ MAX_VKEY_CHARS = 2_100  # an ML-DSA-44 key is 1,752 base64 characters, behind a 
 KEY_ID_BYTES = 4
 
 _PUBLIC_KEY_BYTES = {ED25519: 32, COSIGNATURE_ED25519: 32, COSIGNATURE_MLDSA44: 1312}
+_NOT_IN_NAMES = re.compile(r"[\s+\x00-\x1f\ud800-\udfff]")
 _TIME_BYTES = 8
 _MAX_TIME_S = 2**63 - 1  # tlog-cosignature: "MUST NOT exceed 2^63 - 1"
 
@@ -116,8 +118,8 @@ def parse_vkey(text: str) -> Verifier:
 
 
 def check_name(name: str) -> None:
-    """Raise NoteError unless `name` may name a key: not empty, no Unicode space, no plus, no control character."""
-    if not name or "+" in name or any(c.isspace() or c < " " for c in name) or len(name.encode()) > MAX_NAME_BYTES:
+    """Raise NoteError unless `name` may name a key: not empty, UTF-8, no Unicode space, plus or control character."""
+    if not name or _NOT_IN_NAMES.search(name) or len(name.encode()) > MAX_NAME_BYTES:
         raise NoteError(f"not a key name (1 to {MAX_NAME_BYTES} bytes, no space, no plus): {name[:100]!r}")
 
 
