@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from coldchain_ledger.errors import EntryError
@@ -41,6 +42,21 @@ _quote = json.encoder.encode_basestring
 """Spells a string as RFC 8785 §3.2.2.2 does; what it lets through, lone surrogates, fails in UTF-8."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+_CHAR = rb"[ !#-\[\]-~]"
+"""Printable ASCII that JSON writes as itself."""
+_NAME = rb'"%b{1,%d}"' % (_CHAR, MAX_SUBJECT_BYTES)
+_PLAIN = re.compile(
+    rb'{"at":(0|[1-9]\d{0,14}|[1-8]\d{15}),"by":"(%(text)b)","grade":"(%(grades)b)","key":"(%(text)b)","kind":"(%(kinds)b)",'
+    rb'"subjects":\[((?:%(name)b(?:,%(name)b)*)?)\],"type":"(%(text)b)","v":1}\n'
+    % {
+        b"text": _CHAR + b"+",
+        b"name": _NAME,
+        b"grades": "|".join(sorted(GRADES)).encode(),
+        b"kinds": "|".join(sorted(KINDS)).encode(),
+    }
+)
+"""Canonical headers of the common sort: no escape, no quality, listed subjects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +103,31 @@ def encode_with_list(entry: Entry) -> tuple[bytes, bytes | None]:
 
 def parse_entry(data: bytes) -> Entry:
     """Parse strictly: what is returned encodes to exactly `data`. Raises EntryError that says where."""
+    return _parse_plain(data) or _parse(data)
+
+
+def _parse_plain(data: bytes) -> Entry | None:
+    """Twice as fast as `_parse` and of the same mind, or None: then `_parse` decides."""
+    match = _PLAIN.match(data)
+    if match is None or match.end() > MAX_HEADER + 1 or len(data) - match.end() > MAX_PAYLOAD:
+        return None
+    at, by, grade, key, kind, listed, media_type = match.groups()
+    subjects = tuple(listed[1:-1].decode().split('","')) if listed else ()
+    if len(subjects) > 1 and (len(subjects) > MAX_SUBJECTS or any(a >= b for a, b in pairwise(subjects))):
+        return None
+    return Entry(
+        kind.decode(),
+        by.decode(),
+        int(at),
+        media_type.decode(),
+        key.decode(),
+        grade.decode(),
+        subjects,
+        data[match.end() :],
+    )
+
+
+def _parse(data: bytes) -> Entry:
     header, line_feed, payload = data.partition(b"\n")
     if not line_feed:
         raise EntryError(f"no line feed ends the header within {len(data)} bytes")
