@@ -1,0 +1,96 @@
+"""Connections that keep what the ledger promises: durable commits, one writer, readers that never wait for it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import TimeoutError as WaitedTooLong
+
+WAIT_S = 30
+"""How long a writer waits for the one before it; a batch takes milliseconds, so longer means something hangs."""
+
+_SQLITE_PRAGMAS = (
+    "page_size = 8192",
+    "journal_mode = wal",
+    "synchronous = full",  # in WAL mode anything less loses the last commits with the power
+    "foreign_keys = on",
+    "recursive_triggers = on",  # else INSERT OR REPLACE deletes behind the append-only triggers' back
+    "cache_size = -65536",  # KiB
+    "wal_autocheckpoint = 4000",  # pages, 32 MB: pages hit by many batches are written back once
+)
+_BEGIN = "coldchain_begin"
+_TURN = "coldchain_turn"
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for `sqlite:///file` or `postgresql://…` whose commits are on disk when they return.
+
+    Plain transactions are for reading. Whatever reads and then writes uses `writing`: on SQLite a transaction that
+    began as a reader cannot become the writer once somebody else has committed. Raises ArgumentError for a database of
+    another make.
+    """
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _sqlite(parsed)
+        case "postgresql" | "postgres":
+            return _postgres(parsed)
+    raise ArgumentError(f"database {parsed.get_backend_name()!r}: expected sqlite or postgresql")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that may write: commits when left without an exception, else rolls back.
+
+    On SQLite it is the only one from the start. Threads of this process queue on a lock, because SQLite's own waiting
+    is by sleeping ever longer. Raises sqlalchemy's TimeoutError after WAIT_S.
+    """
+    turn = engine.get_execution_options().get(_TURN)
+    if turn is not None and not turn.acquire(timeout=WAIT_S):
+        raise WaitedTooLong(f"waited {WAIT_S} s for another writer in this process")
+    try:
+        with engine.connect().execution_options(**{_BEGIN: "BEGIN IMMEDIATE"}) as connection, connection.begin():
+            yield connection
+    finally:
+        if turn is not None:
+            turn.release()
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database in (None, "", ":memory:"):
+        raise ArgumentError("SQLite in memory keeps nothing: expected sqlite:///path/to/file")
+    engine = create_engine(
+        url,
+        # None: the driver starts no transaction of its own accord; `_begin` does.
+        connect_args={"isolation_level": None, "timeout": WAIT_S, "cached_statements": 512},
+        execution_options={_TURN: Lock()},
+        pool_size=5,
+        max_overflow=40,  # one for each thread that serves requests
+    )
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _postgres(url: URL) -> Engine:
+    options = f"-c synchronous_commit=on -c lock_timeout={WAIT_S}s"
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args={"options": options, "connect_timeout": 10},
+        pool_pre_ping=True,  # a database that restarted costs nobody an error
+    )

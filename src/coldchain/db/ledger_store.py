@@ -1,0 +1,266 @@
+"""The ledger's store on SQLite and PostgreSQL; what it promises stands in `coldchain_ledger.store`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from coldchain.db.engine import writing
+from coldchain.db.ledger_sql import LedgerSql, sql_for
+from coldchain_ledger.errors import StoreError
+from coldchain_ledger.store import Edge, Head, Row, Snapshot, Store, Transaction
+
+_CHUNK = 1000
+"""Rows read at a time where the result may be the whole ledger."""
+
+
+class SqlStore(Store):
+    """One log in a database that `coldchain.db.migrate.migrate` has prepared.
+
+    Every database error comes out as StoreError from it; after one, the store works as soon as the database does.
+    """
+
+    def __init__(self, engine: Engine, log: int = 1) -> None:
+        self._engine = engine
+        self._sql = sql_for(engine)
+        self.log = log
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SqlSnapshot]:
+        with self._store_errors(), self._engine.connect() as connection:
+            self._sql.begin_snapshot(connection)
+            yield SqlSnapshot(connection, self._sql, self.log)
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqlTransaction]:
+        with self._store_errors(), writing(self._engine) as connection:
+            self._sql.exclude_writers(connection, self.log)
+            transaction = SqlTransaction(connection, self._sql, self.log)
+            yield transaction
+            transaction.check_chains()
+            # A crash here leaves nothing; a crash after the commit that follows leaves all of it.
+
+    @contextmanager
+    def _store_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as error:
+            raise StoreError(f"log {self.log}: {str(getattr(error, 'orig', None) or error).strip()}") from error
+
+
+class SqlSnapshot(Snapshot):
+    """One committed state, read within one database transaction."""
+
+    def __init__(self, connection: Connection, sql: LedgerSql, log: int) -> None:
+        self.connection = connection
+        """Reads through it see the same state."""
+        self._sql = sql
+        self._log = log
+        # The first read fixes the state this view shows, so it comes before the caller's first question.
+        self._edge = self._read_edge()
+
+    def edge(self) -> Edge | None:
+        return self._edge
+
+    def entry(self, index: int) -> bytes:
+        found = self._one("SELECT data FROM entry WHERE log = ? AND idx = ?", index)
+        if found is None:
+            raise StoreError(f"no entry {index} in log {self._log}")
+        return bytes(found[0])
+
+    def entries(self, start: int, stop: int) -> Iterator[bytes]:
+        query = "SELECT idx, data FROM entry WHERE log = ? AND idx >= ? AND idx < ? ORDER BY idx"
+        for first in range(start, stop, _CHUNK):
+            last = min(first + _CHUNK, stop)
+            rows = self._all(query, first, last)
+            if len(rows) != last - first:
+                held = {index for index, _ in rows}
+                missing = next(index for index in range(first, last) if index not in held)
+                raise StoreError(f"no entry {missing} in log {self._log}")
+            for _, data in rows:
+                yield data
+
+    def tile(self, level: int, n: int) -> bytes:
+        found = self._one("SELECT hashes FROM tile WHERE log = ? AND level = ? AND n = ?", level, n)
+        if found is None:
+            raise StoreError(f"no tile {level}/{n} in log {self._log}")
+        return bytes(found[0])
+
+    def heads(self, names: Collection[str]) -> dict[str, Head]:
+        return {name: head for name, (_, head) in self._read_subjects(names).items()}
+
+    def all_heads(self) -> Iterator[tuple[str, Head]]:
+        query = "SELECT no, name, count, last, digest FROM subject WHERE log = ? AND no > ? ORDER BY no LIMIT ?"
+        number = 0
+        while rows := self._all(query, number, _CHUNK):
+            for number, name, count, last, digest in rows:  # noqa: B007 (the next chunk starts after the last number)
+                yield name, Head(count, last, digest)
+
+    def find(self, keys: Collection[str]) -> dict[str, int]:
+        return dict(self._sql.matching(self.connection, "SELECT key, idx FROM entry_key", "key", self._log, keys))
+
+    def indices(self, subject: str, start: int = 0, stop: int | None = None) -> list[int]:
+        """Walks the chain back from its head, so it takes as long as there are entries from `start` to now."""
+        tip = self._tip(subject)
+        if tip is None:
+            return []
+        number, last = tip
+        walk = """
+            WITH RECURSIVE chain(idx) AS (
+                SELECT CAST(? AS BIGINT)
+                UNION ALL
+                SELECT prev FROM chain JOIN subject_entry AS link
+                    ON link.log = ? AND link.subject = ? AND link.idx = chain.idx
+                WHERE prev >= ?
+            )
+            SELECT idx FROM chain"""
+        rows = self._sql.query(self.connection, walk, (last, self._log, number, start)).fetchall()
+        return [index for (index,) in reversed(rows) if start <= index and (stop is None or index < stop)]
+
+    def blob(self, sha256: bytes) -> bytes | None:
+        found = self._sql.query(self.connection, "SELECT data FROM blob WHERE sha256 = ?", (sha256,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def _one(self, query: str, *values: Any) -> Sequence[Any] | None:
+        return self._sql.query(self.connection, query, (self._log, *values)).fetchone()
+
+    def _all(self, query: str, *values: Any) -> Sequence[Sequence[Any]]:
+        return self._sql.query(self.connection, query, (self._log, *values)).fetchall()
+
+    def _read_edge(self) -> Edge | None:
+        found = self._one("SELECT size, root, at_us, note FROM edge WHERE log = ?")
+        return None if found is None else Edge(*found)
+
+    def _read_subjects(self, names: Collection[str]) -> dict[str, tuple[int, Head]]:
+        query = "SELECT name, no, count, last, digest FROM subject"
+        rows = self._sql.matching(self.connection, query, "name", self._log, names)
+        return {name: (number, Head(count, last, digest)) for name, number, count, last, digest in rows}
+
+    def _tip(self, subject: str) -> tuple[int, int] | None:
+        """The subject's number and the newest entry naming it."""
+        known = self._read_subjects([subject]).get(subject)
+        return None if known is None else (known[0], known[1].last)
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A subject as this transaction knows it."""
+
+    number: int
+    head: Head | None
+    """As stored, own writes included; None for a name the ledger has not seen before."""
+    tip: int | None
+    """The newest entry naming it, own entries included."""
+
+
+class SqlTransaction(SqlSnapshot, Transaction):
+    """The one writer of its log. Side tables are written in the same transaction through `connection`."""
+
+    def __init__(self, connection: Connection, sql: LedgerSql, log: int) -> None:
+        super().__init__(connection, sql, log)
+        self._chains: dict[str, _Chain] = {}
+        self._next_index: int | None = None
+        self._next_number: int | None = None
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Each subject's head must be put in the same transaction; leaving it checks that."""
+        if not rows:
+            return
+        self._take_indices(rows)
+        self._load(name for row in rows for name in row.subjects)
+        log, insert = self._log, self._sql.insert
+        insert(self.connection, "entry", ("log", "idx", "data"), [(log, row.index, row.data) for row in rows])
+        insert(self.connection, "entry_key", ("log", "key", "idx"), [(log, row.key, row.index) for row in rows])
+        insert(self.connection, "subject_entry", ("log", "idx", "subject", "prev"), self._links(rows))
+
+    def put_tiles(self, tiles: Mapping[tuple[int, int], bytes]) -> None:
+        rows = [(self._log, level, n, hashes) for (level, n), hashes in tiles.items()]
+        self._sql.upsert(self.connection, "tile", ("log", "level", "n"), ("hashes",), rows)
+
+    def put_heads(self, heads: Mapping[str, Head]) -> None:
+        self._load(heads)
+        new, known = [], []
+        for name, head in heads.items():
+            chain = self._chains[name]
+            values = (head.count, head.last, head.digest)
+            if chain.head is None:
+                new.append((self._log, chain.number, name, *values))
+            elif head.count >= chain.head.count:
+                known.append((self._log, chain.number, *values))
+            else:
+                raise StoreError(f"head of {name} would fall from {chain.head.count} to {head.count} entries")
+            chain.head = head
+        self._sql.insert(self.connection, "subject", ("log", "no", "name", "count", "last", "digest"), new)
+        self._sql.advance_heads(self.connection, known)
+
+    def put_edge(self, edge: Edge) -> None:
+        if self._edge is not None and edge.size < self._edge.size:
+            raise StoreError(f"edge would fall from size {self._edge.size} to {edge.size}")
+        row = (self._log, edge.size, edge.root, edge.at_us, edge.note)
+        self._sql.upsert(self.connection, "edge", ("log",), ("size", "root", "at_us", "note"), [row])
+        self._edge = edge
+
+    def put_blob(self, sha256: bytes, data: bytes) -> None:
+        if hashlib.sha256(data).digest() != sha256:
+            raise StoreError(f"blob hashes to {hashlib.sha256(data).hexdigest()} != {sha256.hex()}")
+        self._sql.query(
+            self.connection, "INSERT INTO blob (sha256, data) VALUES (?, ?) ON CONFLICT DO NOTHING", (sha256, data)
+        )
+
+    def check_chains(self) -> None:
+        """Every head is the head of exactly the entries linked under it, or the transaction must not commit."""
+        for name, chain in self._chains.items():
+            stated = None if chain.head is None else chain.head.last
+            if chain.tip != stated:
+                raise StoreError(f"head of {name} ends at entry {stated}, its newest entry is {chain.tip}")
+
+    def heads(self, names: Collection[str]) -> dict[str, Head]:
+        self._load(names)
+        return {name: head for name in names if (head := self._chains[name].head) is not None}
+
+    def _tip(self, subject: str) -> tuple[int, int] | None:
+        self._load([subject])
+        chain = self._chains[subject]
+        return None if chain.tip is None else (chain.number, chain.tip)
+
+    def _take_indices(self, rows: Sequence[Row]) -> None:
+        if self._next_index is None:
+            found = self._one("SELECT max(idx) FROM entry WHERE log = ?")
+            self._next_index = 0 if found is None or found[0] is None else found[0] + 1
+        for expected, row in enumerate(rows, self._next_index):
+            if row.index != expected:
+                raise StoreError(f"entry index {row.index} is not the next one, {expected}")
+        self._next_index += len(rows)
+
+    def _load(self, names: Iterable[str]) -> None:
+        """Read the chains not read yet, in one query, and number the names the ledger has not seen."""
+        unread = set(names).difference(self._chains)
+        if not unread:
+            return
+        known = self._read_subjects(unread)
+        for name, (number, head) in known.items():
+            self._chains[name] = _Chain(number, head, head.last)
+        for name in sorted(unread.difference(known)):
+            self._chains[name] = _Chain(self._take_number(), None, None)
+
+    def _take_number(self) -> int:
+        if self._next_number is None:
+            found = self._one("SELECT max(no) FROM subject WHERE log = ?")
+            self._next_number = 1 if found is None or found[0] is None else found[0] + 1
+        self._next_number += 1
+        return self._next_number - 1
+
+    def _links(self, rows: Sequence[Row]) -> list[tuple[int, int, int, int | None]]:
+        links = []
+        for row in rows:
+            for name in row.subjects:
+                chain = self._chains[name]
+                links.append((self._log, row.index, chain.number, chain.tip))
+                chain.tip = row.index
+        return links

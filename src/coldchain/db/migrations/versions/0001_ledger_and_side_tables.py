@@ -1,0 +1,193 @@
+"""Ledger tables with the triggers that keep them append-only, and side tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+NEVER_CHANGED = ("entry", "entry_key", "subject_entry", "blob")
+NEVER_DELETED = (*NEVER_CHANGED, "subject", "tile", "edge")
+ONLY_GROWS = {
+    "subject": (
+        "NEW.log <> OLD.log OR NEW.no <> OLD.no OR NEW.name <> OLD.name OR NEW.count < OLD.count",
+        "a subject keeps its number and name, and its count never falls",
+    ),
+    "tile": (
+        "NEW.log <> OLD.log OR NEW.level <> OLD.level OR NEW.n <> OLD.n"
+        " OR substr(NEW.hashes, 1, length(OLD.hashes)) <> OLD.hashes",
+        "a tile only grows: its stored hashes stay a prefix",
+    ),
+    "edge": (
+        "NEW.log <> OLD.log OR NEW.size < OLD.size OR (NEW.size = OLD.size AND NEW.root <> OLD.root)",
+        "the size of the edge never falls, and one size has one root",
+    ),
+}
+
+
+def upgrade() -> None:
+    _ledger_tables()
+    _side_tables()
+    if op.get_context().dialect.name == "postgresql":
+        _postgres_triggers()
+    else:
+        _sqlite_triggers()
+
+
+def _ledger_tables() -> None:
+    bytewise = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    op.create_table(
+        "entry",
+        sa.Column("log", sa.SmallInteger, autoincrement=False, nullable=False),
+        sa.Column("idx", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("log", "idx", name="pk_entry"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "entry_key",
+        sa.Column("log", sa.SmallInteger, autoincrement=False, nullable=False),
+        sa.Column("key", bytewise, nullable=False),
+        sa.Column("idx", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("log", "key", name="pk_entry_key"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "subject",
+        sa.Column("log", sa.SmallInteger, autoincrement=False, nullable=False),
+        sa.Column("no", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("name", bytewise, nullable=False),
+        sa.Column("count", sa.BigInteger, nullable=False),
+        sa.Column("last", sa.BigInteger, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("log", "no", name="pk_subject"),
+        sa.UniqueConstraint("log", "name", name="uq_subject_log_name"),
+        sa.CheckConstraint("length(digest) = 32", name="ck_subject_digest_length"),
+        sa.CheckConstraint("count > 0", name="ck_subject_count_positive"),
+        sqlite_with_rowid=False,
+        postgresql_with={"fillfactor": "80"},
+    )
+    op.create_table(
+        "subject_entry",
+        sa.Column("log", sa.SmallInteger, autoincrement=False, nullable=False),
+        sa.Column("idx", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("subject", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("prev", sa.BigInteger),
+        sa.PrimaryKeyConstraint("log", "idx", "subject", name="pk_subject_entry"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "tile",
+        sa.Column("log", sa.SmallInteger, autoincrement=False, nullable=False),
+        sa.Column("level", sa.SmallInteger, autoincrement=False, nullable=False),
+        sa.Column("n", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("hashes", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("log", "level", "n", name="pk_tile"),
+        sa.CheckConstraint(
+            "length(hashes) BETWEEN 32 AND 8192 AND length(hashes) % 32 = 0", name="ck_tile_hashes_length"
+        ),
+    )
+    op.create_table(
+        "edge",
+        sa.Column("log", sa.SmallInteger, autoincrement=False, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("root", sa.LargeBinary, nullable=False),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("note", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("log", name="pk_edge"),
+        sa.CheckConstraint("size >= 0", name="ck_edge_size_positive"),
+        sa.CheckConstraint("length(root) = 32", name="ck_edge_root_length"),
+    )
+    op.create_table(
+        "blob",
+        sa.Column("sha256", sa.LargeBinary, nullable=False),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name="pk_blob"),
+        sa.CheckConstraint("length(sha256) = 32", name="ck_blob_sha256_length"),
+    )
+
+
+def _side_tables() -> None:
+    op.create_table(
+        "rejected",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), nullable=False),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("topic", sa.Text, nullable=False),
+        sa.Column("device", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("detail", sa.Text, nullable=False),
+        sa.Column("bytes", sa.BigInteger, nullable=False),
+        sa.Column("sha256", sa.LargeBinary, nullable=False),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_rejected"),
+    )
+    op.create_index("ix_rejected_device_at_us", "rejected", ["device", "at_us"])
+    op.create_index("ix_rejected_at_us", "rejected", ["at_us"])
+    op.create_table(
+        "reject_tally",
+        sa.Column("sender", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("hour_us", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("count", sa.BigInteger, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("sender", "reason", "hour_us", name="pk_reject_tally"),
+    )
+    op.create_table(
+        "broker_account",
+        sa.Column("username", sa.Text, nullable=False),
+        sa.Column("client_id", sa.Text, nullable=False),
+        sa.Column("device", sa.Text),
+        sa.Column("role", sa.Text, nullable=False),
+        sa.Column("org", sa.Text, nullable=False),
+        sa.Column("site", sa.Text, nullable=False),
+        sa.Column("secret_json", sa.Text, nullable=False),
+        sa.Column("active", sa.Boolean, nullable=False),
+        sa.Column("created_us", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("username", name="pk_broker_account"),
+    )
+    op.create_table(
+        "projection_table",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("fingerprint", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_projection_table"),
+    )
+
+
+def _sqlite_triggers() -> None:
+    for table in NEVER_CHANGED:
+        _sqlite_trigger(table, "UPDATE", "", f"{table} is append-only: UPDATE refused")
+    for table in NEVER_DELETED:
+        _sqlite_trigger(table, "DELETE", "", f"{table} is append-only: DELETE refused")
+    for table, (rewrite, law) in ONLY_GROWS.items():
+        _sqlite_trigger(table, "UPDATE", f"WHEN {rewrite}", law)
+
+
+def _sqlite_trigger(table: str, event: str, when: str, text: str) -> None:
+    op.execute(
+        f"CREATE TRIGGER append_only_{table}_{event.lower()} BEFORE {event} ON {table} {when}"
+        f" BEGIN SELECT RAISE(ABORT, '{text}'); END"
+    )
+
+
+def _postgres_triggers() -> None:
+    op.execute(
+        "CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP; END $$"
+    )
+    for table in NEVER_DELETED:
+        events = "UPDATE OR DELETE OR TRUNCATE" if table in NEVER_CHANGED else "DELETE OR TRUNCATE"
+        _postgres_trigger(table, "change", events, "STATEMENT", "append_only()")
+    for table, (rewrite, law) in ONLY_GROWS.items():
+        # IF inside the function, not WHEN: a WHEN clause would have the columns' types frozen into the trigger.
+        op.execute(
+            f"CREATE FUNCTION {table}_only_grows() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN IF {rewrite} THEN RAISE EXCEPTION '{law}'; END IF; RETURN NEW; END $$"
+        )
+        _postgres_trigger(table, "update", "UPDATE", "ROW", f"{table}_only_grows()")
+
+
+def _postgres_trigger(table: str, name: str, events: str, each: str, function: str) -> None:
+    op.execute(
+        f"CREATE TRIGGER append_only_{table}_{name} BEFORE {events} ON {table}"
+        f" FOR EACH {each} EXECUTE FUNCTION {function}"
+    )
