@@ -1,0 +1,166 @@
+"""Real services for tests: each is started here, on a free loopback port, and ended here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def _unavailable(reason: str) -> NoReturn:
+    """Skip on a developer's machine; in CI a missing service is a failure, not a green run."""
+    if os.environ.get("COLDCHAIN_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"COLDCHAIN_REQUIRE_SERVICES=1, but {reason}")
+    pytest.skip(reason)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Call it for a loopback TCP port that nothing listens on."""
+    return _free_port
+
+
+@pytest.fixture(scope="session")
+def shared_vectors() -> Path:
+    """The folder with other people's test vectors and recorded data."""
+    shared = Path(os.environ.get("COLDCHAIN_SHARED") or PROJECT.parent / "shared")
+    if not (shared / "vectors").is_dir():
+        _unavailable(f"there are no test vectors in {shared} (set COLDCHAIN_SHARED)")
+    return shared
+
+
+class PostgresCluster:
+    """A PostgreSQL server of our own. Without fsync: what it acknowledged survives its process, not the machine."""
+
+    def __init__(self, binaries: Path, directory: Path) -> None:
+        self._binaries = binaries
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        # PostgreSQL refuses to run as root.
+        self._user = _unprivileged() if os.geteuid() == 0 else None
+        if self._user is not None:
+            os.chown(directory, self._user.pw_uid, self._user.pw_gid)
+        self._port = _free_port()
+        self._databases = 0
+        options = ("--auth=trust", "--username=coldchain", "--encoding=UTF8", "--no-locale", "--no-sync")
+        if self._spawn("initdb", *options).wait(60):
+            raise RuntimeError(f"initdb failed:\n{(directory / 'initdb.log').read_text()}")
+
+    def start(self) -> None:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self._port,
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "full_page_writes": "off",
+            "shared_buffers": "64MB",
+        }
+        self._process = self._spawn("postgres", *(f"--{name}={value}" for name, value in settings.items()))
+        self._await_answer()
+
+    def crash(self) -> None:
+        """The server ends at once, without a shutdown checkpoint; connections drop."""
+        self._stop(signal.SIGQUIT)
+
+    def stop(self) -> None:
+        self._stop(signal.SIGINT)
+
+    def new_database(self) -> str:
+        """URL of an empty database."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        engine = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return self._url(name)
+
+    def _url(self, database: str) -> str:
+        return f"postgresql+psycopg://coldchain@127.0.0.1:{self._port}/{database}"
+
+    def _spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self._directory / f"{program}.log").open("ab") as log:
+            return subprocess.Popen(
+                [self._binaries / program, "-D", self._directory / "data", *arguments],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self._directory,
+                user=None if self._user is None else self._user.pw_uid,
+                group=None if self._user is None else self._user.pw_gid,
+                extra_groups=None if self._user is None else [],
+            )
+
+    def _await_answer(self) -> None:
+        engine = create_engine(self._url("postgres"))
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                engine.connect().close()
+            except OperationalError as error:
+                if time.monotonic() > deadline or self._process is None or self._process.poll() is not None:
+                    log = (self._directory / "postgres.log").read_text()
+                    raise RuntimeError(f"PostgreSQL does not answer; its log:\n{log}") from error
+                time.sleep(0.05)
+            else:
+                engine.dispose()
+                return
+
+    def _stop(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+            self._process = None
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam("postgres")
+    return pwd.getpwnam("nobody")
+
+
+def _postgres_binaries() -> Path:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
+    found = str(installed[-1]) if installed else shutil.which("initdb")
+    if found is None:
+        _unavailable("PostgreSQL is not installed (Debian: postgresql)")
+    return Path(found).resolve().parent
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresCluster]:
+    """A running cluster for the whole session; a test that crashes it starts it again."""
+    binaries = _postgres_binaries()
+    # Not below pytest's own directory: that is closed to the user the server runs as.
+    with tempfile.TemporaryDirectory(prefix="coldchain-postgres-") as directory:
+        cluster = PostgresCluster(binaries, Path(directory))
+        cluster.start()
+        yield cluster
+        cluster.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresCluster) -> str:
+    """URL of an empty PostgreSQL database, one for each test."""
+    return postgres.new_database()
