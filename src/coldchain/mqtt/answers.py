@@ -1,0 +1,37 @@
+"""What the devices are told: the payloads of `ack` and `nack` (design §4.8). Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+from coldchain.services.messages import Reply
+
+MORE_PER_ACK = 500
+"""Messages named in one `ack` at most: some 15 KiB, so that it passes wherever a message of ours does."""
+
+
+def answers(replies: Iterable[Reply | None]) -> Iterator[tuple[str, bytes]]:
+    """(topic, payload) of every answer; what one device may forget is told in as few messages as possible."""
+    recorded: dict[str, list[Reply]] = {}
+    for reply in replies:
+        if reply is None:
+            continue
+        if reply.kind == "ack":
+            recorded.setdefault(reply.topic_base, []).append(reply)
+        else:
+            yield f"{reply.topic_base}/nack", _nack(reply)
+    for base, group in recorded.items():
+        for start in range(0, len(group), MORE_PER_ACK):
+            yield f"{base}/ack", _ack(group[start : start + MORE_PER_ACK])
+
+
+def _ack(group: Sequence[Reply]) -> bytes:
+    first, rest = group[0], group[1:]
+    more = ',"more":[' + ",".join([f"[{one.boot},{one.seq},{one.index}]" for one in rest]) + "]" if rest else ""
+    return f'{{"boot":{first.boot},"seq":{first.seq},"index":{first.index}{more}}}'.encode()
+
+
+def _nack(reply: Reply) -> bytes:
+    body = {"boot": reply.boot, "seq": reply.seq, "sha256": reply.sha256, "reason": reply.reason}
+    return json.dumps(body, separators=(",", ":")).encode()

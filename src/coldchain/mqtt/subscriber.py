@@ -1,0 +1,264 @@
+"""From the broker to admission and back: nothing is acknowledged before it is recorded (design §4, steps 2, 3, 7, 8).
+
+Two threads. The network thread reads, parses and parks; when the parked bytes reach their bound it stops reading, which
+TCP passes on to the broker, until half of them are recorded. The worker takes a batch, has it recorded, and only then
+acknowledges to the broker and answers the devices. A crash at any line leaves messages that the broker, or at the
+latest the device, sends again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import structlog
+
+from coldchain.mqtt import packets
+from coldchain.mqtt.accounts import Credentials
+from coldchain.mqtt.answers import answers
+from coldchain.mqtt.connection import Address, Connection
+from coldchain.mqtt.errors import ProtocolError
+from coldchain.mqtt.packets import Received
+from coldchain.mqtt.topics import INGEST_FILTERS
+from coldchain.services.messages import Inbound, Reply
+
+log = structlog.get_logger(__name__)
+
+FIRST_BACKOFF_S = 0.1
+LAST_BACKOFF_S = 5.0
+OBJECT_BYTES = 256
+"""What a parked message costs beside its bytes, so that a flood of tiny ones is bounded too."""
+
+OnBatch = Callable[[list[Inbound]], Sequence[Reply | None]]
+"""Records a batch durably and says what to answer. When it raises, the same messages are offered again: refuse what you
+cannot read, or it stands in everyone's way."""
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters since the start, and two gauges at the end. Each is written by one thread or under the queue's lock."""
+
+    received: int = 0
+    """Messages taken from the broker."""
+    repeated: int = 0
+    """Messages the broker marked as sent before."""
+    recorded: int = 0
+    acknowledged: int = 0
+    """PUBACKs queued."""
+    void: int = 0
+    """PUBACKs not sent as their connection had ended: the broker repeats those messages and admission knows them."""
+    replies: int = 0
+    replies_lost: int = 0
+    """Answers that found no connection: the devices resend and are answered then."""
+    batches: int = 0
+    batch_failures: int = 0
+    pauses: int = 0
+    """Times the queue was full and reading stopped."""
+    connections: int = 0
+    sessions_lost: int = 0
+    """Times the broker no longer had our session when we came back."""
+    queue_bytes: int = 0
+    queue_messages: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parked:
+    """What one read brought, with the connection its packet ids belong to."""
+
+    connection: Connection
+    mids: list[bytes]
+    messages: list[Inbound]
+    size: int
+
+
+class Subscriber:
+    """Keeps one durable session at the broker and feeds `on_batch` from it, from `start` to `stop`.
+
+    batch_messages: a batch is closed when it has that many (its last read of 64 KiB may exceed it), or linger_s seconds
+    after its first. queue_bytes: bytes received and not yet recorded at most, but for one read.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        credentials: Credentials,
+        on_batch: OnBatch,
+        *,
+        filters: Sequence[str] = INGEST_FILTERS,
+        batch_messages: int = 500,
+        linger_s: float = 0.05,
+        queue_bytes: int = 64 * 2**20,
+    ) -> None:
+        self._address, self._credentials, self._filters = address, credentials, filters
+        self._on_batch = on_batch
+        self._batch_messages, self._linger_s, self._queue_bytes = batch_messages, linger_s, queue_bytes
+        self._queue: deque[_Parked] = deque()
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._connection: Connection | None = None
+        self._connection_fault = "not connected yet"
+        self._recording_fault = ""
+        self._network = threading.Thread(target=self._stay_connected, name="mqtt network", daemon=True)
+        self._worker = threading.Thread(target=self._work, name="mqtt worker", daemon=True)
+        self.stats = Stats()
+
+    def start(self) -> None:
+        """Connect, and keep connected until `stop`. A broker that is away is waited for."""
+        self._network.start()
+        self._worker.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Within `timeout_s` what is recorded is acknowledged and the connection closed; the broker keeps the rest."""
+        deadline = time.monotonic() + timeout_s
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._worker.join(timeout_s / 2)
+        with self._changed:
+            if self._connection is not None:
+                self._connection.close()
+        self._network.join(max(deadline - time.monotonic(), 0))
+
+    @property
+    def fault(self) -> str:
+        """Why messages cannot come in now, in one line; empty when they can."""
+        connection = self._connection
+        if connection is None or not connection.listening:
+            return self._connection_fault
+        return self._recording_fault
+
+    # The network thread
+
+    def _stay_connected(self) -> None:
+        backoff_s = FIRST_BACKOFF_S
+        while self._wait_for_room():
+            since = time.monotonic()
+            try:
+                self._one_connection()
+            except (OSError, ProtocolError) as error:
+                self._lost(f"{error}")
+            except Exception as error:
+                log.exception("mqtt connection failed")
+                self._lost(f"{type(error).__name__}: {error}")
+            if time.monotonic() - since > LAST_BACKOFF_S:
+                backoff_s = FIRST_BACKOFF_S
+            self._stopping.wait(backoff_s)
+            backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
+
+    def _lost(self, why: str) -> None:
+        host, port = self._address
+        self._connection_fault = f"broker at {host}:{port}: {why}"
+        log.warning("mqtt connection lost", broker=f"{host}:{port}", why=why)
+
+    def _wait_for_room(self) -> bool:
+        """Without room a new connection would at once be paused; False when stopping."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping.is_set() or self.stats.queue_bytes <= self._queue_bytes // 2)
+        return not self._stopping.is_set()
+
+    def _one_connection(self) -> None:
+        connection = Connection(self._address, self._credentials, self._filters, self._park)
+        with self._changed:
+            self._connection = connection
+            if self._stopping.is_set():
+                connection.close()
+        self.stats.connections += 1
+        try:
+            connection.run()
+        finally:
+            with self._changed:
+                self._connection = None
+            if connection.listening and not connection.session_kept and self.stats.received:
+                self.stats.sessions_lost += 1
+
+    def _park(self, connection: Connection, received: Received, size: int) -> None:
+        count = len(received.messages)
+        parked = _Parked(connection, received.mids, received.messages, size + OBJECT_BYTES * count)
+        stats = self.stats
+        with self._changed:
+            self._queue.append(parked)
+            stats.received += count
+            stats.repeated += received.repeats
+            stats.queue_messages += count
+            stats.queue_bytes += parked.size
+            if stats.queue_bytes >= self._queue_bytes:
+                stats.pauses += 1
+                connection.read(False)
+            self._changed.notify_all()
+
+    # The worker thread
+
+    def _work(self) -> None:
+        while batch := self._take():
+            messages = [message for parked in batch for message in parked.messages]
+            replies = self._record(messages)
+            if replies is None:
+                return
+            # A crash here leaves the batch recorded and unacknowledged: it comes again and admission knows it.
+            self._acknowledge(batch)
+            self._answer(replies)
+            self._release(batch, len(messages))
+
+    def _take(self) -> list[_Parked]:
+        """The next batch; empty when stopping."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping.is_set() or self._queue)
+            deadline = time.monotonic() + self._linger_s
+            while self.stats.queue_messages < self._batch_messages and not self._stopping.is_set():
+                if not self._changed.wait(deadline - time.monotonic()):
+                    break
+            batch: list[_Parked] = []
+            count = 0
+            while self._queue and count < self._batch_messages and not self._stopping.is_set():
+                batch.append(self._queue.popleft())
+                count += len(batch[-1].messages)
+            return batch
+
+    def _record(self, messages: list[Inbound]) -> Sequence[Reply | None] | None:
+        """The replies, once the batch is recorded, however long that takes; None when stopping."""
+        backoff_s = FIRST_BACKOFF_S
+        while not self._stopping.is_set():
+            try:
+                replies = self._on_batch(messages)
+            except Exception as error:
+                self.stats.batch_failures += 1
+                self._recording_fault = f"cannot record messages: {type(error).__name__}: {error}"
+                log.exception("batch not recorded, nothing acknowledged", messages=len(messages), retry_s=backoff_s)
+                self._stopping.wait(backoff_s)
+                backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
+            else:
+                self._recording_fault = ""
+                self.stats.batches += 1
+                self.stats.recorded += len(messages)
+                return replies
+        return None
+
+    def _acknowledge(self, batch: Sequence[_Parked]) -> None:
+        for connection, group in groupby(batch, key=lambda parked: parked.connection):
+            mids = [mid for parked in group for mid in parked.mids if mid]
+            if connection.acknowledge(mids):
+                self.stats.acknowledged += len(mids)
+            else:
+                self.stats.void += len(mids)
+
+    def _answer(self, replies: Sequence[Reply | None]) -> None:
+        frames = [packets.publish(topic, payload) for topic, payload in answers(replies)]
+        connection = self._connection
+        if connection is not None and connection.send(b"".join(frames)):
+            self.stats.replies += len(frames)
+        else:
+            self.stats.replies_lost += len(frames)
+
+    def _release(self, batch: Sequence[_Parked], count: int) -> None:
+        stats = self.stats
+        with self._changed:
+            stats.queue_messages -= count
+            stats.queue_bytes -= sum(parked.size for parked in batch)
+            if stats.queue_bytes <= self._queue_bytes // 2:
+                if self._connection is not None:
+                    self._connection.read(True)
+                self._changed.notify_all()
