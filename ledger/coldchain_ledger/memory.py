@@ -98,7 +98,7 @@ class _MemorySnapshot(Snapshot):
 
     def find(self, keys: Collection[str]) -> dict[str, int]:
         taken, count = self._store._keys, self._count
-        return {key: taken[key] for key in keys if key in taken and taken[key] < count}
+        return {key: index for key in keys if (index := taken.get(key, count)) < count}
 
     def indices(self, subject: str, start: int = 0, stop: int | None = None) -> list[int]:
         stop = self._count if stop is None else min(stop, self._count)
@@ -182,7 +182,7 @@ class _MemoryTransaction(_MemorySnapshot, Transaction):
         return super().indices(subject, start, stop) + own
 
     def blob(self, sha256: bytes) -> bytes | None:
-        return self._new_blobs.get(sha256) or super().blob(sha256)
+        return self._new_blobs[sha256] if sha256 in self._new_blobs else super().blob(sha256)
 
     def apply(self) -> None:
         """Make every write visible as the next version."""
