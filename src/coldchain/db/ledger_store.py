@@ -111,17 +111,18 @@ class SqlSnapshot(Snapshot):
         if tip is None:
             return []
         number, last = tip
+        # A sub-select, not a join: PostgreSQL may plan a join of one row as a scan of the whole table.
         walk = """
             WITH RECURSIVE chain(idx) AS (
                 SELECT CAST(? AS BIGINT)
                 UNION ALL
-                SELECT prev FROM chain JOIN subject_entry AS link
-                    ON link.log = ? AND link.subject = ? AND link.idx = chain.idx
-                WHERE prev >= ?
+                SELECT (SELECT prev FROM subject_entry AS link
+                        WHERE link.log = ? AND link.idx = chain.idx AND link.subject = ?)
+                FROM chain WHERE idx >= ?
             )
-            SELECT idx FROM chain"""
-        rows = self._sql.query(self.connection, walk, (last, self._log, number, start)).fetchall()
-        return [index for (index,) in reversed(rows) if start <= index and (stop is None or index < stop)]
+            SELECT idx FROM chain WHERE idx >= ?"""
+        rows = self._sql.query(self.connection, walk, (last, self._log, number, start, start)).fetchall()
+        return [index for (index,) in reversed(rows) if stop is None or index < stop]
 
     def blob(self, sha256: bytes) -> bytes | None:
         found = self._sql.query(self.connection, "SELECT data FROM blob WHERE sha256 = ?", (sha256,)).fetchone()

@@ -74,7 +74,8 @@ def _upgrade(connection: Connection) -> None:
 def _create_projection_tables(connection: Connection) -> None:
     tables = projection_tables()
     fingerprint = _fingerprint(connection, tables)
-    made = dict(connection.execute(select(projection_table.c.name, projection_table.c.fingerprint)).tuples().all())
+    rows = connection.execute(select(projection_table.c.name, projection_table.c.fingerprint)).all()
+    made = {row.name: row.fingerprint for row in rows}
     if made == {table.name: fingerprint for table in tables}:
         return
     _drop(connection, made)
