@@ -103,18 +103,10 @@ def encode_with_list(entry: Entry) -> tuple[bytes, bytes | None]:
 
 def parse_entry(data: bytes) -> Entry:
     """Parse strictly: what is returned encodes to exactly `data`. Raises EntryError that says where."""
-    return _parse_plain(data) or _parse(data)
-
-
-def _parse_plain(data: bytes) -> Entry | None:
-    """Twice as fast as `_parse` and of the same mind, or None: then `_parse` decides."""
-    match = _PLAIN.match(data)
-    if match is None or match.end() > MAX_HEADER + 1 or len(data) - match.end() > MAX_PAYLOAD:
-        return None
-    at, by, grade, key, kind, listed, media_type = match.groups()
-    subjects = tuple(listed[1:-1].decode().split('","')) if listed else ()
-    if len(subjects) > 1 and (len(subjects) > MAX_SUBJECTS or any(a >= b for a, b in pairwise(subjects))):
-        return None
+    plain = _plain(data)
+    if plain is None:
+        return _parse(data)
+    (at, by, grade, key, kind, _, media_type), subjects, header_end = plain
     return Entry(
         kind.decode(),
         by.decode(),
@@ -123,8 +115,30 @@ def _parse_plain(data: bytes) -> Entry | None:
         key.decode(),
         grade.decode(),
         subjects,
-        data[match.end() :],
+        data[header_end:],
     )
+
+
+def scan_entry(data: bytes) -> tuple[int, str, str, tuple[str, ...], tuple[int, bytes] | None]:
+    """(at_us, kind, key, subjects, subjects_digest), as strict as `parse_entry` and half its time: for whole logs."""
+    plain = _plain(data)
+    if plain is None:
+        entry = _parse(data)
+        return entry.at_us, entry.kind, entry.key, entry.subjects, entry.subjects_digest
+    (at, _, _, key, kind, _, _), subjects, _ = plain
+    return int(at), kind.decode(), key.decode(), subjects, None
+
+
+def _plain(data: bytes) -> tuple[tuple[bytes, ...], tuple[str, ...], int] | None:
+    """Fields, subjects and where the payload starts, of a plain header that is surely right; else `_parse` decides."""
+    match = _PLAIN.match(data)
+    if match is None or match.end() > MAX_HEADER + 1 or len(data) - match.end() > MAX_PAYLOAD:
+        return None
+    fields = match.groups()
+    subjects = tuple(fields[5][1:-1].decode().split('","')) if fields[5] else ()
+    if len(subjects) > 1 and (len(subjects) > MAX_SUBJECTS or any(a >= b for a, b in pairwise(subjects))):
+        return None
+    return fields, subjects, match.end()
 
 
 def _parse(data: bytes) -> Entry:

@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
@@ -29,11 +29,21 @@ _CACHED_LEAVES = 32
 """Subtrees with more leaves keep their hash, so that a second proof costs its path and not the map again."""
 
 
+def extend_chain(head: Head | None, links: Sequence[tuple[int, bytes]]) -> Head:
+    """The subject's chain after these (index, leaf hash), at least one, ascending (ledger §5.2).
+
+    None stands for a subject never named before.
+    """
+    count, digest = (0, EMPTY_HEAD) if head is None else (head.count, head.digest)
+    sha, pack = sha256, _INDEX.pack
+    for index, leaf in links:
+        digest = sha(b"\x02" + digest + pack(index) + leaf).digest()
+    return Head(count + len(links), links[-1][0], digest)
+
+
 def extend_head(head: Head | None, index: int, leaf: bytes) -> Head:
-    """The subject's chain after entry `index`; None stands for a subject never named before (ledger §5.2)."""
-    if head is None:
-        return Head(1, index, sha256(b"\x02" + EMPTY_HEAD + _INDEX.pack(index) + leaf).digest())
-    return Head(head.count + 1, index, sha256(b"\x02" + head.digest + _INDEX.pack(index) + leaf).digest())
+    """The chain after one more entry."""
+    return extend_chain(head, [(index, leaf)])
 
 
 @dataclass(frozen=True, slots=True)

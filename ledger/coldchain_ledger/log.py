@@ -15,7 +15,7 @@ from coldchain_ledger import strictb64
 from coldchain_ledger.checkpoint import Checkpoint, open_checkpoint
 from coldchain_ledger.entry import Entry, encode_with_list, parse_entry
 from coldchain_ledger.errors import NoteError, StoreError
-from coldchain_ledger.index import SubjectMap, extend_head, index_payload
+from coldchain_ledger.index import SubjectMap, extend_chain, index_payload
 from coldchain_ledger.keys import Signer, Verifier, parse_vkey
 from coldchain_ledger.merkle import EMPTY_ROOT, leaf_hash
 from coldchain_ledger.note import sign_note
@@ -210,11 +210,12 @@ class _Batch:
 
 def _advance_heads(transaction: Transaction, rows: Sequence[Row]) -> dict[str, Head]:
     """The chains of all subjects these rows name, after them (ledger §5.2); one bulk read."""
-    heads = transaction.heads({subject for row in rows for subject in row.subjects})
+    named: dict[str, list[tuple[int, bytes]]] = {}
     for row in rows:
         for subject in row.subjects:
-            heads[subject] = extend_head(heads.get(subject), row.index, row.leaf)
-    return heads
+            named.setdefault(subject, []).append((row.index, row.leaf))
+    heads = transaction.heads(named)
+    return {subject: extend_chain(heads.get(subject), links) for subject, links in named.items()}
 
 
 def _signed_checkpoint(signers: Sequence[Signer], size: int, root: bytes) -> bytes:
