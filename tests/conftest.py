@@ -67,6 +67,10 @@ class PostgresCluster:
         if self._spawn("initdb", *options).wait(60):
             raise RuntimeError(f"initdb failed:\n{(directory / 'initdb.log').read_text()}")
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         settings = {
             "listen_addresses": "127.0.0.1",
