@@ -5,21 +5,24 @@ The procedure; it stops at the first thing that is wrong:
 1. The checkpoint is signed by the given key; what follows is judged against it.
 2. Every entry's bytes -> leaf hash -> tiles, compared with the stored tiles of every level.
 3. Every header against the grammar; `at` never falls; the key leads to this entry and so to no other.
-4. Every subject's chain; the entry is listed under each subject it names.
+4. Every subject's chain is extended by the entries that name it.
 5. Every `index` entry states root and count of the map of all subjects named before it.
 6. Root and time against the stored edge, the edge against the checkpoint; no entry stands beyond the edge.
-7. The stored head of every subject is the end of its chain, and there are no others.
+7. The stored head and list of every subject, and that there are no others.
 
-Steps 2 to 5 share one stream over the entries: a log is read once, and memory holds one head a subject.
+Steps 2 to 5 share one stream over the entries: a log is read once. Memory holds a head for each subject and eight bytes
+for each naming.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from array import array
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from time import perf_counter
-from typing import Literal, NoReturn, TypedDict
+from typing import Any, Literal, NoReturn, TypedDict
 
+from coldchain_ledger import strictb64
 from coldchain_ledger.checkpoint import Checkpoint, open_checkpoint
 from coldchain_ledger.entry import parse_entry, parse_subject_list, scan_entry
 from coldchain_ledger.errors import EntryError, NoteError, ProofError, StoreError
@@ -86,18 +89,22 @@ class Report:
     """Outcome of `fsck`."""
 
     entries: int
-    """Entries whose bytes are those of the tree."""
+    """Entries read; all of them, or those up to a few thousand past the first bad one."""
     root: bytes
-    """Root over them."""
+    """Root over them as they were found."""
     checkpoint_size: int
     """Size the stored edge claims."""
     ok: bool
     first_bad: Bad | None
-    tree_entries_per_second: float
-    """Steps 2 alone: reading, leaf hashes, tiles."""
-    entries_per_second: float
+    tree_entries_per_second: int
+    """Step 2 alone: reading, leaf hashes, tiles."""
+    entries_per_second: int
     """All steps."""
     not_proved: str = NOT_PROVED
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; the root in hex."""
+        return asdict(self) | {"root": self.root.hex()}
 
 
 class _Wrong(Exception):
@@ -122,8 +129,8 @@ def fsck(store: Store, verifier: Verifier) -> Report:
         checkpoint_size=check.edge.size,
         ok=bad is None,
         first_bad=bad,
-        tree_entries_per_second=size / check.tree_s if size else 0.0,
-        entries_per_second=size / taken,
+        tree_entries_per_second=int(size / check.tree_s) if size else 0,
+        entries_per_second=int(size / taken),
     )
 
 
@@ -136,6 +143,8 @@ class _Check:
         self.frontier = Frontier()
         self.tree_s = 0.0
         self._heads: dict[str, Head] = {}
+        self._naming: dict[str, array[int]] = {}
+        """Indices of the entries naming each subject."""
         self._at_us = 0
         # Step 1. A checkpoint that fails is reported last: a changed entry is the better answer.
         self._signed: Checkpoint | None = None
@@ -156,7 +165,7 @@ class _Check:
                 self.tree_s += perf_counter() - began
                 self._headers(start, entries, leaves)
             self._stored_edge()
-            self._stored_heads()
+            self._stored_subjects()
         except _Wrong as wrong:
             return wrong.bad
         return None
@@ -212,7 +221,6 @@ class _Check:
         """Steps 3 to 5 for entries whose bytes are those of the tree."""
         keys: dict[str, int] = {}
         named: dict[str, list[tuple[int, bytes]]] = {}
-        begun = start
         for index, (data, leaf) in enumerate(zip(entries, leaves, strict=True), start):
             try:
                 at_us, kind, key, subjects, digest = scan_entry(data)
@@ -224,24 +232,19 @@ class _Check:
             if keys.setdefault(key, index) != index:
                 raise _Wrong(index, "key", "a key of its own", f"{key}, as entry {keys[key]}", _APPENDED_SO)
             if kind == "index":
-                self._chains(begun, index, named)
+                self._chains(named)
                 self._index_entry(index, data)
-                begun, named = index, {}
+                named = {}
             for subject in subjects if digest is None else self._listed(index, digest):
                 named.setdefault(subject, []).append((index, leaf))
-        self._chains(begun, start + len(entries), named)
+        self._chains(named)
         self._lookup(keys)
 
-    def _chains(self, start: int, stop: int, named: dict[str, list[tuple[int, bytes]]]) -> None:
-        """Step 4 for the entries start..stop-1."""
+    def _chains(self, named: dict[str, list[tuple[int, bytes]]]) -> None:
+        """Step 4 for these links."""
         for subject, links in named.items():
             self._heads[subject] = extend_chain(self._heads.get(subject), links)
-            listed = self.view.indices(subject, start, stop)
-            if listed != [index for index, _ in links]:
-                naming = {index for index, _ in links}
-                index = min(naming ^ set(listed), default=start)
-                expected, found = ("listed", "not listed") if index in naming else ("not listed", "listed")
-                raise _Wrong(index, f"entries naming {subject}", expected, found, _DERIVED_CHANGED)
+            self._naming.setdefault(subject, array("Q")).extend([index for index, _ in links])
 
     def _listed(self, index: int, digest: tuple[int, bytes]) -> tuple[str, ...]:
         blob = self.view.blob(digest[1])
@@ -281,17 +284,27 @@ class _Check:
         if _has_entry(self.view, edge.size):
             raise _Wrong(edge.size, "entry beyond the edge", "no entry", "an entry", _REWRITTEN)
 
-    def _stored_heads(self) -> None:
+    def _stored_subjects(self) -> None:
         """Step 7."""
         stored = 0
-        for name, head in self.view.all_heads():
-            expected = self._heads.get(name)
+        for subject, head in self.view.all_heads():
+            expected = self._heads.get(subject)
             if head != expected:
-                raise _Wrong(expected.last if expected else None, f"head of {name}", expected, head, _DERIVED_CHANGED)
+                last = expected.last if expected else None
+                raise _Wrong(last, f"head of {subject}", expected, head, _DERIVED_CHANGED)
             stored += 1
         if stored < len(self._heads):
-            name = next(name for name in self._heads if not self.view.heads([name]))
-            raise _Wrong(self._heads[name].last, f"head of {name}", self._heads[name], None, _DERIVED_CHANGED)
+            subject = next(subject for subject in self._heads if not self.view.heads([subject]))
+            raise _Wrong(self._heads[subject].last, f"head of {subject}", self._heads[subject], None, _DERIVED_CHANGED)
+        for subject, naming in self._naming.items():
+            listed = self.view.indices(subject)
+            if listed != naming.tolist():
+                self._refuse_list(subject, set(naming), set(listed))
+
+    def _refuse_list(self, subject: str, naming: set[int], listed: set[int]) -> NoReturn:
+        index = min(naming ^ listed, default=None)
+        expected, found = ("listed", "not listed") if index in naming else ("not listed", "listed")
+        raise _Wrong(index, f"list of entries naming {subject}", expected, found, _DERIVED_CHANGED)
 
     def _stored_tile(self, level: int, n: int) -> bytes:
         try:
@@ -314,21 +327,35 @@ class Audit:
     proof: tuple[bytes, ...]
     """Consistency proof from the stored tiles (RFC 6962 §2.1.2); it verifies only where the result is consistent."""
 
+    @property
+    def ok(self) -> bool:
+        return self.result == "consistent"
 
-def audit(store: Store, old_note: bytes, verifier: Verifier) -> Audit:
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; roots and proof in base64 as the notes write them."""
+        return {
+            "ok": self.ok,
+            "result": self.result,
+            "detail": self.detail,
+            "old_note": self.old_note.decode(),
+            "new_note": self.new_note.decode(),
+            "proof": [strictb64.encode(digest) for digest in self.proof],
+        }
+
+
+def audit(view: Snapshot, old_note: bytes, verifier: Verifier) -> Audit:
     """Whether the log still is the one that signed `old_note` (ledger §8).
 
     NoteError: a checkpoint is not signed by this key. StoreError: the tiles do not lead to the present checkpoint, so
     nothing can be said before fsck.
     """
-    with store.snapshot() as view:
-        edge = _edge_of(view)
-        old, new = open_checkpoint(old_note, verifier), open_checkpoint(edge.note, verifier)
-        tiles = TileReader(new.size, view.tile)
-        if tiles.root() != new.root:
-            raise StoreError(f"tiles lead to root {tiles.root().hex()} != signed {new.root.hex()}: run fsck")
-        proof = tuple(tiles.consistency(old.size)) if 0 < old.size <= new.size else ()
-        then = TileReader(old.size, view.tile).root() if old.size <= new.size else b""
+    new_note = _edge_of(view).note
+    old, new = open_checkpoint(old_note, verifier), open_checkpoint(new_note, verifier)
+    tiles = TileReader(new.size, view.tile)
+    if tiles.root() != new.root:
+        raise StoreError(f"tiles lead to root {tiles.root().hex()} != signed {new.root.hex()}: run fsck")
+    proof = tuple(tiles.consistency(old.size)) if 0 < old.size <= new.size else ()
+    then = TileReader(old.size, view.tile).root() if old.size <= new.size else b""
     result: Literal["consistent", "rollback", "fork"] = "consistent"
     detail = f"the first {old.size} of {new.size} entries are those of the older checkpoint"
     if old.size > new.size:
@@ -337,7 +364,7 @@ def audit(store: Store, old_note: bytes, verifier: Verifier) -> Audit:
         result, detail = "fork", f"root at size {old.size} was {old.root.hex()} and is {then.hex()}"
     elif old.size:
         verify_consistency(old.size, new.size, old.root, new.root, proof)
-    return Audit(result, old, new, detail, old_note, edge.note, proof)
+    return Audit(result, old, new, detail, old_note, new_note, proof)
 
 
 def _edge_of(view: Snapshot) -> Edge:

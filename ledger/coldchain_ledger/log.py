@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from coldchain_ledger import strictb64
 from coldchain_ledger.checkpoint import Checkpoint, open_checkpoint
 from coldchain_ledger.entry import Entry, encode_with_list, parse_entry
 from coldchain_ledger.errors import NoteError, StoreError
@@ -19,6 +18,7 @@ from coldchain_ledger.index import SubjectMap, extend_chain, index_payload
 from coldchain_ledger.keys import Signer, Verifier, parse_vkey
 from coldchain_ledger.merkle import EMPTY_ROOT, leaf_hash
 from coldchain_ledger.note import sign_note
+from coldchain_ledger.receipt import encode_receipt
 from coldchain_ledger.store import Edge, Head, Row, Snapshot, Store, Transaction
 from coldchain_ledger.tiles import Frontier, TileReader
 
@@ -133,8 +133,7 @@ class Log:
         with self._store.snapshot() as snapshot:
             edge = _edge_of(snapshot)
             proof = TileReader(edge.size, snapshot.tile).inclusion(index)
-        hashes = "".join(f"{strictb64.encode(sibling)}\n" for sibling in proof)
-        return f"c2sp.org/tlog-proof@v1\nindex {index}\n{hashes}\n".encode() + edge.note
+        return encode_receipt(index, proof, edge.note)
 
     def _append(
         self, transaction: Transaction, cached: _State | None, drafts: Sequence[Draft]
@@ -176,6 +175,7 @@ class _Batch:
         self._first = first
         self._taken = transaction.find({draft.key for draft in drafts})
         """Index by key, of the log's entries and then of this batch's as well."""
+        _refuse_beyond(first, "key", self._taken)
 
     def add(self, draft: Draft) -> Outcome:
         holder = self._taken.get(draft.key)
@@ -215,7 +215,15 @@ def _advance_heads(transaction: Transaction, rows: Sequence[Row]) -> dict[str, H
         for subject in row.subjects:
             named.setdefault(subject, []).append((row.index, row.leaf))
     heads = transaction.heads(named)
+    _refuse_beyond(rows[0].index, "head of", {subject: head.last for subject, head in heads.items()})
     return {subject: extend_chain(heads.get(subject), links) for subject, links in named.items()}
+
+
+def _refuse_beyond(size: int, what: str, indices: Mapping[str, int]) -> None:
+    """A store that kept half of a transaction must not have its other half answered for or built upon."""
+    for name, index in indices.items():
+        if index >= size:
+            raise StoreError(f"{what} {name} is at entry {index}, beyond the edge at size {size}")
 
 
 def _signed_checkpoint(signers: Sequence[Signer], size: int, root: bytes) -> bytes:
