@@ -19,3 +19,12 @@ class ProofError(LedgerError):
 
 class StoreError(LedgerError):
     """The store cannot give or keep what its contract promises (ledger §3.6, §4.4)."""
+
+
+class EvidenceError(LedgerError):
+    """A receipt or dossier that does not parse or does not hold (ledger §7); `where` names the section or entry."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where}: {what}")
+        self.where = where
+        self.what = what
