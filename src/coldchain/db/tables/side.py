@@ -36,17 +36,16 @@ broker_account = Table(
     "broker_account",
     metadata,
     Column("username", Text, primary_key=True),
-    Column("client_id", Text, nullable=False),
-    Column("device", Text),
     Column("role", Text, nullable=False),
     Column("org", Text, nullable=False),
     Column("site", Text, nullable=False),
-    Column("secret_json", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("nats_hash", Text, nullable=False),
+    Column("mosquitto_hash", Text, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("created_us", BigInteger, nullable=False),
 )
-"""Who may connect to the broker. `secret_json`: password hashes by broker, as the renderer of its user file wants them;
-`role`: device, server, gateway or probe."""
+"""Who may connect to the broker, with one password hash for each make of broker."""
 
 projection_table = Table(
     "projection_table",
