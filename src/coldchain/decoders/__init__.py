@@ -1,1 +1,82 @@
 """Bytes of one wire format into domain telemetry or events; one file per format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from coldchain.decoders.errors import DecodeError
+from coldchain.decoders.jws import Envelope, parse_envelope
+from coldchain.decoders.senml import decode_senml
+from coldchain.domain.events import Event
+from coldchain.domain.telemetry import Telemetry
+from coldchain.services.ports import Recorded
+from coldchain_ledger.entry import Entry, parse_entry
+
+if TYPE_CHECKING:
+    from coldchain_ledger.log import Draft
+
+SIGNED = "application/jose"
+"""Media type of a compact JWS."""
+TELEMETRY_TYPES: dict[str, Callable[[bytes, str, int, int], Telemetry]] = {"senml+json": decode_senml}
+"""`typ` of a signed message -> its decoder."""
+EVENT_TYPE = "epcis+json"
+_JSON_KINDS = frozenset({"identity", "master", "rules", "document", "order", "finding", "time"})
+
+
+def decode_recorded(log: int, index: int, entry_bytes: bytes) -> Recorded:
+    """One stored entry as projections see it. What its payload does not say stays empty; raises EntryError only where
+    the bytes are no entry at all."""
+    return _recorded(log, index, parse_entry(entry_bytes), None)
+
+
+def recorded_of(log: int, index: int, at_us: int, draft: Draft, envelope: Envelope | None) -> Recorded:
+    """The same of an entry just appended, from what the way in already holds."""
+    entry = Entry(
+        kind=draft.kind,
+        by=draft.by,
+        at_us=at_us,
+        type=draft.type,
+        key=draft.key,
+        grade=draft.grade,
+        subjects=tuple(draft.subjects),
+        payload=draft.payload,
+        quality=draft.quality,
+    )
+    return _recorded(log, index, entry, envelope)
+
+
+def _recorded(log: int, index: int, entry: Entry, envelope: Envelope | None) -> Recorded:
+    if entry.kind in _JSON_KINDS:
+        return Recorded(log, index, entry, body=_json(entry.payload))
+    if entry.kind not in ("telemetry", "event"):
+        return Recorded(log, index, entry)
+    if entry.type != SIGNED:
+        return Recorded(log, index, entry, events=_events(entry.payload, entry.by) if entry.kind == "event" else ())
+    try:
+        envelope = envelope or parse_envelope(entry.payload)
+    except DecodeError:
+        return Recorded(log, index, entry)
+    decode = TELEMETRY_TYPES.get(envelope.typ)
+    if decode is not None:
+        telemetry = decode(envelope.body, envelope.device, envelope.boot, envelope.seq)
+        return Recorded(log, index, entry, telemetry, envelope.kid, envelope.prev)
+    events = _events(envelope.body, entry.by) if envelope.typ == EVENT_TYPE else ()
+    return Recorded(log, index, entry, None, envelope.kid, envelope.prev, events)
+
+
+def _events(body: bytes, by: str) -> tuple[Event, ...]:
+    from coldchain.decoders.epcis import decode_epcis  # the larger half of the import time, for the rarer messages
+
+    try:
+        return decode_epcis(body, by)
+    except DecodeError:
+        return ()
+
+
+def _json(payload: bytes) -> Any:
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError):
+        return None

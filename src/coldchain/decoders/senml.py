@@ -1,0 +1,202 @@
+"""SenML JSON (RFC 8428) of a signed message to telemetry; whatever it holds becomes a value or a word, never an error.
+
+Two readers of the same grammar. The typed one reads what nearly every message is, in binary floats, and gives up at
+anything unusual: NaN, a null, an extension that must be understood, a value within 1 % of a rounding tie. The exact one
+then reads the message again, in decimals.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Context, Decimal
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from coldchain.domain.telemetry import Sample, Telemetry, Value
+from coldchain.domain.units import (
+    CELSIUS,
+    E7,
+    MAX_EXPONENT,
+    PLAUSIBLE_MC,
+    UNREADABLE,
+    Kind,
+    Meaning,
+    decimal,
+    fault,
+    meaning,
+    measured,
+)
+
+RELATIVE_BELOW_US = 2**28 * 1_000_000
+"""RFC 8428 §4.5.3: smaller times are relative to now, and a signed pack has no now."""
+YEAR_10000_US = 253_402_300_800 * 1_000_000
+SENML_VERSION = 10
+_HUGE = 10.0**MAX_EXPONENT
+
+
+class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """What the typed reader takes. Base values, sums, data values, nulls and extensions, some of which must be
+    understood (§4.4), are errors here."""
+
+    n: str = ""
+    u: str = ""
+    v: float | UnsetType = UNSET
+    t: float = 0.0
+    vb: bool | UnsetType = UNSET
+    vs: str | UnsetType = UNSET
+    bn: str | UnsetType = UNSET
+    bt: float | UnsetType = UNSET
+    bu: str | UnsetType = UNSET
+    bver: int = SENML_VERSION
+
+
+class _Unusual(Exception):
+    """Something only the exact reader may judge."""
+
+
+_records = msgspec.json.Decoder(list[_Record]).decode
+_UNBOUNDED = Context(prec=100_000, traps=[])
+"""Adds any two literals of one message without losing a digit; what overflows it becomes an infinity."""
+
+
+def decode_senml(body: bytes, device: str, boot: int, seq: int) -> Telemetry:
+    """The message's samples in message order. Raises nothing; message qualities are `invalid-senml` and `empty`."""
+    quality: tuple[str, ...] = ()
+    try:
+        samples = _typed(body, device)
+    except (_Unusual, msgspec.MsgspecError, UnicodeDecodeError, OverflowError, RecursionError):
+        try:
+            samples = _exact(body, device)
+        except (ValueError, RecursionError):  # ValueError: neither JSON nor UTF-8 nor a SenML pack
+            samples, quality = [], ("invalid-senml",)
+    return Telemetry(device, boot, seq, tuple(samples), quality if quality or samples else ("empty",))
+
+
+def _typed(body: bytes, device: str) -> list[Sample]:
+    """Raises _Unusual, OverflowError or what msgspec raises. Flat, because it runs for every reading there is."""
+    base_name, base_unit, base_us = "", "", 0
+    samples = []
+    for record in _records(body):
+        if record.bt is not UNSET:
+            base_us = round(record.bt * 1e6)
+        if record.bn is not UNSET:
+            base_name = record.bn
+        if record.bu is not UNSET:
+            base_unit = record.bu
+        name, kind = _meaning(base_name, record.n, device)
+        t_us = base_us + round(record.t * 1e6)
+        v = record.v
+        if v is UNSET or record.bver != SENML_VERSION or not RELATIVE_BELOW_US <= t_us < YEAR_10000_US:
+            samples.extend(_without_number(record, name, kind, t_us))
+        elif kind is Kind.TEMPERATURE and (record.u or base_unit) in CELSIUS:
+            scaled = v * 1e3
+            milli = round(scaled)
+            if not (-0.49 < scaled - milli < 0.49 and PLAUSIBLE_MC[0] <= milli <= PLAUSIBLE_MC[1]):
+                raise _Unusual
+            samples.append(Sample(name, t_us, milli))
+        else:
+            samples.append(_numeric(name, kind, t_us, v))
+    return samples
+
+
+def _numeric(name: str, kind: Kind, t_us: int, v: float) -> Sample:
+    value: Value = v
+    if kind is Kind.POSITION:
+        scaled = v * E7
+        value = round(scaled)
+        if not -0.49 < scaled - value < 0.49:
+            raise _Unusual
+    elif kind not in (Kind.NUMBER, Kind.HUMIDITY, Kind.ANY) or not -_HUGE < v < _HUGE:
+        raise _Unusual
+    if name == UNREADABLE.name or fault(name, kind, value):
+        raise _Unusual
+    return Sample(name, t_us, value)
+
+
+def _without_number(record: _Record, name: str, kind: Kind, t_us: int) -> list[Sample]:
+    """Flags, texts and records of base fields alone, in the one form that needs no second look."""
+    flag, text = record.vb, record.vs
+    if record.v is UNSET and record.bver == SENML_VERSION:
+        if not record.n and flag is text is UNSET and not record.bt is record.bn is record.bu is UNSET:
+            return []
+        if RELATIVE_BELOW_US <= t_us < YEAR_10000_US:
+            if kind is Kind.FLAG and flag is not UNSET and text is UNSET:
+                return [Sample(name, t_us, flag)]
+            if kind is Kind.TEXT and text is not UNSET and flag is UNSET:
+                return [Sample(name, t_us, text)]
+    raise _Unusual
+
+
+@lru_cache(maxsize=65_536)
+def _meaning(base_name: str, name: str, device: str) -> Meaning:
+    return meaning(_local(base_name + name, device))
+
+
+def _local(name: str, device: str) -> str:
+    """The name within the device: RFC 8428 names are global and often start with the device's own."""
+    if name.startswith("urn:dev:"):
+        return name.rpartition(":")[2]
+    if name.startswith(device) and name[len(device) : len(device) + 1] in ("/", ":"):
+        return name[len(device) + 1 :]
+    return name
+
+
+def _exact(body: bytes, device: str) -> list[Sample]:
+    """Raises ValueError where the body is no SenML pack as a whole."""
+    pack = json.loads(body.decode(), parse_float=decimal, parse_int=decimal, parse_constant=lambda _: Decimal("NaN"))
+    if not isinstance(pack, list) or not all(isinstance(record, dict) for record in pack):
+        raise ValueError("expected a JSON array of objects")
+    base: dict[str, Any] = {"bn": "", "bu": "", "bt": Decimal(0), "bv": Decimal(0), "bver": Decimal(SENML_VERSION)}
+    samples = []
+    for record in pack:
+        _take_base(base, record)
+        if record.get("n") or record.keys() & {"v", "vb", "vs", "vd", "s"} or not record.keys() & {"bn", "bt", "bu"}:
+            samples.append(_record_sample(record, base, device))
+    return samples
+
+
+def _take_base(base: dict[str, Any], record: Mapping[str, Any]) -> None:
+    for field in base.keys() & record.keys():
+        if type(record[field]) is not type(base[field]):
+            raise ValueError(f"{field}: expected {type(base[field]).__name__}, found {record[field]!r}")
+        base[field] = record[field]
+    if base["bver"] != SENML_VERSION or any(field.endswith("_") for field in record):
+        raise ValueError("a SenML version or an extension this reader does not understand")
+
+
+def _record_sample(record: Mapping[str, Any], base: Mapping[str, Any], device: str) -> Sample:
+    name, unit = record.get("n", ""), record.get("u", base["bu"])
+    stated = [record[field] for field in ("v", "vb", "vs", "vd") if field in record]
+    value = stated[0] if len(stated) == 1 and "vd" not in record and _typed_as_named(record) else None
+    if not isinstance(name, str) or not isinstance(unit, str):
+        return measured("", 0, None)
+    if isinstance(value, Decimal) and base["bv"]:
+        value = _UNBOUNDED.add(value, base["bv"])
+    t_us = _absolute_us(base["bt"], record.get("t", Decimal(0)))
+    sample = measured(_local(base["bn"] + name, device), t_us, value, unit or base["bu"])
+    if t_us:
+        return sample
+    return sample._replace(quality=sample.quality or "bad-time")
+
+
+def _typed_as_named(record: Mapping[str, Any]) -> bool:
+    return (
+        isinstance(record.get("v", Decimal(0)), Decimal)
+        and isinstance(record.get("vb", False), bool)
+        and isinstance(record.get("vs", ""), str)
+    )
+
+
+def _absolute_us(base: Decimal, after: Any) -> int:
+    """0 for what is no absolute time."""
+    if not isinstance(after, Decimal):
+        return 0
+    try:
+        t_us = round(float(base) * 1e6) + round(float(after) * 1e6)
+    except (OverflowError, ValueError):  # infinities, and NaN
+        return 0
+    return t_us if RELATIVE_BELOW_US <= t_us < YEAR_10000_US else 0

@@ -1,0 +1,192 @@
+"""Rule packs: the limits, as versioned data with the clause they come from (telemetry §5)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+SECOND_US = 1_000_000
+STAGES = ("transport", "storage")
+FAULTS_IN_A_ROW = 3
+"""So many fault values between two good ones make the sensor unreadable in between, however short the time."""
+
+
+class RulePackError(ValueError):
+    """A rule pack that cannot be judged by; the text names the field, what was expected and what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What one pack asks of goods in one stage."""
+
+    clause: str
+    limit_mc: int
+    """Readings above it are beyond the limit."""
+    hysteresis_mc: int
+    """A breach ends at the first reading at or below limit - hysteresis."""
+    consecutive_s: int
+    """A breach is confirmed when readings stay beyond the limit this long; it starts at the first of them."""
+    max_gap_s: int
+    """Between readings further apart nothing is known."""
+
+    @property
+    def clear_mc(self) -> int:
+        return self.limit_mc - self.hysteresis_mc
+
+    @property
+    def consecutive_us(self) -> int:
+        return self.consecutive_s * SECOND_US
+
+    @property
+    def max_gap_us(self) -> int:
+        return self.max_gap_s * SECOND_US
+
+
+@dataclass(frozen=True, slots=True)
+class RulePack:
+    """One version of one pack. Equal packs judge equally."""
+
+    name: str
+    version: int
+    from_us: int
+    """Readings from this time on are judged by it, until a later version's time."""
+    clause: str
+    verified: bool
+    """Whether the clause was read in the standard itself."""
+    stages: Mapping[str, Stage]
+
+
+class Mounting(NamedTuple):
+    """Where a device is, and what its temperatures are judged by, from a time on."""
+
+    from_us: int
+    place: str
+    """`veh:…`, `room:…` or empty."""
+    profile: str
+    """Name of a rule pack, or empty: not judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """One rule in force from a time on; `rule` None where nothing is judged."""
+
+    from_us: int
+    pack: str = ""
+    version: int = 0
+    stage: str = ""
+    verified: bool = False
+    rule: Stage | None = None
+
+
+UNJUDGED = Regime(0)
+
+
+def parse_pack(stated: Mapping[str, Any]) -> RulePack:
+    """A pack from TOML or from the JSON of a `rules` entry. Raises RulePackError; unknown fields are errors too, for a
+    limit nobody applies is worse than none."""
+    _only(stated, {"v", "name", "version", "from_us", "clause", "verified", "stages"}, "rule pack")
+    name = _text(stated, "name", "rule pack")
+    stages = stated.get("stages")
+    if not isinstance(stages, Mapping) or not stages or not stages.keys() <= set(STAGES):
+        raise RulePackError(f"{name}: stages: expected some of {', '.join(STAGES)}, found {stages!r}")
+    verified = stated.get("verified")
+    if not isinstance(verified, bool):
+        raise RulePackError(f"{name}: verified: expected true or false, found {verified!r}")
+    return RulePack(
+        name=name,
+        version=_integer(stated, "version", name, least=1),
+        from_us=_integer({"from_us": 0, **stated}, "from_us", name, least=0),
+        clause=_text(stated, "clause", name),
+        verified=verified,
+        stages={stage: _parse_stage(stages[stage], f"{name} {stage}") for stage in STAGES if stage in stages},
+    )
+
+
+def stage_of(place: str) -> str:
+    """A room stores; a vehicle, and whatever is not fixed to a place, carries."""
+    return "storage" if place.startswith("room:") else "transport"
+
+
+def regimes(packs: Iterable[RulePack], mountings: Sequence[Mounting]) -> tuple[Regime, ...]:
+    """What judges a device when, ascending in `from_us`, the first from 0 on.
+
+    The first mounting also holds before it was recorded. At each time the highest version in force counts, so that
+    history is judged by the pack of its day.
+    """
+    if not mountings:
+        return (UNJUDGED,)
+    ordered = [mountings[0]._replace(from_us=0), *mountings[1:]]
+    known = list(packs)
+    times = sorted({mounting.from_us for mounting in ordered} | {pack.from_us for pack in known} | {0})
+    result: list[Regime] = []
+    for t_us in times:
+        mounting = next(mounting for mounting in reversed(ordered) if mounting.from_us <= t_us)
+        regime = _regime(known, mounting, t_us)
+        if not result or _without_time(regime) != _without_time(result[-1]):
+            result.append(regime)
+    return tuple(result)
+
+
+def regime_at(schedule: Sequence[Regime], t_us: int) -> int:
+    """Position of the regime in force at a time."""
+    return max(0, bisect_right(schedule, t_us, key=lambda regime: regime.from_us) - 1)
+
+
+def first_difference(old: Sequence[Regime], new: Sequence[Regime]) -> int | None:
+    """The time from which two schedules judge differently; None where they never do."""
+    times = sorted({regime.from_us for regime in (*old, *new)})
+    for t_us in times:
+        if _without_time(old[regime_at(old, t_us)]) != _without_time(new[regime_at(new, t_us)]):
+            return t_us
+    return None
+
+
+def _regime(packs: Sequence[RulePack], mounting: Mounting, t_us: int) -> Regime:
+    named = [pack for pack in packs if pack.name == mounting.profile and pack.from_us <= t_us]
+    stage = stage_of(mounting.place)
+    pack = max(named, key=lambda pack: pack.version, default=None)
+    if pack is None or stage not in pack.stages:
+        return Regime(t_us)
+    return Regime(t_us, pack.name, pack.version, stage, pack.verified, pack.stages[stage])
+
+
+def _without_time(regime: Regime) -> tuple[Any, ...]:
+    return regime.pack, regime.version, regime.stage, regime.verified, regime.rule
+
+
+def _parse_stage(stated: Any, where: str) -> Stage:
+    if not isinstance(stated, Mapping):
+        raise RulePackError(f"{where}: expected an object, found {stated!r}")
+    _only(stated, set(Stage.__dataclass_fields__), where)
+    return Stage(
+        clause=_text(stated, "clause", where),
+        limit_mc=_integer(stated, "limit_mc", where),
+        hysteresis_mc=_integer(stated, "hysteresis_mc", where, least=0),
+        consecutive_s=_integer(stated, "consecutive_s", where, least=1),
+        max_gap_s=_integer(stated, "max_gap_s", where, least=1),
+    )
+
+
+def _only(stated: Mapping[str, Any], known: set[str], where: str) -> None:
+    if unknown := sorted(stated.keys() - known):
+        raise RulePackError(f"{where}: unknown fields {', '.join(unknown)}")
+
+
+def _text(stated: Mapping[str, Any], field: str, where: str) -> str:
+    value = stated.get(field)
+    if not isinstance(value, str) or not value:
+        raise RulePackError(f"{where}: {field}: expected a text, found {value!r}")
+    return value
+
+
+def _integer(stated: Mapping[str, Any], field: str, where: str, least: int | None = None) -> int:
+    value = stated.get(field)
+    if type(value) is not int or abs(value) >= 2**53 or (least is not None and value < least):
+        raise RulePackError(f"{where}: {field}: expected a whole number{_from(least)}, found {value!r}")
+    return value
+
+
+def _from(least: int | None) -> str:
+    return "" if least is None else f" from {least} on"
