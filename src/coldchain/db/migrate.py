@@ -96,9 +96,6 @@ def _drop(connection: Connection, names: dict[str, str]) -> None:
 
 def _fingerprint(connection: Connection, tables: list[Table]) -> str:
     """SHA-256 over the tables' DDL in this database's dialect, hex. One for all: they are derived together."""
-    digest = hashlib.sha256(f"fold {FOLD_VERSION}\n".encode())
-    for table in tables:
-        digest.update(str(CreateTable(table).compile(connection)).encode())
-        for ddl in sorted(str(CreateIndex(index).compile(connection)) for index in table.indexes):
-            digest.update(ddl.encode())
-    return digest.hexdigest()
+    ddl = [str(CreateTable(table).compile(connection)) for table in tables]
+    ddl += [str(CreateIndex(index).compile(connection)) for table in tables for index in table.indexes]
+    return hashlib.sha256("\n".join([f"fold {FOLD_VERSION}", *sorted(ddl)]).encode()).hexdigest()
