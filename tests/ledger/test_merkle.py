@@ -2,9 +2,7 @@
 
 import base64
 import json
-import os
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,22 +11,12 @@ from hypothesis import strategies as st
 from coldchain_ledger import merkle
 from coldchain_ledger.errors import ProofError
 
-SHARED = Path(os.environ.get("COLDCHAIN_SHARED", Path(__file__).parents[3] / "shared"))
-VECTORS = SHARED / "vectors" / "merkle"
 VECTOR_COUNT = 196
 
 TWELVE_BYTE_ROOTS = "consistency/additional/sizes-are-equal-one-and-proof-is-empty.json"
 """Expects success for 12-byte roots; every hash of ours has 32 bytes (ledger §1.3)."""
 
 LEAVES = [merkle.leaf_hash(b"%d" % i) for i in range(70)]
-
-
-def vectors():
-    if not VECTORS.is_dir():
-        if os.environ.get("COLDCHAIN_REQUIRE_SERVICES") == "1":
-            pytest.fail(f"{VECTORS} is missing")
-        pytest.skip(f"{VECTORS} is missing (COLDCHAIN_SHARED)")
-    return {str(path.relative_to(VECTORS)): json.loads(path.read_text()) for path in VECTORS.rglob("*.json")}
 
 
 def holds(case):
@@ -45,8 +33,9 @@ def holds(case):
     return True
 
 
-def test_every_published_vector_is_judged_as_published_but_the_one_with_short_roots():
-    cases = vectors()
+def test_every_published_vector_is_judged_as_published_but_the_one_with_short_roots(shared_vectors):
+    folder = shared_vectors / "vectors" / "merkle"
+    cases = {str(path.relative_to(folder)): json.loads(path.read_text()) for path in folder.rglob("*.json")}
     assert len(cases) == VECTOR_COUNT
     differing = {name for name, case in cases.items() if holds(case) == case["wantErr"]}
     assert differing == {TWELVE_BYTE_ROOTS}
