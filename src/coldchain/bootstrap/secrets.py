@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from coldchain_ledger.note import Ed25519Signer
+from coldchain_ledger.keys import Ed25519Signer, parse_vkey
 
 
 class SetupError(Exception):
@@ -46,7 +46,7 @@ def log_signer(directory: Path, origin: str, *, create: bool) -> Ed25519Signer:
         write_secret(path, Ed25519Signer.generate("fresh").private_pem())
     # A crash here leaves a key without its origin; the next call derives the same one from the key.
     if create and not named.exists():
-        public = Ed25519Signer.from_private_pem("fresh", read_secret(path)).public_bytes
+        public = parse_vkey(Ed25519Signer.from_private_pem("fresh", read_secret(path)).vkey()).public_key
         write_secret(named, (origin or f"localhost/{public.hex()[:8]}").encode() + b"\n")
     known = read_secret(named).decode().strip()
     if origin and origin != known:

@@ -43,7 +43,7 @@ def enrol(
     """Enrol a device: its key enters the ledger, its account the broker. Prints how it connects.
 
     Running this on the data directory is the operator's confirmation; --request FILE carries the device's own proof
-    that it holds the key (a compact JWS over {"device","public_key"}).
+    that it holds the key: a message signed by it, of typ enrol+json, with {"device","public_key"}.
     """
     from coldchain.bootstrap.enrol import enrol_device, read_public_key, read_request
     from coldchain.services.identity import Enrolment

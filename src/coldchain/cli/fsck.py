@@ -21,7 +21,7 @@ def command(data: Data) -> None:
     """
     from coldchain_ledger.fsck import fsck
 
-    from coldchain.bootstrap import open_ledger
+    from coldchain.bootstrap.core import open_ledger
 
     with open_ledger(data.settings()) as (store, verifier):
         report = fsck(store, verifier)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from coldchain.services.messages import Inbound, Reply
 from coldchain.services.ports import Clock
 from coldchain.services.registry import Key, Registry
+from coldchain_ledger.entry import parse_entry
 from coldchain_ledger.log import Draft, Log, Outcome
 from coldchain_ledger.store import Store
 
@@ -122,8 +123,8 @@ class Admission:
         self.counts: Counter[str] = Counter()
 
     def admit(self, batch: Sequence[Inbound]) -> list[Reply | None]:
-        """Record the batch; one reply per message, in order. When it raises, nothing may be acknowledged: the same batch
-        offered again gives the replies it would have given now."""
+        """Record the batch; one reply per message, in order. When it raises, nothing may be acknowledged: the same
+        batch offered again gives the replies it would have given now."""
         with self._store.snapshot() as snapshot:
             self._registry.catch_up(snapshot)
         judged = self._attribute_all(batch)
@@ -176,15 +177,21 @@ class Admission:
         answers: list[Outcome | Refused] = list(outcomes)
         for place, outcome in enumerate(outcomes):
             if outcome.status == "conflict":
-                answers[place] = self._record_copy(messages[place], drafts[place])
+                answers[place] = self._record_copy(messages[place], drafts[place], outcome)
         return answers
 
-    def _record_copy(self, message: Attributed, draft: Draft) -> Outcome | Refused:
-        """Same (device, boot, seq), other bytes: first-come never wins, all copies become disputed (design §4.4)."""
+    def _record_copy(self, message: Attributed, draft: Draft, outcome: Outcome) -> Outcome | Refused:
+        """Same (device, boot, seq), other bytes: first-come never wins, all copies become disputed (design §4.4).
+
+        Other bytes of the signature alone are no other copy: anybody can respell an ECDSA signature (r, s) as (r, -s).
+        """
         digest = hashlib.sha256(message.inbound.payload).hexdigest()
         copy = replace(draft, key=f"{draft.key}#{digest[:16]}")
         with self._store.snapshot() as snapshot:
+            first = parse_entry(snapshot.entry(outcome.index))
             known = snapshot.find([copy.key])
+        if first.payload.rpartition(b".")[0] == message.inbound.payload.rpartition(b".")[0]:
+            return outcome
         if not known and self._rejects.copies(draft.key) >= MAX_COPIES:
             where = (message.envelope.boot, message.envelope.seq)
             detail = f"more than {MAX_COPIES} differing copies of {draft.key}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,22 +108,22 @@ def ask_entry(by: str, question: Question, deadline_s: int) -> Draft:
     )
 
 
-def rule_entries(by: str, packs: Sequence[tuple[str, str, dict[str, Any]]]) -> list[Draft]:
-    """One `rules` entry per (name, version, pack); recording a pack again changes nothing."""
+def rule_entries(by: str, packs: Sequence[Mapping[str, Any]]) -> list[Draft]:
+    """One `rules` entry per pack and version; recording a pack again changes nothing."""
     return [
         Draft(
             kind="rules",
             by=by,
             type="application/json",
-            key=f"rules/{name}/{version}",
+            key=f"rules/{pack['name']}/{pack['version']}",
             grade="declared",
             subjects=(),
-            payload=canonical(body),
+            payload=canonical(pack),
         )
-        for name, version, body in packs
+        for pack in packs
     ]
 
 
-def canonical(body: dict[str, Any]) -> bytes:
+def canonical(body: Mapping[str, Any]) -> bytes:
     """The one spelling of a JSON object whose numbers are integers (RFC 8785 for that subset)."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -51,7 +51,7 @@ class Registry:
 
     def latest(self, device: str) -> Key | None:
         """The key enrolled last, revoked or not."""
-        return (self.keys_of(device) or [None])[-1]
+        return next(reversed(self.keys_of(device)), None)
 
     def all(self) -> list[Key]:
         return list(self._keys.values())

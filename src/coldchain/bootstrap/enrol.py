@@ -1,0 +1,130 @@
+"""Enrolling a device: its key into the ledger, its account to the broker, and the proof that it can log in."""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import b64encode
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+from coldchain.bootstrap.brokers import Brokers
+from coldchain.bootstrap.core import Core
+from coldchain.bootstrap.secrets import SetupError
+from coldchain.db.accounts import StoredAccount, close_account, save_account
+from coldchain.db.engine import writing
+from coldchain.decoders.jws import parse_envelope, verify
+from coldchain.decoders.wire import load_key
+from coldchain.mqtt.accounts import Account, Credentials, new_account
+from coldchain.mqtt.connection import probe_login
+from coldchain.services.identity import CommandRefused, Enrolment, enrol, revoke
+
+Alg = Literal["EdDSA", "ES256"]
+PROBE_S = 10.0
+"""How long a new account may take to work at the broker."""
+
+
+def read_public_key(path: Path) -> tuple[Alg, str]:
+    """(algorithm, base64 SPKI) of a PEM public key. Raises CommandRefused for any other key."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CommandRefused(f"{path}: expected a PEM public key: {error}") from error
+    if isinstance(key, Ed25519PublicKey):
+        alg: Alg = "EdDSA"
+    elif isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
+        alg = "ES256"
+    else:
+        raise CommandRefused(f"{path}: expected an Ed25519 or P-256 public key, found {type(key).__name__}")
+    return alg, b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+
+
+def read_request(path: Path, device: str) -> tuple[Alg, str]:
+    """(algorithm, base64 SPKI) of an enrolment request, which proves that who asks holds the key.
+
+    A compact JWS as the device's messages are (telemetry §2.1), of `typ` `enrol+json` with boot 1, seq 0 and payload
+    `{"device", "public_key"}`, verified under the key it carries. Raises CommandRefused.
+    """
+    try:
+        envelope = parse_envelope(path.read_bytes().strip())
+        request = json.loads(envelope.body)
+        named, public_key = str(request["device"]), str(request["public_key"])
+        key = load_key(envelope.alg, public_key)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CommandRefused(f"{path}: not an enrolment request: {error}") from error
+    if {named, envelope.device} != {device}:
+        raise CommandRefused(f"{path}: requests device {named!r}, the command names {device!r}")
+    if envelope.typ != "enrol+json" or not verify(envelope, key):
+        raise CommandRefused(f"{path}: does not prove possession of the key it names")
+    return ("EdDSA" if envelope.alg == "EdDSA" else "ES256"), public_key
+
+
+def enrol_device(core: Core, order: Enrolment) -> dict[str, Any]:
+    """The device is in the ledger and may log in. Beside a running broker it returns after a login worked.
+
+    The account comes first: a crash between the two leaves an account whose messages nobody can attribute, which the
+    next enrolment of the same device replaces.
+    """
+    core.refresh_registry()
+    kid, draft = enrol(core.registry, core.log.origin, order)
+    account, credentials = new_account("device", order.org, order.site, order.device)
+    with writing(core.engine) as connection:
+        save_account(connection, _stored(account), core.clock())
+    (outcome,) = core.log.append([draft])
+    if outcome.status == "conflict":
+        raise CommandRefused(f"device {order.device!r} was enrolled by somebody else at the same moment")
+    brokers = Brokers(core.settings, core.engine)
+    brokers.apply()
+    _probe(brokers, credentials)
+    return {
+        "device": order.device,
+        "kid": kid,
+        "topic": f"cc/v1/{order.org}/{order.site}/{order.device}",
+        "client_id": credentials.client_id,
+        "username": credentials.username,
+        "password": credentials.password,
+    }
+
+
+def revoke_device(core: Core, device: str, kid: str | None) -> dict[str, Any]:
+    """The keys are revoked in the ledger; without a good key left the broker account is closed and the device cut."""
+    core.refresh_registry()
+    drafts = revoke(core.registry, core.log.origin, device, kid)
+    core.log.append(drafts)
+    core.refresh_registry()
+    keys = core.registry.keys_of(device)
+    cut = all(key.revoked_at is not None for key in keys)
+    if cut:
+        with writing(core.engine) as connection:
+            close_account(connection, f"{keys[0].org}/{keys[0].site}/{device}")
+        Brokers(core.settings, core.engine).apply()
+    return {"device": device, "revoked": [key.kid for key in keys if key.revoked_at is not None], "account_closed": cut}
+
+
+def _stored(account: Account) -> StoredAccount:
+    return StoredAccount(
+        account.username,
+        account.role,
+        account.org,
+        account.site,
+        account.device,
+        account.nats_hash,
+        account.mosquitto_hash,
+    )
+
+
+def _probe(brokers: Brokers, credentials: Credentials) -> None:
+    address = brokers.address()
+    deadline = time.monotonic() + PROBE_S
+    while address is not None and not probe_login(address, credentials, timeout_s=2.0):
+        if time.monotonic() > deadline:
+            host, port = address
+            raise SetupError(
+                f"the device is enrolled, but the broker at {host}:{port} does not let it in yet: "
+                "have it read its accounts again"
+            )
+        time.sleep(0.1)

@@ -1,0 +1,49 @@
+"""The web server's application: machine routes and pages behind one edge."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import structlog
+from fastapi import Depends, FastAPI, Request
+from prometheus_client import CollectorRegistry
+from starlette.responses import JSONResponse, Response
+
+from coldchain import api, web
+from coldchain.api.access import operator_only
+from coldchain.api.edge import Edge
+from coldchain.api.openapi import openapi_document
+from coldchain.api.problems import HANDLED, PROBLEMS, failure_of, problem_response
+from coldchain.api.system import PortMetrics, Requests
+from coldchain.services.app_ports import AppPorts
+
+logger = structlog.get_logger("coldchain.http")
+
+
+def create_app(ports: AppPorts) -> FastAPI:
+    """One app for one data directory; its metrics are its own, so two apps in one process do not mix."""
+    registry = CollectorRegistry()
+    registry.register(PortMetrics(ports))
+    site = web.site(ports, {slug: problem.status for slug, problem in PROBLEMS.items()})
+
+    def answer(request: Request, error: Exception) -> Response:
+        """Any exception as a problem document, or as a page where a person asked for one."""
+        failure = failure_of(error)
+        if failure.problem.status >= 500:
+            logger.error("request failed", path=request.url.path, exc_info=error)
+        if site.wanted(request):
+            return site.problem(request, failure.problem.slug, failure.problem.status, failure.detail, failure.headers)
+        return problem_response(failure, request.url.path)
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, exception_handlers=dict.fromkeys(HANDLED, answer))
+    app.add_middleware(Edge, answer=answer, observe=Requests(registry))
+    machine_routes = api.routes(ports, registry)
+    for router in (*machine_routes, *web.routes(site)):
+        app.include_router(router)
+    document = openapi_document([route for router in machine_routes for route in router.routes], version("coldchain"))
+
+    @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(operator_only(ports.access))])
+    def openapi() -> JSONResponse:
+        return JSONResponse(document)
+
+    return app

@@ -1,0 +1,173 @@
+"""`coldchain serve`: broker, subscriber, followers and web server, started in order and ended in reverse."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from coldchain.bootstrap.brokers import Address, Brokers, parse_address
+from coldchain.bootstrap.core import Core
+from coldchain.bootstrap.http import create_app
+from coldchain.bootstrap.ports import app_ports
+from coldchain.bootstrap.secrets import SetupError
+from coldchain.mqtt.subscriber import Subscriber
+from coldchain.services.messages import Inbound, Reply
+
+log = structlog.get_logger("coldchain.server")
+
+IDLE_S = 1.0
+"""Longest time between two looks at the ledger when nothing says that it grew."""
+PAUSE_S = 0.2
+"""Least time between two rounds of conclusions: a burst is concluded once."""
+
+
+def run(core: Core, *, as_json: bool = False) -> None:
+    """Serve until SIGTERM or Ctrl-C. Raises SetupError or BrokerError naming what is in the way."""
+    with ExitStack() as stack:
+        if not stack.enter_context(core.alone()):
+            raise SetupError(f"another server runs on {core.settings.dir}: stop it first")
+        server = stack.enter_context(Running(core).started())
+        server.serve_http(lambda: _ready_line(server, as_json))
+
+
+def _ready_line(server: Running, as_json: bool) -> None:
+    document = {"ready": True, **server.addresses()}
+    line = json.dumps(document) if as_json else f"ready {document['http']} {document['mqtt']}"
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+class Running:
+    """The parts of a server that live at the same time."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.brokers = Brokers(core.settings, core.engine)
+        self.mqtt: Address = ("", 0)
+        self._http = _listen(parse_address(core.settings.http, "--http"))
+        self._following = Following(core)
+        self.subscriber: Subscriber | None = None
+        self.ports = app_ports(core, lambda: self.subscriber, self._following)
+
+    @contextmanager
+    def started(self) -> Iterator[Running]:
+        settings = self.core.settings
+        with ExitStack() as stack:
+            stack.callback(self._http.close)
+            self.mqtt, credentials = stack.enter_context(self.brokers.running())
+            stack.enter_context(self._following.started())
+            self.subscriber = Subscriber(
+                self.mqtt,
+                credentials,
+                self._following.admit,
+                batch_messages=settings.batch_messages,
+                linger_s=settings.batch_ms / 1_000,
+                queue_bytes=settings.queue_bytes,
+            )
+            self.subscriber.start()
+            stack.callback(self.subscriber.stop)
+            stack.enter_context(_announced(settings.dir, self.addresses()))
+            yield self
+
+    def addresses(self) -> dict[str, str]:
+        host, port = self._http.getsockname()[:2]
+        return {"http": f"http://{host}:{port}", "mqtt": f"mqtt://{self.mqtt[0]}:{self.mqtt[1]}"}
+
+    def serve_http(self, on_ready: Callable[[], None]) -> None:
+        """Serve the web until a signal says stop; calls `on_ready` once requests are answered."""
+        config = uvicorn.Config(
+            create_app(self.ports),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        _Uvicorn(config, on_ready).run(sockets=[self._http])
+
+
+class _Uvicorn(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+
+class Following:
+    """The thread that derives: projections, conclusions and chores, when the ledger has grown or time has passed."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="following")
+        self.fault = ""
+
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            self._wake.set()
+            self._thread.join()
+
+    def admit(self, batch: Sequence[Inbound]) -> list[Reply | None]:
+        """Admission, after which there is something to follow."""
+        replies = self._core.admission.admit(batch)
+        self._wake.set()
+        return replies
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(IDLE_S)
+            self._wake.clear()
+            try:
+                self._core.settle()
+                self.fault = ""
+            except Exception as error:
+                # Nothing is lost: rows and cursors rolled back together, the next round folds the same entries.
+                self.fault = f"{type(error).__name__}: {error}"
+                log.exception("deriving failed, will be tried again")
+                self._stopping.wait(IDLE_S)
+            self._stopping.wait(PAUSE_S)
+
+
+def _listen(address: Address) -> socket.socket:
+    """Raises SetupError naming the port when it is taken."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(256)
+    except OSError as error:
+        listener.close()
+        raise SetupError(f"cannot listen on {address[0]}:{address[1]} for http: {error.strerror}") from error
+    return listener
+
+
+@contextmanager
+def _announced(directory: Path, addresses: dict[str, str]) -> Iterator[None]:
+    """`server.json` tells the commands that run beside us where we are."""
+    path = directory / "server.json"
+    path.write_text(json.dumps(addresses))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,162 @@
+"""kill -9 of the server at random moments under load: what it acknowledged is there, what it had not is sent again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from coldchain_devices.outbox import Outbox
+from coldchain_devices.publisher import Publisher
+from coldchain_devices.signer import DeviceKey, Signer
+from coldchain_ledger.entry import parse_entry
+from e2e.serving import Server, enrol, run
+
+DEVICES = 4
+RATE = 800
+"""Messages a second, all devices together; the run is void below 500."""
+
+
+@dataclass
+class Load:
+    """Devices that sign and publish without end; every ack is on disk before the next thing happens."""
+
+    server: Server
+    directory: Path
+    outbox: Outbox
+    signed: int = 0
+    answered: int = 0
+    bytes_of: dict[tuple[str, int, int], bytes] = field(default_factory=dict)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    publishers: list[Publisher] = field(default_factory=list)
+    signers: list[Signer] = field(default_factory=list)
+
+    def start(self) -> None:
+        for number in range(DEVICES):
+            name = f"truck-{number}"
+            key = DeviceKey.generate()
+            account = enrol(self.server.directory, key, name)
+            file = os.open(self.directory / f"{name}.acks", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            self.signers.append(Signer(self.outbox, name, account["kid"], key))
+            publisher = Publisher(
+                self.server.mqtt, account["username"], account["password"], account["client_id"], "acme", "fleet", name,
+                self.outbox, resend_after_s=5.0, on_ack=self._recorder(file),
+            )  # fmt: skip
+            publisher.start()
+            self.publishers.append(publisher)
+        self.thread = threading.Thread(target=self._sign)
+        self.thread.start()
+
+    def _recorder(self, file: int) -> Callable[[int, int, int], None]:
+        def record(boot: int, seq: int, index: int) -> None:
+            os.write(file, json.dumps([boot, seq, index]).encode() + b"\n")
+            os.fsync(file)
+            self.answered += 1
+
+        return record
+
+    def _sign(self) -> None:
+        """Paced by the clock, not by the server: what it cannot take waits in the outbox."""
+        since = time.monotonic()
+        while not self.stopping.is_set():
+            due = int((time.monotonic() - since) * RATE) - self.signed
+            for number, signer in enumerate(self.signers):
+                t = 1_700_000_000 + self.signed
+                body = json.dumps([{"bn": "temp/box", "bt": t, "u": "Cel", "v": -20.0 - number / 10}]).encode()
+                batch = signer.sign_many([(body, "senml+json")] * max(due // DEVICES, 0))
+                for one in batch:
+                    self.bytes_of[f"truck-{number}", one.boot, one.seq] = one.jws
+                self.signed += len(batch)
+            self.stopping.wait(0.05)
+
+    def finish(self) -> None:
+        self.stopping.set()
+        self.thread.join()
+        for publisher in self.publishers:
+            assert publisher.wait_idle(60), f"{publisher.pending()} messages unanswered: {self.server.log()[-3000:]}"
+            publisher.stop()
+
+    def acks(self) -> dict[tuple[str, int, int], int]:
+        found = {}
+        for path in self.directory.glob("*.acks"):
+            for line in path.read_text().splitlines():
+                boot, seq, index = json.loads(line)
+                place = (path.stem, boot, seq)
+                assert found.setdefault(place, index) == index, f"{place} was given two indices"
+        return found
+
+
+def recorded(directory: Path) -> dict[tuple[str, int, int], tuple[int, bytes]]:
+    """(device, boot, seq) -> (index, payload), read from the database file while nobody runs."""
+    with sqlite3.connect(directory / "coldchain.db") as db:
+        rows = db.execute("SELECT e.idx, e.data FROM entry e ORDER BY e.idx").fetchall()
+    found = {}
+    for index, data in rows:
+        entry = parse_entry(bytes(data))
+        if entry.kind == "telemetry":
+            _, device, boot, seq = entry.key.split("/")
+            found[device, int(boot), int(seq)] = (index, entry.payload)
+    return found
+
+
+def kill_run(server: Server, directory: Path, kills: int, seed: int) -> dict[str, float]:
+    load = Load(server, directory, Outbox(directory / "outbox.db", synchronous="NORMAL"))
+    load.start()
+    random_ = random.Random(seed)
+    before_commit = after_commit = 0
+    up_s = 0.0
+    answered_before = 0
+    for _ in range(kills):
+        since = time.monotonic()
+        time.sleep(random_.uniform(0.4, 1.6))
+        server.kill()
+        up_s += time.monotonic() - since
+        answered_before = load.answered
+        time.sleep(0.1)
+        assert server.broker_pids() == [], "a broker survived its parent"
+        ledgered, acked = set(recorded(server.directory)), set(load.acks())
+        assert acked <= ledgered, f"acknowledged and lost: {sorted(acked - ledgered)[:5]}"
+        after_commit += len(ledgered - acked)
+        before_commit += any(publisher.pending() for publisher in load.publishers)
+        server.start()
+    load.finish()
+    assert server.terminate() < 5
+    assert_nothing_lost(server, load)
+    load.outbox.close()
+    return {
+        "kills": kills, "messages": load.signed, "after_commit": after_commit, "before_commit": before_commit,
+        "rate": answered_before / up_s,
+    }  # fmt: skip
+
+
+def assert_nothing_lost(server: Server, load: Load) -> None:
+    acks, ledger = load.acks(), recorded(server.directory)
+    assert set(acks) == set(load.bytes_of), "every message signed is answered in the end"
+    for place, index in acks.items():
+        assert ledger[place] == (index, load.bytes_of[place]), f"{place} is not at {index} with those bytes"
+    report = run("fsck", "--dir", str(server.directory))
+    assert report["ok"], report
+
+
+@pytest.mark.timeout(300)
+def test_ten_kills_lose_nothing_and_repeat_nothing(server: Server, tmp_path: Path) -> None:
+    result = kill_run(server, tmp_path, kills=10, seed=1)
+    assert result["after_commit"] > 0, f"no kill hit between commit and answer, so nothing was sent again: {result}"
+    assert result["before_commit"] > 0, f"no kill hit before a commit: {result}"
+    assert result["rate"] >= 500, f"the load was too light to count: {result}"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_hundred_kills(server: Server, tmp_path: Path) -> None:
+    result = kill_run(server, tmp_path, kills=100, seed=2)
+    assert result["after_commit"] > 0
+    assert result["rate"] >= 500
