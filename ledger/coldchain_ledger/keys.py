@@ -95,7 +95,8 @@ class Verifier:
 
     def _key(self) -> ed25519.Ed25519PublicKey | mldsa.MLDSA44PublicKey:
         if self.algorithm == COSIGNATURE_MLDSA44:
-            return _mldsa().MLDSA44PublicKey.from_public_bytes(self.public_key)
+            key: mldsa.MLDSA44PublicKey = _mldsa().MLDSA44PublicKey.from_public_bytes(self.public_key)
+            return key
         return ed25519.Ed25519PublicKey.from_public_bytes(self.public_key)
 
 
