@@ -1,6 +1,6 @@
-"""Recompute everything a log has stored from the entries' bytes (ledger §8), and hold it against an older checkpoint.
+"""Recompute everything a log has stored from the entries' bytes, and name the first thing that is wrong (ledger §8).
 
-The procedure; it stops at the first thing that is wrong:
+The procedure; it stops at the first thing wrong:
 
 1. The checkpoint is signed by the given key; what follows is judged against it.
 2. Every entry's bytes -> leaf hash -> tiles, compared with the stored tiles of every level.
@@ -20,17 +20,17 @@ from array import array
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from time import perf_counter
-from typing import Any, Literal, NoReturn, TypedDict
+from typing import Any, NoReturn, TypedDict
 
-from coldchain_ledger import strictb64
 from coldchain_ledger.checkpoint import Checkpoint, open_checkpoint
 from coldchain_ledger.entry import parse_entry, parse_subject_list, scan_entry
-from coldchain_ledger.errors import EntryError, NoteError, ProofError, StoreError
+from coldchain_ledger.errors import EntryError, NoteError, StoreError
 from coldchain_ledger.index import SubjectMap, extend_chain, index_payload
 from coldchain_ledger.keys import Verifier
-from coldchain_ledger.merkle import HASH_BYTES, verify_consistency, verify_inclusion
+from coldchain_ledger.log import edge_of
+from coldchain_ledger.merkle import HASH_BYTES, inclusion_ranges, node_hash
 from coldchain_ledger.store import Edge, Head, Snapshot, Store
-from coldchain_ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Frontier, TileReader
+from coldchain_ledger.tiles import TILE_BYTES, TILE_HEIGHT, TILE_WIDTH, Frontier, TileReader, complete_root
 
 CHUNK = 16 * TILE_WIDTH
 """Entries in memory at once; whole tiles, so that each full tile is compared once."""
@@ -49,8 +49,12 @@ _TILE_CHANGED = (
     "A stored tile is not what the entries under it hash to, so proofs made from it fail. That says nothing against the"
     " entries; the tile can be made again from them."
 )
+_TOGETHER = (
+    "The signed checkpoint commits to the expected hash; entries and tiles under it agree on another: they were changed"
+    " together. Which entries, only another copy of them or an older proof shows."
+)
 _SEVERAL_CHANGED = (
-    "Entry and tile disagree and neither leads to a checkpoint this key signed: more than one of the three was changed."
+    "Entries and tile disagree, and neither leads to a checkpoint this key signed: more than one of them was changed."
 )
 _LOST = (
     "What the log committed to is gone from this store. Whoever holds a checkpoint of this size can demand it; who"
@@ -61,8 +65,8 @@ _DERIVED_CHANGED = (
     " from them."
 )
 _APPENDED_SO = (
-    "These bytes are what the tree holds, so they were not changed afterwards: the log's own writer appended what the"
-    " format forbids."
+    "The signed checkpoint commits to these bytes, so they were not changed afterwards: the log's own writer appended"
+    " what the format forbids."
 )
 _NOT_SIGNED = "The stored checkpoint is not one this key signed: it was changed, or the key belongs to another log."
 _REWRITTEN = (
@@ -120,7 +124,7 @@ def fsck(store: Store, verifier: Verifier) -> Report:
     """
     began = perf_counter()
     with store.snapshot() as view:
-        check = _Check(view, _edge_of(view), verifier)
+        check = _Check(view, edge_of(view), verifier)
         bad = check.run()
     taken, size = perf_counter() - began, check.frontier.size
     return Report(
@@ -146,23 +150,31 @@ class _Check:
         self._naming: dict[str, array[int]] = {}
         """Indices of the entries naming each subject."""
         self._at_us = 0
-        # Step 1. A checkpoint that fails is reported last: a changed entry is the better answer.
+        # Step 1. What is wrong with edge or checkpoint is reported last: a changed entry is the better answer.
         self._signed: Checkpoint | None = None
         self._not_signed = ""
         try:
             self._signed = open_checkpoint(edge.note, verifier)
         except NoteError as error:
             self._not_signed = str(error)
+        self._size = self._extent()
+
+    def _extent(self) -> int:
+        """Entries to expect: as many as are signed, or as the edge claims where the store really has them."""
+        claimed = self.edge.size
+        signed = claimed if self._signed is None else self._signed.size
+        return claimed if claimed > signed and _has_entry(self.view, claimed - 1) else signed
 
     def run(self) -> Bad | None:
         """What the procedure stopped at."""
         try:
-            for start in range(0, self.edge.size, CHUNK):
-                stop = min(start + CHUNK, self.edge.size)
+            for start in range(0, self._size, CHUNK):
                 began = perf_counter()
-                entries = self._read(start, stop)
-                leaves = self._tree(entries)
-                self.tree_s += perf_counter() - began
+                try:
+                    entries = self._read(start, min(start + CHUNK, self._size))
+                    leaves = self._tree(entries)
+                finally:
+                    self.tree_s += perf_counter() - began
                 self._headers(start, entries, leaves)
             self._stored_edge()
             self._stored_subjects()
@@ -185,7 +197,7 @@ class _Check:
         leaves = [sha(b"\x00" + data).digest() for data in entries]
         for (level, n), computed in self.frontier.append(leaves).items():
             stored = self._stored_tile(level, n)
-            width = min(TILE_WIDTH, (self.edge.size >> TILE_HEIGHT * level) - n * TILE_WIDTH)
+            width = min(TILE_WIDTH, (self._size >> TILE_HEIGHT * level) - n * TILE_WIDTH)
             if len(stored) != width * HASH_BYTES or not stored.startswith(computed):
                 self._refuse_tile(level, n, computed, stored, width)
         return leaves
@@ -197,25 +209,37 @@ class _Check:
         if place is None:
             raise _Wrong(None, tile, f"{width} hashes", f"{len(stored) / HASH_BYTES:g} hashes", _TILE_CHANGED)
         of_entries, of_tile = _hash(computed, place), _hash(stored, place)
+        first = (n * TILE_WIDTH + place) << TILE_HEIGHT * level
+        if self._is_signed(level, n, place, computed):
+            raise _Wrong(None if level else first, f"hash {place} of {tile}", of_entries, of_tile, _TILE_CHANGED)
+        signed = self._is_signed(level, n, place, stored)
         if level:
-            raise _Wrong(None, f"hash {place} of {tile}", of_entries, of_tile, _TILE_CHANGED)
-        index = n * TILE_WIDTH + place
-        if self._is_signed(index, of_entries):
-            raise _Wrong(index, f"hash {place} of {tile}", of_entries, of_tile, _TILE_CHANGED)
-        if self._is_signed(index, of_tile):
-            raise _Wrong(index, "entry", of_tile, of_entries, _ENTRY_CHANGED)
-        raise _Wrong(index, f"entry or {tile}", of_tile, of_entries, _SEVERAL_CHANGED)
+            proves = _TOGETHER if signed else _SEVERAL_CHANGED
+            under = f"entries {first}..{first + (1 << TILE_HEIGHT * level) - 1} under {tile}"
+            raise _Wrong(None, under, of_tile, of_entries, proves)
+        if signed:
+            raise _Wrong(first, "entry", of_tile, of_entries, _ENTRY_CHANGED)
+        raise _Wrong(first, f"entry or {tile}", of_tile, of_entries, _SEVERAL_CHANGED)
 
-    def _is_signed(self, index: int, leaf: bytes) -> bool:
-        """Whether the leaf leads to the signed checkpoint through the stored tiles beside it."""
-        if self._signed is None:
+    def _is_signed(self, level: int, n: int, place: int, tile: bytes) -> bool:
+        """Whether the checkpoint commits to a tile with these hashes, by way of the stored tiles beside and above it.
+
+        Of a partial tile, which has no root of its own, it is one hash that is judged.
+        """
+        digest, index = _hash(tile, place), n * TILE_WIDTH + place
+        if len(tile) == TILE_BYTES:
+            level, digest, index = level + 1, complete_root(tile), n
+        leaf, below = index << TILE_HEIGHT * level, TILE_HEIGHT * level
+        signed = self._signed
+        if signed is None or leaf >= signed.size:
             return False
         try:
-            proof = TileReader(self._signed.size, self.view.tile).inclusion(index)
-            verify_inclusion(index, self._signed.size, leaf, proof, self._signed.root)
-        except (ProofError, StoreError):
+            siblings = TileReader(signed.size, self.view.tile).inclusion(leaf)[below:]
+        except StoreError:
             return False
-        return True
+        for (low, _), sibling in zip(inclusion_ranges(leaf, signed.size)[below:], siblings, strict=True):
+            digest = node_hash(digest, sibling) if low > leaf else node_hash(sibling, digest)
+        return digest == signed.root
 
     def _headers(self, start: int, entries: list[bytes], leaves: list[bytes]) -> None:
         """Steps 3 to 5 for entries whose bytes are those of the tree."""
@@ -225,12 +249,12 @@ class _Check:
             try:
                 at_us, kind, key, subjects, digest = scan_entry(data)
             except EntryError as error:
-                raise _Wrong(index, "header", "a header of ledger §2", error, _APPENDED_SO) from error
+                self._refuse_entry(index, "header", "a header of ledger §2", error)
             if at_us < self._at_us:
-                raise _Wrong(index, "at", f"{self._at_us} us or later", f"{at_us} us", _APPENDED_SO)
+                self._refuse_entry(index, "at", f"{self._at_us} us or later", f"{at_us} us")
             self._at_us = at_us
             if keys.setdefault(key, index) != index:
-                raise _Wrong(index, "key", "a key of its own", f"{key}, as entry {keys[key]}", _APPENDED_SO)
+                self._refuse_entry(index, "key", "a key of its own", f"{key}, as entry {keys[key]}")
             if kind == "index":
                 self._chains(named)
                 self._index_entry(index, data)
@@ -239,6 +263,11 @@ class _Check:
                 named.setdefault(subject, []).append((index, leaf))
         self._chains(named)
         self._lookup(keys)
+
+    def _refuse_entry(self, index: int, what: str, expected: object, found: object) -> NoReturn:
+        n, place = divmod(index, TILE_WIDTH)
+        signed = self._is_signed(0, n, place, self._stored_tile(0, n))
+        raise _Wrong(index, what, expected, found, _APPENDED_SO if signed else _REWRITTEN)
 
     def _chains(self, named: dict[str, list[tuple[int, bytes]]]) -> None:
         """Step 4 for these links."""
@@ -260,23 +289,29 @@ class _Check:
         expected = index_payload(SubjectMap(self._heads.items()).root, index, len(self._heads))
         found = parse_entry(data).payload
         if found != expected:
-            raise _Wrong(index, "index entry", expected.decode(), repr(found[:200]), _APPENDED_SO)
+            self._refuse_entry(index, "index entry", expected.decode(), repr(found[:200]))
 
     def _lookup(self, keys: dict[str, int]) -> None:
         """Each key leads to its entry; had another entry the same key, one of the two would not be found."""
         found = self.view.find(keys)
-        if found != keys:
-            key = next(key for key in keys if found.get(key) != keys[key])
-            raise _Wrong(keys[key], f"lookup of key {key}", keys[key], found.get(key), _DERIVED_CHANGED)
+        if found == keys:
+            return
+        key, index = next((key, index) for key, index in keys.items() if found.get(key) != index)
+        other = found.get(key)
+        if other is not None and _has_entry(self.view, other) and scan_entry(self.view.entry(other))[2] == key:
+            self._refuse_entry(index, "key", "a key of its own", f"{key}, as entry {other}")
+        raise _Wrong(index, f"lookup of key {key}", index, other, _DERIVED_CHANGED)
 
     def _stored_edge(self) -> None:
         """Step 6."""
         edge, root, signed = self.edge, self.frontier.root(), self._signed
         if signed is None:
             raise _Wrong(None, "checkpoint", "a note signed by the given key", self._not_signed, _NOT_SIGNED)
-        if (signed.size, signed.root) != (edge.size, root):
-            found = f"size {edge.size} root {root.hex()}"
+        if (signed.size, signed.root) != (self._size, root):
+            found = f"size {self._size} root {root.hex()}"
             raise _Wrong(None, "root", f"size {signed.size} root {signed.root.hex()}", found, _REWRITTEN)
+        if edge.size != self._size:
+            raise _Wrong(None, "size of the stored edge", self._size, edge.size, _DERIVED_CHANGED)
         if edge.root != root:
             raise _Wrong(None, "root of the stored edge", root, edge.root, _DERIVED_CHANGED)
         if edge.at_us != self._at_us:
@@ -311,67 +346,6 @@ class _Check:
             return self.view.tile(level, n)
         except StoreError:
             return b""
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """What the log's present checkpoint is to an older one. Notes and proof are evidence anyone can check."""
-
-    result: Literal["consistent", "rollback", "fork"]
-    """rollback: the log shrank below a size it signed. fork: it has other entries under a size it signed."""
-    old: Checkpoint
-    new: Checkpoint
-    detail: str
-    old_note: bytes
-    new_note: bytes
-    proof: tuple[bytes, ...]
-    """Consistency proof from the stored tiles (RFC 6962 §2.1.2); it verifies only where the result is consistent."""
-
-    @property
-    def ok(self) -> bool:
-        return self.result == "consistent"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it; roots and proof in base64 as the notes write them."""
-        return {
-            "ok": self.ok,
-            "result": self.result,
-            "detail": self.detail,
-            "old_note": self.old_note.decode(),
-            "new_note": self.new_note.decode(),
-            "proof": [strictb64.encode(digest) for digest in self.proof],
-        }
-
-
-def audit(view: Snapshot, old_note: bytes, verifier: Verifier) -> Audit:
-    """Whether the log still is the one that signed `old_note` (ledger §8).
-
-    NoteError: a checkpoint is not signed by this key. StoreError: the tiles do not lead to the present checkpoint, so
-    nothing can be said before fsck.
-    """
-    new_note = _edge_of(view).note
-    old, new = open_checkpoint(old_note, verifier), open_checkpoint(new_note, verifier)
-    tiles = TileReader(new.size, view.tile)
-    if tiles.root() != new.root:
-        raise StoreError(f"tiles lead to root {tiles.root().hex()} != signed {new.root.hex()}: run fsck")
-    proof = tuple(tiles.consistency(old.size)) if 0 < old.size <= new.size else ()
-    then = TileReader(old.size, view.tile).root() if old.size <= new.size else b""
-    result: Literal["consistent", "rollback", "fork"] = "consistent"
-    detail = f"the first {old.size} of {new.size} entries are those of the older checkpoint"
-    if old.size > new.size:
-        result, detail = "rollback", f"size was {old.size} and is {new.size}"
-    elif then != old.root:
-        result, detail = "fork", f"root at size {old.size} was {old.root.hex()} and is {then.hex()}"
-    elif old.size:
-        verify_consistency(old.size, new.size, old.root, new.root, proof)
-    return Audit(result, old, new, detail, old_note, new_note, proof)
-
-
-def _edge_of(view: Snapshot) -> Edge:
-    edge = view.edge()
-    if edge is None:
-        raise StoreError("the store holds no log: no right edge was ever written")
-    return edge
 
 
 def _has_entry(view: Snapshot, index: int) -> bool:

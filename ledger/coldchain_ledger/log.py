@@ -93,7 +93,7 @@ class Log:
     def edge(self) -> Edge:
         """The committed right edge, whoever wrote it."""
         with self._store.snapshot() as snapshot:
-            return _edge_of(snapshot)
+            return edge_of(snapshot)
 
     def checkpoint(self) -> bytes:
         """The committed checkpoint, a signed note."""
@@ -121,7 +121,7 @@ class Log:
         """
         with self._store.transaction() as transaction:
             state, self._state = self._state, None
-            subjects, size = SubjectMap(transaction.all_heads()), _edge_of(transaction).size
+            subjects, size = SubjectMap(transaction.all_heads()), edge_of(transaction).size
             payload = index_payload(subjects.root, size, len(subjects))
             draft = Draft("index", self.origin, "application/json", f"index/{size}", "derived", (), payload)
             state, outcomes = self._append(transaction, state, [draft])
@@ -131,7 +131,7 @@ class Log:
     def receipt(self, index: int) -> bytes:
         """A tlog-proof file: entry `index` is under the committed checkpoint (ledger §7.1). Raises ProofError."""
         with self._store.snapshot() as snapshot:
-            edge = _edge_of(snapshot)
+            edge = edge_of(snapshot)
             proof = TileReader(edge.size, snapshot.tile).inclusion(index)
         return encode_receipt(index, proof, edge.note)
 
@@ -230,7 +230,8 @@ def _signed_checkpoint(signers: Sequence[Signer], size: int, root: bytes) -> byt
     return sign_note(Checkpoint(signers[0].name, size, root).text(), signers)
 
 
-def _edge_of(view: Snapshot) -> Edge:
+def edge_of(view: Snapshot) -> Edge:
+    """The committed right edge. StoreError: the store holds no log."""
     edge = view.edge()
     if edge is None:
         raise StoreError("the store holds no log: no right edge was ever written")
@@ -239,7 +240,7 @@ def _edge_of(view: Snapshot) -> Edge:
 
 def _read_state(view: Snapshot, verifier: Verifier) -> _State:
     """The stored edge, after checking that it is ours to continue (ledger §3.6). StoreError tells both values."""
-    edge = _edge_of(view)
+    edge = edge_of(view)
     _check_checkpoint(edge, verifier)
     frontier = Frontier.load(edge.size, view.tile)
     if frontier.root() != edge.root:
