@@ -16,10 +16,15 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+# Two shared cores: how long one example takes says nothing about the code.
+settings.register_profile("coldchain", deadline=None)
+settings.load_profile("coldchain")
 
 
 def _unavailable(reason: str) -> NoReturn:

@@ -91,11 +91,16 @@ def _policy(arguments: argparse.Namespace) -> Policy | None:
     try:
         if arguments.log_vkey is not None:
             return log_policy(parse_vkey(arguments.log_vkey))
-        return parse_policy(arguments.policy.read_bytes()) if arguments.policy else None
+        if arguments.policy is None:
+            return None
+        policy = parse_policy(arguments.policy.read_bytes())
     except NoteError as exc:
         raise UsageError(str(exc)) from exc
     except OSError as exc:
         raise UsageError(f"cannot read {arguments.policy}: {exc.strerror}") from exc
+    if not policy.logs:  # tlog-policy allows it where the log is known from elsewhere; here it is not
+        raise UsageError(f"{arguments.policy} lists no log")
+    return policy
 
 
 def _print_text(report: Report) -> None:

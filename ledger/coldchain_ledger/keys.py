@@ -112,6 +112,8 @@ def parse_vkey(text: str) -> Verifier:
     check_name(name)
     if not key or _PUBLIC_KEY_BYTES.get(key[0]) != len(key) - 1:
         raise NoteError(f"verifier key {name} is of no type known here: type {key[:1].hex()}, {len(key)} bytes")
+    if key[0] == COSIGNATURE_MLDSA44:
+        _mldsa()  # a key that cannot be used here is no reason to call its signatures bad later
     verifier = Verifier(name, key[0], key[1:])
     if verifier.key_id.hex() != key_id:
         raise NoteError(f"verifier key {name} says its id is {key_id[:20]!r}; it is {verifier.key_id.hex()}")

@@ -1,6 +1,7 @@
 """Signed notes against the reference implementation's own vectors, and against everything that is not quite one."""
 
 import base64
+import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -239,6 +240,14 @@ def test_the_ml_dsa_message_is_the_structure_of_the_specification():
     message = b"subtree/v1\n\0" + b"\x01w" + (5).to_bytes(8, "big") + b"\x0fexample.com/log"
     message += (0).to_bytes(8, "big") + (7).to_bytes(8, "big") + bytes(range(32))
     key.public_key().verify(signature[8:], message)
+
+
+def test_without_ml_dsa_in_the_library_such_a_key_is_refused_and_no_signature_called_bad(monkeypatch):
+    vkey = MLDSA44Signer.generate("log.example").vkey()
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.mldsa", None)
+    monkeypatch.delattr("cryptography.hazmat.primitives.asymmetric.mldsa", raising=False)
+    with pytest.raises(NoteError, match="install a newer one"):
+        parse_vkey(vkey)
 
 
 def test_plain_and_cosigning_signatures_of_one_key_are_not_exchangeable():

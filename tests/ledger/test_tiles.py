@@ -1,7 +1,7 @@
 """Tiles: their paths byte for byte, the growing edge against the plain tree, proofs read from tiles alone."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from coldchain_ledger import merkle, tiles
@@ -87,7 +87,6 @@ def test_a_tree_of_seventy_thousand_has_the_tiles_the_specification_counts(store
     assert [tiles.partial_width(level, 70_000) for level in range(4)] == [112, 17, 1, 0]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 700), max_size=8))
 def test_however_a_log_is_cut_into_batches_the_edge_is_the_same_tree(batches):
     frontier, kept, size = Frontier(), GrowingTiles(), 0
@@ -104,7 +103,6 @@ def test_however_a_log_is_cut_into_batches_the_edge_is_the_same_tree(batches):
     assert kept == whole
 
 
-@settings(deadline=None)
 @given(sizes, st.integers(0, 600))
 def test_an_edge_loaded_from_tiles_goes_on_as_the_one_that_wrote_them(stored, size, more):
     loaded = Frontier.load(size, stored.read)
@@ -114,7 +112,6 @@ def test_an_edge_loaded_from_tiles_goes_on_as_the_one_that_wrote_them(stored, si
     assert loaded.root() == merkle.tree_root(LEAVES[: size + len(grown)])
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_proofs_from_tiles_are_the_plain_ones_even_when_the_log_has_grown_since(stored, data):
     size = data.draw(sizes.filter(bool))

@@ -32,6 +32,7 @@ def files(tmp_path, truck):
         (tmp_path / "entry").write_bytes(snapshot.entry(2))
     (tmp_path / "receipt").write_bytes(log.receipt(2))
     (tmp_path / "policy").write_text(f"log {SIGNER.vkey()}\nquorum none\n")
+    (tmp_path / "nobody").write_text("quorum none\n")
     broken = bytearray((tmp_path / "case.jsonl").read_bytes())
     broken[broken.index(b'"index":2') - 9] ^= 1  # inside the entry before it in the line
     (tmp_path / "broken.jsonl").write_bytes(broken)
@@ -94,6 +95,7 @@ def test_a_receipt_is_checked_against_its_entry(run):
         (".", "--policy", "policy"),
         ("case.jsonl", "--policy", "missing"),
         ("case.jsonl", "--policy", "case.jsonl"),
+        ("case.jsonl", "--policy", "nobody"),
         ("case.jsonl", "--log-vkey", "nonsense"),
         ("case.jsonl", "--log-vkey", ""),
         ("case.jsonl", "--policy", "policy", "--log-vkey", SIGNER.vkey()),
