@@ -59,11 +59,10 @@ class RulePack:
 
 
 class Mounting(NamedTuple):
-    """Where a device is, and what its temperatures are judged by, from a time on."""
+    """What a device's temperatures are judged by from a time on."""
 
     from_us: int
-    place: str
-    """`veh:…`, `room:…` or empty."""
+    stage: str
     profile: str
     """Name of a rule pack, or empty: not judged."""
 
@@ -145,11 +144,10 @@ def first_difference(old: Sequence[Regime], new: Sequence[Regime]) -> int | None
 
 def _regime(packs: Sequence[RulePack], mounting: Mounting, t_us: int) -> Regime:
     named = [pack for pack in packs if pack.name == mounting.profile and pack.from_us <= t_us]
-    stage = stage_of(mounting.place)
     pack = max(named, key=lambda pack: pack.version, default=None)
-    if pack is None or stage not in pack.stages:
+    if pack is None or mounting.stage not in pack.stages:
         return Regime(t_us)
-    return Regime(t_us, pack.name, pack.version, stage, pack.verified, pack.stages[stage])
+    return Regime(t_us, pack.name, pack.version, mounting.stage, pack.verified, pack.stages[mounting.stage])
 
 
 def _without_time(regime: Regime) -> tuple[Any, ...]:

@@ -9,15 +9,18 @@ or at the last reading before the unknown. Warm readings that do not last are in
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from operator import sub
 from typing import NamedTuple
 
-from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, Stage
+from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, Regime, Stage, regime_at
 
 IN_RANGE = "in_range"
 BREACH = "breach"
 UNKNOWN = "unknown"
+UNJUDGED = "unjudged"
+"""No rule is in force: the newest reading is kept, and there are no segments."""
 
 Item = tuple[int, int | None]
 """(time in µs, milli-°C); None where the sensor answered without a usable value."""
@@ -98,19 +101,38 @@ def advance_quiet(rule: Stage, state: FoldState, times: Sequence[int], values: S
     return FoldState(IN_RANGE, state.since_us, times[-1], values[-1], times[-1])
 
 
-def under_new_rule(state: FoldState) -> tuple[FoldState, list[Segment]]:
-    """The state with which another rule goes on: what the old one saw ends at its last reading."""
-    if state.state == UNKNOWN or state.last_us is None:
-        return state._replace(beyond_us=None, confirmed_us=None, max_mc=None), []
-    closed = Segment(
-        state.since_us,
-        state.last_us,
-        state.state,
-        "",
-        state.max_mc if state.state == BREACH else None,
-        state.confirmed_us,
-    )
-    return FoldState(UNKNOWN, state.last_us, state.last_us, state.last_mc, state.seen_us, faults=state.faults), [closed]
+def judge(
+    schedule: Sequence[Regime], state: FoldState | None, items: Sequence[Item]
+) -> tuple[FoldState | None, list[Segment]]:
+    """`advance` under whichever rule is in force at each item. A breach ends with the rule it breaks."""
+    closed: list[Segment] = []
+    while items:
+        place = regime_at(schedule, items[0][0])
+        stop = len(items)
+        if place + 1 < len(schedule):
+            stop = bisect_left(items, schedule[place + 1].from_us, key=lambda item: item[0])
+        if state is not None and regime_at(schedule, state.seen_us) != place:
+            state, ended = _hand_over(schedule, state, items[0][0])
+            closed += ended
+        rule = schedule[place].rule
+        state, ended = _keep(state, items[:stop]) if rule is None else advance(rule, state, items[:stop])
+        closed += ended
+        items = items[stop:]
+    return state, closed
+
+
+def judged_until(schedule: Sequence[Regime], t_us: int) -> int | None:
+    """When, after a time at which a rule is in force, none is any more."""
+    later = schedule[regime_at(schedule, t_us) + 1 :]
+    return next((regime.from_us for regime in later if regime.rule is None), None)
+
+
+def lost_after_us(rule: Stage, state: FoldState, until_us: int | None) -> int:
+    """The newest ledger time at which the open segment still stands as it is; 0 where its end is lost already."""
+    if state.last_us is None or state.faults >= FAULTS_IN_A_ROW or state.seen_us - state.last_us > rule.max_gap_us:
+        return 0
+    silent_us = state.last_us + rule.max_gap_us
+    return silent_us if until_us is None else min(silent_us, until_us - 1)
 
 
 def open_segments(rule: Stage, state: FoldState, now_us: int, until_us: int | None = None) -> list[Segment]:
@@ -119,34 +141,49 @@ def open_segments(rule: Stage, state: FoldState, now_us: int, until_us: int | No
     After the longest gap without a usable reading the time since the last one is unknown. until_us: when the device
     stopped being judged.
     """
+    ended = until_us is not None and until_us <= now_us
+    to_us = until_us if ended else None
+    faulty = state.last_us is None or state.faults >= FAULTS_IN_A_ROW
+    reason = "fault" if faulty else "gap"
     if state.last_us is None:
-        return [Segment(state.since_us, _ended(now_us, until_us), UNKNOWN, "fault")]
-    end_us = max(now_us, state.seen_us) if until_us is None else min(max(now_us, state.seen_us), until_us)
-    faulty = state.faults >= FAULTS_IN_A_ROW
+        return [Segment(state.since_us, to_us, UNKNOWN, reason)]
+    end_us = max(now_us, state.seen_us) if to_us is None else to_us
     lost = faulty or end_us - state.last_us > rule.max_gap_us
-    to_us = state.last_us if lost or (until_us is not None and until_us <= now_us) else None
     if state.state == UNKNOWN:
-        if not lost:
-            known_again = Segment(state.since_us, state.last_us, UNKNOWN, state.reason)
-            return [known_again] if state.since_us < state.last_us else []
-        reason = "fault" if faulty or state.reason == "fault" else "gap"
-        return [Segment(state.since_us, _ended(now_us, until_us), UNKNOWN, reason)]
+        if lost:
+            return [Segment(state.since_us, to_us, UNKNOWN, "fault" if state.reason == "fault" else reason)]
+        past = Segment(state.since_us, state.last_us, UNKNOWN, state.reason)
+        return [past] if state.since_us < state.last_us else []
+    if not lost and not ended:
+        return [Segment(state.since_us, None, state.state, "", None, state.confirmed_us)]
+    known = _ending_at(state, state.last_us)
+    return [known, Segment(state.last_us, to_us, UNKNOWN, reason)] if lost else [known]
+
+
+def _ending_at(state: FoldState, to_us: int) -> Segment:
     max_mc = state.max_mc if state.state == BREACH else None
-    segments = [Segment(state.since_us, to_us, state.state, "", max_mc, state.confirmed_us)]
-    if lost:
-        segments.append(Segment(state.last_us, _ended(now_us, until_us), UNKNOWN, "fault" if faulty else "gap"))
-    return segments
+    return Segment(state.since_us, to_us, state.state, state.reason, max_mc, state.confirmed_us)
 
 
-def silent_after_us(rule: Stage, state: FoldState) -> int | None:
-    """The ledger time after which the silence is too long; None where the state already is unknown to its end."""
-    if state.last_us is None or state.faults >= FAULTS_IN_A_ROW:
-        return None
-    return state.last_us + rule.max_gap_us
+def _hand_over(schedule: Sequence[Regime], state: FoldState, t_us: int) -> tuple[FoldState | None, list[Segment]]:
+    """What the rule at a later time goes on with: all that the old one saw ends at its last reading, or with it."""
+    rule, until_us = schedule[regime_at(schedule, state.seen_us)].rule, judged_until(schedule, state.seen_us)
+    if rule is None:
+        return None, []
+    if until_us is not None and until_us <= t_us:
+        return None, open_segments(rule, state, until_us, until_us)
+    last_us = state.last_us
+    if last_us is None:
+        return state, []
+    closed = [_ending_at(state, last_us)] if state.since_us < last_us else []
+    return FoldState(UNKNOWN, last_us, last_us, state.last_mc, state.seen_us, faults=state.faults), closed
 
 
-def _ended(now_us: int, until_us: int | None) -> int | None:
-    return until_us if until_us is not None and until_us <= now_us else None
+def _keep(state: FoldState | None, items: Sequence[Item]) -> tuple[FoldState, list[Segment]]:
+    usable = [(t_us, mc) for t_us, mc in items if mc is not None]
+    last_us, last_mc = usable[-1] if usable else (state.last_us, state.last_mc) if state else (None, None)
+    since_us = state.since_us if state is not None else items[0][0]
+    return FoldState(UNJUDGED, since_us, last_us, last_mc, items[-1][0]), []
 
 
 class _Run:

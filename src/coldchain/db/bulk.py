@@ -1,0 +1,67 @@
+"""Many rows at once, through the driver: executemany on SQLite, COPY and arrays on PostgreSQL (performance §1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+Rows = Sequence[tuple[Any, ...]]
+"""Values in the order of the table's columns."""
+
+
+def append_rows(connection: Connection, table: Table, rows: Rows) -> None:
+    """Insert rows none of which is stored yet."""
+    if not rows:
+        return
+    columns = [column.name for column in table.columns]
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(_sqlite_insert(table), list(rows))
+        return
+    driver: Any = connection.connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def put_rows(connection: Connection, table: Table, rows: Rows) -> None:
+    """Insert rows, or replace those stored under the same primary key. No key may repeat among the rows."""
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(_sqlite_insert(table) + _on_conflict(table), list(rows))
+    else:
+        columns = tuple(map(list, zip(*rows, strict=True)))
+        connection.exec_driver_sql(_postgres_unnest(table, connection) + _on_conflict(table), columns)
+
+
+def remove_rows(connection: Connection, table: Table, keys: Rows, columns: Sequence[str] | None = None) -> None:
+    """Delete rows by primary key, or by the columns named."""
+    if not keys:
+        return
+    names = columns or [column.name for column in table.primary_key]
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    where = " AND ".join(f"{name} = {mark}" for name in names)
+    connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE {where}", list(keys))  # noqa: S608 (names of ours)
+
+
+@lru_cache
+def _sqlite_insert(table: Table) -> str:
+    names = [column.name for column in table.columns]
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
+
+
+@lru_cache
+def _postgres_unnest(table: Table, connection: Connection) -> str:
+    names = ", ".join(column.name for column in table.columns)
+    arrays = ", ".join(f"%s::{column.type.compile(connection.dialect)}[]" for column in table.columns)
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608
+
+
+@lru_cache
+def _on_conflict(table: Table) -> str:
+    key = [column.name for column in table.primary_key]
+    new = ", ".join(f"{column.name} = excluded.{column.name}" for column in table.columns if column.name not in key)
+    return f" ON CONFLICT ({', '.join(key)}) DO " + (f"UPDATE SET {new}" if new else "NOTHING")

@@ -1,0 +1,192 @@
+"""Devices, their message chains, packed readings, and the temperature fold: projections, all of them.
+
+`device_no` is the ledger index of the first entry that speaks of the device: short, and the same in every rebuild.
+Times are integer microseconds since the epoch, UTC; `at` of the ledger where they are called `at_us`, else device time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Float, Index, LargeBinary, SmallInteger, String, Table, Text
+
+from coldchain.db.tables import metadata
+
+_PROVENANCE = {"provenance": True}
+
+
+def _device_no(**options: Any) -> Column[int]:
+    return Column("device_no", BigInteger, autoincrement=False, nullable=False, info=_PROVENANCE, **options)
+
+
+device = Table(
+    "device",
+    metadata,
+    Column("device", String(64), primary_key=True),
+    _device_no(unique=True),
+    Column("org", String(64), nullable=False),
+    Column("site", String(64), nullable=False),
+    Column("place", String(128), nullable=False),
+    Column("profile", String(64), nullable=False),
+    Column("grade", String(16), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("time_floor_us", BigInteger, nullable=False),
+)
+"""What the newest enrolment or rotation states. place, profile: "" for none."""
+
+device_key = Table(
+    "device_key",
+    metadata,
+    Column("kid", String(80), primary_key=True),
+    Column("device", String(64), nullable=False, index=True),
+    Column("alg", String(16), nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("enrolled_index", BigInteger, nullable=False, info=_PROVENANCE),
+    Column("revoked_index", BigInteger, info=_PROVENANCE),
+)
+"""public_key: base64 of the SubjectPublicKeyInfo DER. A kid revoked without ever being enrolled has alg ""."""
+
+device_mounting = Table(
+    "device_mounting",
+    metadata,
+    _device_no(primary_key=True),
+    Column("at_us", BigInteger, primary_key=True, autoincrement=False, info=_PROVENANCE),
+    Column("place", String(128), nullable=False),
+    Column("profile", String(64), nullable=False),
+)
+"""Where a device was from a time on; a row only where it differs from the one before."""
+
+device_state = Table(
+    "device_state",
+    metadata,
+    _device_no(primary_key=True),
+    Column("boot", BigInteger),
+    Column("seq", BigInteger),
+    Column("last_us", BigInteger),
+    Column("battery_us", BigInteger),
+    Column("battery", Float),
+    Column("ahead_from_us", BigInteger),
+    Column("ahead_to_us", BigInteger),
+    Column("early_from_us", BigInteger),
+    Column("early_to_us", BigInteger),
+    Column("at_us", BigInteger, nullable=False, info=_PROVENANCE),
+)
+"""boot, seq: newest message that counts. last_us: newest believable device time. battery: in the unit the device
+states. ahead, early: span of times more than a day after their receipt, or before the device's floor. at_us: newest
+receipt."""
+
+device_range = Table(
+    "device_range",
+    metadata,
+    _device_no(primary_key=True),
+    Column("boot", BigInteger, primary_key=True, autoincrement=False),
+    Column("lo", BigInteger, primary_key=True, autoincrement=False),
+    Column("hi", BigInteger, nullable=False),
+    Column("first_prev", LargeBinary),
+    Column("last_sha256", LargeBinary),
+    Column("first_us", BigInteger),
+    Column("last_us", BigInteger),
+    Column("reach", BigInteger, nullable=False, info=_PROVENANCE),
+)
+"""Messages boot/lo..boot/hi, received without a hole and linked (`coldchain.domain.devices.Range`)."""
+
+device_disputed = Table(
+    "device_disputed",
+    metadata,
+    _device_no(primary_key=True),
+    Column("boot", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+)
+"""Places with differing copies: none of them is evidence (design §4.4)."""
+
+device_held = Table(
+    "device_held",
+    metadata,
+    _device_no(primary_key=True),
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("boot", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("prev", LargeBinary, nullable=False),
+    Column("kid", String(80), nullable=False),
+    Column("entry", BigInteger, nullable=False, info=_PROVENANCE),
+    Column("first_us", BigInteger),
+    Column("last_us", BigInteger),
+)
+"""Messages of a revoked key, recorded after its revocation and not reached from before it: they do not count."""
+
+series = Table(
+    "series",
+    metadata,
+    _device_no(primary_key=True),
+    Column("cell", BigInteger, primary_key=True, autoincrement=False),
+    Column("boot", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry", BigInteger, primary_key=True, autoincrement=False, info=_PROVENANCE),
+    Column("first_us", BigInteger),
+    Column("last_us", BigInteger),
+    Column("count", SmallInteger, nullable=False),
+    Column("min_mc", BigInteger),
+    Column("max_mc", BigInteger),
+    Column("grade", SmallInteger, nullable=False),
+    Column("quality", String(32)),
+    Column("block", LargeBinary, nullable=False),
+)
+"""One row per message and cell of time, samples packed (`coldchain.domain.blocks`). cell: six hours of device time, 0
+for samples without a believable one. min, max: over usable temperatures. Signed events have a row without samples."""
+
+channel = Table(
+    "channel",
+    metadata,
+    _device_no(primary_key=True),
+    Column("channel", String(64), primary_key=True),
+    Column("regime_us", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("since_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger),
+    Column("last_mc", BigInteger),
+    Column("seen_us", BigInteger, nullable=False),
+    Column("beyond_us", BigInteger),
+    Column("confirmed_us", BigInteger),
+    Column("max_mc", BigInteger),
+    Column("faults", BigInteger, nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("silent", SmallInteger, nullable=False),
+)
+"""One probe: where its fold stands (`coldchain.domain.temperature.FoldState`), so the newest reading is here too.
+regime_us: start of the rule in force at it. silent: 1 once the ledger's time has shown that no reading follows."""
+
+segment = Table(
+    "segment",
+    metadata,
+    _device_no(primary_key=True),
+    Column("channel", String(64), primary_key=True),
+    Column("from_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_us", BigInteger),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("max_mc", BigInteger),
+    Column("confirmed_us", BigInteger),
+)
+"""in_range, breach, unknown, one after the other; to_us NULL while one lasts (`channel.last_us` says how far)."""
+
+channel_snapshot = Table(
+    "channel_snapshot",
+    metadata,
+    _device_no(primary_key=True),
+    Column("channel", String(64), primary_key=True),
+    Column("cell", BigInteger, primary_key=True, autoincrement=False),
+    Column("fold", Text, nullable=False),
+)
+"""The fold before the first sample of a cell: late data folds on from here. JSON list: regime_us and FoldState."""
+
+rule_pack = Table(
+    "rule_pack",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),
+    Column("entry", BigInteger, nullable=False, info=_PROVENANCE),
+)
+"""Packs recorded in the ledger. body: canonical JSON."""
+
+Index("ix_segment_state", segment.c.state, segment.c.to_us)
