@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -18,10 +18,15 @@ class Opening:
 
 
 class Door:
-    """One door's openings, which do not overlap."""
+    """One door's openings; those that overlap (two trucks at one dock) are one."""
 
     def __init__(self, openings: Iterable[Opening] = ()) -> None:
-        self.openings = sorted(openings)
+        self.openings: list[Opening] = []
+        for opening in sorted(openings):
+            if self.openings and opening.from_s <= self.openings[-1].to_s:
+                last = self.openings.pop()
+                opening = replace(last, to_s=max(last.to_s, opening.to_s))
+            self.openings.append(opening)
         self._starts = [opening.from_s for opening in self.openings]
 
     def at(self, t_s: int) -> Opening | None:

@@ -107,7 +107,7 @@ class Publisher:
 
     def _notice(self) -> None:
         self._look = True
-        with suppress(BlockingIOError):  # full: a wake-up is on its way already
+        with suppress(OSError):  # full: a wake-up is on its way already; closed: stopped meanwhile
             self._wake_in.send(b"!")
 
     # The thread
@@ -124,7 +124,9 @@ class Publisher:
             self._sleep(backoff_s if self._link_up else TICK_S)
 
     def _sleep(self, seconds: float) -> None:
-        select.select([self._wake_out], [], [], 0 if self._stopping else seconds)
+        poller = select.poll()
+        poller.register(self._wake_out, select.POLLIN)
+        poller.poll(0 if self._stopping else seconds * 1000)
         self._drain_wakes()
 
     def _drain_wakes(self) -> None:
@@ -139,6 +141,9 @@ class Publisher:
         self._look = True
         client = self._client()
         client.connect(*self._address, keepalive=30)
+        sock = client.socket()
+        if isinstance(sock, socket.socket):  # else Nagle's algorithm holds a small message back for some 40 ms
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             while self._alive() and self._turn(client):
                 if self._ready:
@@ -165,14 +170,16 @@ class Publisher:
         sock = client.socket()
         if sock is None:
             return False
-        readable, writable, _ = select.select(
-            [sock, self._wake_out], [sock] if client.want_write() else [], [], min(TICK_S, self._resend_after_s)
-        )
-        if self._wake_out in readable:
+        poller = select.poll()
+        poller.register(self._wake_out, select.POLLIN)
+        poller.register(sock, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
+        ready = dict(poller.poll(min(TICK_S, self._resend_after_s) * 1000))
+        happened = ready.get(sock.fileno(), 0)
+        if self._wake_out.fileno() in ready:
             self._drain_wakes()
-        if sock in readable and client.loop_read() != mqtt.MQTT_ERR_SUCCESS:
+        if happened & ~select.POLLOUT and client.loop_read() != mqtt.MQTT_ERR_SUCCESS:
             return False
-        if sock in writable and client.loop_write() != mqtt.MQTT_ERR_SUCCESS:
+        if happened & select.POLLOUT and client.loop_write() != mqtt.MQTT_ERR_SUCCESS:
             return False
         return client.loop_misc() == mqtt.MQTT_ERR_SUCCESS
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldchain_devices.doors import Door, Opening
 from coldchain_devices.thermal import (
     COLD_ROOM,
     REEFER,
@@ -129,3 +130,9 @@ def test_the_same_seed_gives_the_same_series() -> None:
     shown = [[probe.read(-20.0) for _ in range(50)] for probe in (one, same, other)]
     assert shown[0] == shown[1] != shown[2]
     assert max(abs(value + 20.0) for value in shown[0]) < 0.5
+
+
+def test_a_door_two_trucks_use_at_once_is_open_until_the_last_one_left() -> None:
+    door = Door([Opening(60, 200, True), Opening(0, 100, True), Opening(300, 400, True), Opening(70, 80, True)])
+    assert [bool(door.at(t_s)) for t_s in (0, 90, 150, 199, 200, 299, 300, 400)] == [1, 1, 1, 1, 0, 0, 1, 0]
+    assert door.at(-1) is None
