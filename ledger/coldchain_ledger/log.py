@@ -149,7 +149,7 @@ class Log:
     def _write(self, transaction: Transaction, state: _State, batch: _Batch) -> _State:
         """Entries, tiles, heads and the checkpoint over them. A crash anywhere in here leaves the log as it was: the
         note signed below dies with the transaction and never left the process (ledger §3.5)."""
-        frontier = state.frontier.copy()
+        frontier = state.frontier  # ours alone: it left the cache and returns there only after commit
         tiles = frontier.append([row.leaf for row in batch.rows])
         root = frontier.root()
         edge = Edge(frontier.size, root, batch.at_us, _signed_checkpoint(self._signers, frontier.size, root))

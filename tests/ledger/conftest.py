@@ -1,11 +1,9 @@
 """The shared index vectors, and logs in memory whose clock and accidents the test sets."""
 
 import json
-import os
 from base64 import b64decode
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,18 +11,12 @@ from coldchain_ledger.keys import Ed25519Signer, parse_vkey
 from coldchain_ledger.log import Draft, Log, create_log
 from coldchain_ledger.memory import MemoryStore
 
-SHARED = Path(os.environ.get("COLDCHAIN_SHARED", Path(__file__).parents[3] / "shared"))
 NOON_US = 1_700_000_000_000_000
 
 
 @pytest.fixture(scope="session")
-def index_vectors():
-    path = SHARED / "vectors" / "index" / "small.json"
-    if not path.is_file():
-        if os.environ.get("COLDCHAIN_REQUIRE_SERVICES") == "1":
-            pytest.fail(f"{path} is missing")
-        pytest.skip(f"{path} is missing (COLDCHAIN_SHARED)")
-    return json.loads(path.read_text())
+def index_vectors(shared_vectors):
+    return json.loads((shared_vectors / "vectors" / "index" / "small.json").read_text())
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +62,8 @@ class FaultyStore(MemoryStore):
 
     A store that keeps half a transaction breaks its promise; the log must then stop, never go on.
     """
+
+    Crash = Crash
 
     def __init__(self):
         super().__init__()
@@ -137,9 +131,15 @@ def clock():
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def faulty_store():
+    """The class, for tests that need many."""
+    return FaultyStore
+
+
 @pytest.fixture
-def store():
-    return FaultyStore()
+def store(faulty_store):
+    return faulty_store()
 
 
 @pytest.fixture

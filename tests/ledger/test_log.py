@@ -243,7 +243,7 @@ def test_after_a_crash_the_log_goes_on_or_stops_for_good(
     before = stored()
     batch = [make_draft(5), make_draft(6, subjects=tuple(f"case:{n:04d}" for n in range(401)))]
     store.crash_at, store.keep = crash_at, keep
-    with pytest.raises(Exception, match=crash_at):
+    with pytest.raises(store.Crash, match=crash_at):
         log.append(batch)
     persisted = keep and crash_at in ("commit", "put_edge")
     clock.now_us += 1_000
@@ -269,7 +269,7 @@ def test_after_an_unknown_commit_the_stored_edge_is_read_before_anything_is_sign
     log.append([make_draft(0)])
     other = open_log()
     store.crash_at, store.keep = "commit", False
-    with pytest.raises(Exception, match="commit"):
+    with pytest.raises(store.Crash, match="commit"):
         log.append([make_draft(1)])
     other.append([make_draft(2)])
     assert log.append([make_draft(1)])[0].index == 2
