@@ -23,6 +23,7 @@ from coldchain_ledger.entry import (
     encode_with_list,
     parse_entry,
     parse_subject_list,
+    scan_entry,
     subject_list,
 )
 from coldchain_ledger.errors import EntryError
@@ -82,6 +83,25 @@ def test_what_is_written_is_read_back(entry):
     data = encode_entry(entry)
     assert parse_entry(data) == entry
     assert encode_entry(parse_entry(data)) == data
+
+
+@given(ENTRIES)
+def test_scanning_reads_the_same_fields_as_parsing(entry):
+    assert scan_entry(encode_entry(entry)) == (entry.at_us, entry.kind, entry.key, entry.subjects, None)
+
+
+@given(st.sampled_from([BYTES, PLAIN_BYTES]), st.integers(0, 150), st.integers(0, 7))
+def test_scanning_refuses_what_parsing_refuses(original, position, bit):
+    changed = bytearray(original)
+    changed[position] ^= 1 << bit
+    results = []
+    for read in (parse_entry, scan_entry):
+        try:
+            read(bytes(changed))
+            results.append("")
+        except EntryError as error:
+            results.append(str(error))
+    assert results[0] == results[1]
 
 
 @given(ENTRIES)
@@ -233,6 +253,7 @@ def test_a_header_that_long_subject_names_overfill_names_them_by_hash():
     data, listed = encode_with_list(replace(ENTRY, subjects=names))
     assert parse_subject_list(listed, parse_entry(data).subjects_digest) == names
     assert encode_entry(parse_entry(data)) == data
+    assert scan_entry(data)[3:] == ((), parse_entry(data).subjects_digest)
 
 
 def test_a_list_in_the_header_beyond_400_names_is_refused():

@@ -6,13 +6,14 @@ import pytest
 
 from coldchain_ledger.checkpoint import open_checkpoint
 from coldchain_ledger.entry import parse_entry, parse_subject_list
-from coldchain_ledger.errors import EntryError, ProofError, StoreError
+from coldchain_ledger.errors import EntryError, NoteError, ProofError, StoreError
 from coldchain_ledger.fsck import fsck
 from coldchain_ledger.index import SubjectMap, extend_head, parse_index_payload, verify_map_proof
-from coldchain_ledger.keys import Ed25519Signer
+from coldchain_ledger.keys import Ed25519Signer, MLDSA44Signer, parse_vkey
 from coldchain_ledger.log import CLOCK_SLACK_US, Log, Outcome, create_log
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.merkle import EMPTY_ROOT, leaf_hash, tree_root, verify_inclusion
+from coldchain_ledger.note import open_note
 from coldchain_ledger.receipt import parse_receipt
 
 
@@ -102,6 +103,23 @@ def test_one_draft_outside_the_grammar_appends_nothing_of_its_batch(log, make_dr
         log.append([make_draft(0), make_draft(1, kind="gossip")])
     assert log.edge() == before
     assert log.append([make_draft(0)])[0].status == "added"
+
+
+def test_quality_is_recorded_as_given(log, make_draft, stored):
+    log.append([make_draft(0, quality={"flags": ["late"], "gap_s": 7})])
+    assert parse_entry(stored()[1][0]).quality == {"flags": ["late"], "gap_s": 7}
+
+
+def test_a_log_with_an_ml_dsa_key_signs_every_checkpoint_with_both(store, signer, verifier, make_draft, clock):
+    try:
+        second = MLDSA44Signer.generate(signer.name)
+    except NoteError as error:
+        pytest.skip(str(error))
+    create_log(store, [signer, second])
+    log = Log(store, [signer, second], clock)
+    log.append([make_draft(0)])
+    keys = (verifier, parse_vkey(second.vkey()))
+    assert open_note(log.checkpoint(), keys).verified == keys
 
 
 def test_subjects_in_any_order_are_recorded_sorted_and_once(log, make_draft, stored):
