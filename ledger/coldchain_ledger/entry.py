@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from coldchain_ledger.errors import EntryError
 
@@ -77,28 +77,49 @@ class Entry:
     """(count, SHA-256) of the subject list that is stored aside, `subjects` being empty then (ledger §2.3)."""
 
 
+class Content(Protocol):
+    """What an entry says, without when and about whom: of an Entry as of a draft that is to become one."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def by(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def grade(self) -> str: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def quality(self) -> Mapping[str, Any] | None: ...
+
+
 def encode_entry(entry: Entry) -> bytes:
     """The bytes to store and hash. Raises EntryError where the entry is outside the grammar.
 
     A subject list too long for the header becomes its count and hash; `encode_with_list` also gives the list.
     """
-    return encode_with_list(entry)[0]
+    if entry.subjects_digest is None:
+        return encode_with_list(entry, entry.at_us, entry.subjects)[0]
+    if entry.subjects:
+        raise EntryError("header field subjects: a digest replaces the list, found both")
+    _check(entry, entry.at_us)
+    return _join(_header(entry, entry.at_us, _digest_json(*entry.subjects_digest)), entry.payload)
 
 
-def encode_with_list(entry: Entry) -> tuple[bytes, bytes | None]:
+def encode_with_list(content: Content, at_us: int, subjects: Sequence[str]) -> tuple[bytes, bytes | None]:
     """The entry's bytes, and the canonical subject list where it must be stored aside as a blob (ledger §2.3)."""
-    _check(entry)
-    if len(entry.payload) > MAX_PAYLOAD:
-        raise EntryError(f"payload has {len(entry.payload)} bytes, at most {MAX_PAYLOAD} are kept in an entry")
-    if len(entry.subjects) <= MAX_SUBJECTS:
-        header = _header(entry, _subjects_json(entry))
-        if len(header) <= MAX_HEADER:
-            return b"%b\n%b" % (header, entry.payload), None
-    blob = subject_list(entry.subjects)
-    header = _header(entry, _digest_json(len(entry.subjects), sha256(blob).digest()))
-    if not entry.subjects or len(header) > MAX_HEADER:
-        raise EntryError(f"header has {len(header)} bytes without its subjects, at most {MAX_HEADER} are allowed")
-    return b"%b\n%b" % (header, entry.payload), blob
+    _check(content, at_us)
+    _check_subjects(subjects)
+    if len(subjects) <= MAX_SUBJECTS:
+        header = _header(content, at_us, _list_json(subjects))
+        if len(header) <= MAX_HEADER or not subjects:
+            return _join(header, content.payload), None
+    blob = subject_list(subjects)
+    header = _header(content, at_us, _digest_json(len(subjects), sha256(blob).digest()))
+    return _join(header, content.payload), blob
 
 
 def parse_entry(data: bytes) -> Entry:
@@ -150,10 +171,12 @@ def _parse(data: bytes) -> Entry:
     if len(payload) > MAX_PAYLOAD:
         raise EntryError(f"payload has {len(payload)} bytes, at most {MAX_PAYLOAD} are kept in an entry")
     entry = _from_fields(_load(header), payload)
-    _check(entry)
+    _check(entry, entry.at_us)
+    _check_subjects(entry.subjects)
     if len(entry.subjects) > MAX_SUBJECTS:
         raise EntryError(f"header field subjects: {len(entry.subjects)} names, at most {MAX_SUBJECTS} are listed")
-    canonical = _header(entry, _subjects_json(entry))
+    digest = entry.subjects_digest
+    canonical = _header(entry, entry.at_us, _list_json(entry.subjects) if digest is None else _digest_json(*digest))
     if canonical != header:
         _refuse_spelling(header, canonical)
     return entry
@@ -231,22 +254,18 @@ def _parse_digest(value: dict[str, Any]) -> tuple[int, bytes]:
     return count, bytes.fromhex(digest)
 
 
-def _check(entry: Entry) -> None:
-    for name, text in (("by", entry.by), ("type", entry.type), ("key", entry.key)):
+def _check(content: Content, at_us: int) -> None:
+    for name, text in (("by", content.by), ("type", content.type), ("key", content.key)):
         if not isinstance(text, str) or not text:
             raise EntryError(f"header field {name}: expected text, found {text!r}")
-    if not isinstance(entry.kind, str) or entry.kind not in KINDS:
-        raise EntryError(f"header field kind: {entry.kind!r} is none of {sorted(KINDS)}")
-    if not isinstance(entry.grade, str) or entry.grade not in GRADES:
-        raise EntryError(f"header field grade: {entry.grade!r} is none of {sorted(GRADES)}")
-    if type(entry.at_us) is not int or not 0 <= entry.at_us < INTEGER_LIMIT:
-        raise EntryError(f"header field at: expected integer microseconds in [0, 2^53), found {entry.at_us!r}")
-    if entry.subjects:
-        _check_subjects(entry.subjects)
-    if entry.subjects_digest is not None:
-        _check_digest(entry)
-    if entry.quality is not None:
-        _check_value("quality", entry.quality)
+    if not isinstance(content.kind, str) or content.kind not in KINDS:
+        raise EntryError(f"header field kind: {content.kind!r} is none of {sorted(KINDS)}")
+    if not isinstance(content.grade, str) or content.grade not in GRADES:
+        raise EntryError(f"header field grade: {content.grade!r} is none of {sorted(GRADES)}")
+    if type(at_us) is not int or not 0 <= at_us < INTEGER_LIMIT:
+        raise EntryError(f"header field at: expected integer microseconds in [0, 2^53), found {at_us!r}")
+    if content.quality is not None:
+        _check_value("quality", content.quality)
 
 
 def _check_subjects(names: Sequence[str]) -> None:
@@ -262,13 +281,6 @@ def _check_subjects(names: Sequence[str]) -> None:
         if _CONTROL.search(name):  # a line feed would make the canonical list ambiguous
             raise EntryError(f"header field subjects: {name!r} holds a control character")
         previous = name
-
-
-def _check_digest(entry: Entry) -> None:
-    assert entry.subjects_digest is not None
-    count, digest = entry.subjects_digest
-    if entry.subjects or type(count) is not int or not 0 < count < INTEGER_LIMIT or len(digest) != sha256().digest_size:
-        raise EntryError(f"header field subjects: a digest of n >= 1 names replaces the list, found n = {count!r}")
 
 
 def _check_value(where: str, value: object, depth: int = 0) -> None:
@@ -289,12 +301,12 @@ def _check_value(where: str, value: object, depth: int = 0) -> None:
         raise EntryError(f"header field {where}: {value!r} is not text, an integer below 2^53, an array or an object")
 
 
-def _header(entry: Entry, subjects: str) -> bytes:
-    quality = "" if entry.quality is None else f'"quality":{_canonical(entry.quality)},'
+def _header(content: Content, at_us: int, subjects: str) -> bytes:
+    quality = "" if content.quality is None else f'"quality":{_canonical(content.quality)},'
     # JCS sorts names by UTF-16 code units; for these ASCII names that is the order written here.
     text = (
-        f'{{"at":{entry.at_us},"by":{_quote(entry.by)},"grade":{_quote(entry.grade)},"key":{_quote(entry.key)},'
-        f'"kind":{_quote(entry.kind)},{quality}"subjects":{subjects},"type":{_quote(entry.type)},"v":1}}'
+        f'{{"at":{at_us},"by":{_quote(content.by)},"grade":{_quote(content.grade)},"key":{_quote(content.key)},'
+        f'"kind":{_quote(content.kind)},{quality}"subjects":{subjects},"type":{_quote(content.type)},"v":1}}'
     )
     return _utf8(text)
 
@@ -303,14 +315,22 @@ def _canonical(value: Mapping[str, Any]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
 
 
-def _subjects_json(entry: Entry) -> str:
-    if entry.subjects_digest is not None:
-        return _digest_json(*entry.subjects_digest)
-    return f"[{','.join(map(_quote, entry.subjects))}]"
+def _list_json(subjects: Sequence[str]) -> str:
+    return f"[{','.join(map(_quote, subjects))}]"
 
 
 def _digest_json(count: int, digest: bytes) -> str:
+    if type(count) is not int or not 0 < count < INTEGER_LIMIT or len(digest) != sha256().digest_size:
+        raise EntryError(f"header field subjects: n is {count!r} with a hash of {len(digest)} bytes, not n >= 1 and 32")
     return f'{{"n":{count},"sha256":"{digest.hex()}"}}'
+
+
+def _join(header: bytes, payload: bytes) -> bytes:
+    if len(header) > MAX_HEADER:
+        raise EntryError(f"header has {len(header)} bytes, at most {MAX_HEADER} are allowed")
+    if len(payload) > MAX_PAYLOAD:
+        raise EntryError(f"payload has {len(payload)} bytes, at most {MAX_PAYLOAD} are kept in an entry")
+    return b"%b\n%b" % (header, payload)
 
 
 def _utf8(text: str) -> bytes:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from coldchain_ledger.checkpoint import Checkpoint, open_checkpoint
-from coldchain_ledger.entry import Entry, encode_with_list, parse_entry
+from coldchain_ledger.entry import encode_with_list, parse_entry
 from coldchain_ledger.errors import NoteError, StoreError
 from coldchain_ledger.index import SubjectMap, extend_chain, index_payload
 from coldchain_ledger.keys import Signer, Verifier, parse_vkey
@@ -182,19 +182,7 @@ class _Batch:
         if holder is not None:
             return self._compare(draft, holder)
         subjects = tuple(draft.subjects) if len(draft.subjects) < 2 else tuple(sorted(set(draft.subjects)))
-        data, names = encode_with_list(
-            Entry(
-                draft.kind,
-                draft.by,
-                self.at_us,
-                draft.type,
-                draft.key,
-                draft.grade,
-                subjects,
-                draft.payload,
-                draft.quality,
-            )
-        )
+        data, names = encode_with_list(draft, self.at_us, subjects)
         if names is not None:
             self.lists[sha256(names).digest()] = names
         index = self._first + len(self.rows)

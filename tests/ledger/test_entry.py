@@ -179,7 +179,7 @@ def test_any_bytes_are_an_entry_or_an_entry_error(data):
         (b'["dev:truck-1"]', b'["' + b"x" * 129 + b'"]', "over 128 bytes"),
         (b'["dev:truck-1"]', b'["' + "冻".encode() * 43 + b'"]', "over 128 bytes"),
         (b'["dev:truck-1"]', b'{"n":1}', "expected n and sha256"),
-        (b'["dev:truck-1"]', b'{"n":0,"sha256":"' + b"0" * 64 + b'"}', "found n = 0"),
+        (b'["dev:truck-1"]', b'{"n":0,"sha256":"' + b"0" * 64 + b'"}', "n is 0"),
         (b'["dev:truck-1"]', b'{"n":401,"sha256":"' + b"A" * 64 + b'"}', "subjects.sha256"),
         (b'["dev:truck-1"]', b'{"n":401,"sha256":"' + b"0" * 63 + b'"}', "subjects.sha256"),
         (b'["dev:truck-1"]', b'{"n":401,"sha256":1}', "subjects.sha256"),
@@ -241,16 +241,16 @@ def test_the_largest_header_and_payload_fill_an_entry_exactly(original):
 
 def test_more_than_400_subjects_are_named_by_count_and_hash():
     names = tuple(f"case:16901234500018/{i:05d}" for i in range(MAX_SUBJECTS + 1))
-    data, listed = encode_with_list(replace(ENTRY, subjects=names))
+    data, listed = encode_with_list(ENTRY, ENTRY.at_us, names)
     entry = parse_entry(data)
     assert (entry.subjects, entry.subjects_digest) == ((), (401, sha256(listed).digest()))
     assert parse_subject_list(listed, entry.subjects_digest) == names
-    assert encode_with_list(replace(ENTRY, subjects=names[:-1]))[1] is None
+    assert encode_with_list(ENTRY, ENTRY.at_us, names[:-1])[1] is None
 
 
 def test_a_header_that_long_subject_names_overfill_names_them_by_hash():
     names = tuple(f"doc:customs/{i:0116d}" for i in range(130))
-    data, listed = encode_with_list(replace(ENTRY, subjects=names))
+    data, listed = encode_with_list(ENTRY, ENTRY.at_us, names)
     assert parse_subject_list(listed, parse_entry(data).subjects_digest) == names
     assert encode_entry(parse_entry(data)) == data
     assert scan_entry(data)[3:] == ((), parse_entry(data).subjects_digest)
