@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field, replace
+from typing import NamedTuple
+
+
+class Quantity(NamedTuple):
+    """Goods counted or weighed instead of named one by one."""
+
+    item: str
+    """A `lot:` name, or `code:gtin/<gtin14>` where no lot is stated."""
+    amount_milli: int
+    """Thousandths of the unit."""
+    unit: str
+    """UN/ECE code, e.g. `KGM`; empty for pieces."""
+    role: str = ""
+    """`input` or `output` of a transformation, else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +44,52 @@ class Event:
     """bizLocation, a `loc:`, `room:` or `veh:` name."""
     disposition: str = ""
     by: str = ""
+    quantities: tuple[Quantity, ...] = ()
+    lot: str = ""
+    """Lot number of the goods this event brings into being (ilmd)."""
+    error: str = ""
+    """Reason of an error declaration: the event of this id is withdrawn by its own sender (domain §4)."""
+    key: str = field(default="", compare=False)
+    """Names this content by this sender; "" until `identified`."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every subject the event speaks about, sorted, each once."""
+        quantities = (quantity.item for quantity in self.quantities)
+        places = (self.parent, self.read_point, self.location)
+        return tuple(sorted({*places, *self.units, *self.inputs, *self.outputs, *quantities} - {""}))
+
+
+def identified(event: Event, by: str = "") -> Event:
+    """The event under its key: 32 hex digits over everything it says and who sent it.
+
+    The sender is part of the key, so nobody can overwrite or dispute another's event by borrowing its event id.
+    """
+    event = replace(event, by=event.by or by, key="")
+    content = json.dumps(astuple(event), ensure_ascii=False, separators=(",", ":"))
+    return replace(event, key=hashlib.sha256(content.encode()).hexdigest()[:32])
+
+
+def in_force(events: Iterable[Event]) -> tuple[list[Event], frozenset[str]]:
+    """Events that stand, in event-time order, each once; and the keys among them that are disputed.
+
+    A sender's error declaration withdraws what it sent under the same id; differing contents under one id with no such
+    declaration are all disputed, whichever came first (domain §4, design §4.4). Order and repetition do not matter.
+    """
+    copies: dict[tuple[str, str], dict[str, Event]] = {}
+    for event in events:
+        copies.setdefault((event.by, event.event_id), {})[event.key] = event
+    standing: list[Event] = []
+    disputed: set[str] = set()
+    for same in copies.values():
+        if any(event.error for event in same.values()):
+            continue
+        standing.extend(same.values())
+        if len(same) > 1:
+            disputed.update(same)
+    standing.sort(key=lambda event: (event.time_us, _RANK.get(event.action, 1), event.key))
+    return standing, frozenset(disputed)
+
+
+_RANK = {"ADD": 0, "OBSERVE": 1, "DELETE": 2}
+"""At one instant things are put in before they are read and read before they are taken out."""
