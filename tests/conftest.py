@@ -95,13 +95,13 @@ class PostgresCluster:
     def stop(self) -> None:
         self._stop(signal.SIGINT)
 
-    def new_database(self) -> str:
-        """URL of an empty database."""
+    def new_database(self, template: str = "template1") -> str:
+        """URL of an empty database, or of a copy of one that nobody is connected to (its name)."""
         self._databases += 1
         name = f"test_{self._databases}"
         engine = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
         engine.dispose()
         return self._url(name)
 

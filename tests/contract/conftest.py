@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -16,6 +17,7 @@ from coldchain_ledger.index import extend_head
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.merkle import leaf_hash
 from coldchain_ledger.store import Row, Store, Transaction
+
 
 Append = Callable[[Transaction, Sequence[Row]], None]
 MakeRows = Callable[..., list[Row]]
@@ -29,19 +31,43 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_url"))
 
 
-@contextmanager
-def opened(url: str) -> Iterator[Engine]:
+def _migrated(url: str) -> str:
     engine = make_engine(url)
     migrate(engine)
-    yield engine
     engine.dispose()
+    return url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database file, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "coldchain.db"
+    _migrated(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Any) -> Callable[[], str]:
+    """Call it for the URL of a migrated PostgreSQL database."""
+    template = _migrated(postgres.new_database()).rpartition("/")[2]
+    return lambda: postgres.new_database(template)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a migrated database."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("migrated_postgres")())
+    path = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(migrated_url: str) -> Iterator[Engine]:
     """A migrated database of each make."""
-    with opened(database_url) as engine:
-        yield engine
+    engine = make_engine(migrated_url)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
@@ -55,9 +81,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
         return
-    url = f"sqlite:///{tmp_path / 'coldchain.db'}" if request.param == "sqlite" else None
-    with opened(url or request.getfixturevalue("postgres_url")) as engine:
-        yield SqlStore(engine)
+    if request.param == "sqlite":
+        url = f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_sqlite'), tmp_path)}"
+    else:
+        url = request.getfixturevalue("migrated_postgres")()
+    engine = make_engine(url)
+    yield SqlStore(engine)
+    engine.dispose()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from coldchain.db import ledger_store
 from coldchain.db.accounts import StoredAccount, active_accounts, close_account, save_account
 from coldchain.db.engine import writing
 from coldchain.db.rejects import SqlRejects
@@ -73,11 +74,16 @@ def test_a_tally_is_due_when_its_hour_is_over_and_commits_to_every_message_in_or
     assert rejects.due(NOON + HOUR_US) == due[1:]
 
 
-def test_differing_copies_of_a_message_are_counted_in_the_ledger(sql_store, make_rows, rejects):
+@pytest.mark.parametrize("shelf_every", [2, 100], ids=["some keys shelved", "all keys recent"])
+def test_differing_copies_of_a_message_are_counted_in_the_ledger(
+    sql_store, make_rows, rejects, monkeypatch, shelf_every
+):
+    monkeypatch.setattr(ledger_store, "_SHELF_EVERY", shelf_every)
     keys = ["tm/t1/1/7", "tm/t1/1/7#00ff", "tm/t1/1/7#ffff", "tm/t1/1/70", "tm/t1/1/71#aa"]
     rows = make_rows(0, [()] * len(keys))
-    with sql_store.transaction() as transaction:
-        transaction.append([replace(row, key=key) for row, key in zip(rows, keys, strict=True)])
+    for row, key in zip(rows, keys, strict=True):
+        with sql_store.transaction() as transaction:
+            transaction.append([replace(row, key=key)])
     assert [rejects.copies(key) for key in ("tm/t1/1/7", "tm/t1/1/70", "tm/t1/1/71")] == [2, 0, 1]
 
 

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from coldchain.db import engine as engine_module
+from coldchain.db import ledger_store
 from coldchain.db.engine import make_engine, writing
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import lift_append_only, migrate
@@ -22,10 +24,14 @@ H = [hashlib.sha256(bytes([n])).digest() for n in range(4)]
 
 
 @pytest.fixture
-def filled(sql_store, make_rows, append):
-    """A store with two entries, a tile, an edge and a blob."""
+def filled(sql_store, make_rows, append, monkeypatch):
+    """A store with two entries, a tile, an edge and a blob; the first key is shelved, the second a recent one."""
+    monkeypatch.setattr(ledger_store, "_SHELF_EVERY", 1)
     with sql_store.transaction() as transaction:
-        append(transaction, make_rows(0, [("dev:1",), ("dev:1", "dev:2")]))
+        append(transaction, make_rows(0, [("dev:1",)]))
+    monkeypatch.undo()
+    with sql_store.transaction() as transaction:
+        append(transaction, make_rows(1, [("dev:1", "dev:2")]))
         transaction.put_tiles({(0, 0): H[0] + H[1]})
         transaction.put_blob(hashlib.sha256(b"scan").digest(), b"scan")
         transaction.put_edge(Edge(2, H[0], 1_001, b"note"))
@@ -33,7 +39,7 @@ def filled(sql_store, make_rows, append):
 
 
 @pytest.fixture
-def run_writer(database_url, engine):
+def run_writer(migrated_url):
     """Start a process that runs the code with `store` over the same database; it tells how far it is by `say(word)`."""
     prelude = """
         import hashlib, sys, time
@@ -53,7 +59,7 @@ def run_writer(database_url, engine):
 
     def run(code, name="writer"):
         program = textwrap.dedent(prelude) + textwrap.dedent(code)
-        command = [sys.executable, "-c", program, database_url, name]
+        command = [sys.executable, "-c", program, migrated_url, name]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         processes.append(process)
         return process
@@ -65,9 +71,9 @@ def run_writer(database_url, engine):
         process.stdout.close()
 
 
-def test_what_was_committed_is_there_after_reopening(database_url, engine, filled):
+def test_what_was_committed_is_there_after_reopening(migrated_url, engine, filled):
     engine.dispose()
-    again = make_engine(database_url)
+    again = make_engine(migrated_url)
     migrate(again)
     with SqlStore(again).snapshot() as snapshot:
         assert snapshot.edge() == Edge(2, H[0], 1_001, b"note")
@@ -179,6 +185,7 @@ def test_a_blob_under_another_hash_is_refused(sql_store):
 NEW_VALUES = {
     "entry": "data = 'forged'",
     "entry_key": "idx = idx + 1",
+    "recent_key": "idx = idx + 1",
     "subject_entry": "prev = NULL",
     "blob": "data = 'forged'",
     "subject": "count = 1",
@@ -197,6 +204,31 @@ def test_the_database_itself_refuses_to_rewrite_the_ledger(filled, engine, table
         connection.execute(attack)
 
 
+def test_a_recent_key_may_leave_only_for_the_shelf(filled, engine):
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO entry_key SELECT * FROM recent_key"))
+        assert connection.execute(text("DELETE FROM recent_key")).rowcount == 1
+    with filled.snapshot() as snapshot:
+        assert snapshot.find(["key/0", "key/1"]) == {"key/0": 0, "key/1": 1}
+
+
+@pytest.mark.parametrize("shelf_every", [1, 3, 4, 100])
+def test_a_key_is_found_and_stays_taken_wherever_it_is_kept(sql_store, make_rows, monkeypatch, shelf_every):
+    monkeypatch.setattr(ledger_store, "_SHELF_EVERY", shelf_every)
+    rows = make_rows(0, [()] * 10)
+    for start in range(0, 10, 2):
+        with sql_store.transaction() as transaction:
+            transaction.append(rows[start : start + 2])
+            assert len(transaction.find([row.key for row in rows])) == start + 2
+    for taken in rows:
+        again = replace(make_rows(10, [()])[0], key=taken.key)
+        with pytest.raises(StoreError), sql_store.transaction() as transaction:
+            transaction.append([again])
+        with pytest.raises(StoreError), sql_store.transaction() as transaction:
+            assert transaction.find([taken.key]) == {taken.key: taken.index}
+            transaction.append([again])
+
+
 @pytest.mark.parametrize(
     ("table", "values"),
     [
@@ -208,7 +240,7 @@ def test_the_database_itself_refuses_to_rewrite_the_ledger(filled, engine, table
     ],
 )
 def test_rows_that_advance_stay_the_rows_they_are(filled, engine, table, values):
-    with pytest.raises(DBAPIError, match=r"only grows|never falls"), writing(engine) as connection:
+    with pytest.raises(DBAPIError, match=r"append-only|one root"), writing(engine) as connection:
         connection.execute(text(f"UPDATE {table} SET {values}"))
 
 
@@ -245,7 +277,7 @@ def test_waiting_for_another_writer_of_this_process_ends(engine, sql_store, monk
         transaction.put_edge(Edge(0, H[0], 0, b""))
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
 def test_a_full_disk_stops_the_writer_until_there_is_room(engine, filled, make_rows, append):
     with engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
@@ -296,7 +328,7 @@ FILE_TOO_LARGE = """
 """
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
 def test_a_write_the_operating_system_refuses_at_commit_is_a_store_error(filled, run_writer):
     """The batch fits SQLite's cache, so the file is written to, and fails, in COMMIT itself."""
     writer = run_writer(FILE_TOO_LARGE)

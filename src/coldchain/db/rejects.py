@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, bindparam, delete, func, insert, select, update
 
 from coldchain.db.engine import writing
-from coldchain.db.tables.ledger import entry_key
+from coldchain.db.tables.ledger import entry_key, recent_key
 from coldchain.db.tables.side import reject_tally, rejected
 from coldchain.services.admit import Refused
 from coldchain.services.chores import DAY_US, HOUR_US, Tally
@@ -45,9 +45,12 @@ class SqlRejects:
     def copies(self, key: str) -> int:
         """Differing copies of this message in the ledger: keys `<key>#<16 hex>` (design §4.4)."""
         after, before = f"{key}#", f"{key}$"  # "$" is the next character
-        found = and_(entry_key.c.log == self._log, entry_key.c.key > after, entry_key.c.key < before)
+        counts = [
+            select(func.count()).where(keys.c.log == self._log, keys.c.key > after, keys.c.key < before)
+            for keys in (entry_key, recent_key)
+        ]
         with self._engine.connect() as connection:
-            return connection.scalar(select(func.count()).where(found)) or 0
+            return sum(connection.scalar(count) or 0 for count in counts)
 
     def listing(self, limit: int, device: str | None = None) -> dict[str, Any]:
         """The newest kept ones, newest first; `kept` is how many there are in all."""

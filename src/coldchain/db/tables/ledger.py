@@ -35,7 +35,19 @@ entry_key = Table(
     Column("idx", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Idempotency keys. As text, not hashed: keys of one device lie side by side, so a batch touches few pages."""
+"""Idempotency keys, sorted as text: those of one device lie side by side."""
+
+recent_key = Table(
+    "recent_key",
+    metadata,
+    Column("log", SmallInteger, primary_key=True, autoincrement=False),
+    Column("key", BytewiseText, primary_key=True),
+    Column("idx", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Keys of the newest entries. A batch of a thousand devices touches a thousand pages of a large `entry_key`, and moving
+sixteen batches at once touches no more. Without it SQLite took 7 µs an entry when empty and 24 with three million keys;
+with it 8 and 11."""
 
 subject = Table(
     "subject",

@@ -6,20 +6,26 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
-NEVER_CHANGED = ("entry", "entry_key", "subject_entry", "blob")
-NEVER_DELETED = (*NEVER_CHANGED, "subject", "tile", "edge")
+NEVER_CHANGED = ("entry", "entry_key", "recent_key", "subject_entry", "blob")
+NEVER_DELETED = ("entry", "entry_key", "subject_entry", "blob", "subject", "tile", "edge")
+NOT_SHELVED = "NOT EXISTS (SELECT 1 FROM entry_key AS k WHERE k.log = OLD.log AND k.key = OLD.key AND k.idx = OLD.idx)"
+"""A recent key may go when `entry_key` has it."""
+FIXED = {
+    "subject": "log, no, name",
+    "tile": "log, level, n",
+    "edge": "log",
+}
+"""Columns that stay in rows that advance."""
 ONLY_GROWS = {
-    "subject": (
-        "NEW.log <> OLD.log OR NEW.no <> OLD.no OR NEW.name <> OLD.name OR NEW.count < OLD.count",
-        "a subject keeps its number and name, and its count never falls",
-    ),
+    "subject": ("count", "NEW.count < OLD.count", "the count of a subject never falls"),
     "tile": (
-        "NEW.log <> OLD.log OR NEW.level <> OLD.level OR NEW.n <> OLD.n"
-        " OR substr(NEW.hashes, 1, length(OLD.hashes)) <> OLD.hashes",
+        "hashes",
+        "substr(NEW.hashes, 1, length(OLD.hashes)) <> OLD.hashes",
         "a tile only grows: its stored hashes stay a prefix",
     ),
     "edge": (
-        "NEW.log <> OLD.log OR NEW.size < OLD.size OR (NEW.size = OLD.size AND NEW.root <> OLD.root)",
+        "size, root",
+        "NEW.size < OLD.size OR (NEW.size = OLD.size AND NEW.root <> OLD.root)",
         "the size of the edge never falls, and one size has one root",
     ),
 }
@@ -44,14 +50,15 @@ def _ledger_tables() -> None:
         sa.PrimaryKeyConstraint("log", "idx", name="pk_entry"),
         sqlite_with_rowid=False,
     )
-    op.create_table(
-        "entry_key",
-        sa.Column("log", sa.SmallInteger, autoincrement=False, nullable=False),
-        sa.Column("key", bytewise, nullable=False),
-        sa.Column("idx", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("log", "key", name="pk_entry_key"),
-        sqlite_with_rowid=False,
-    )
+    for table in ("entry_key", "recent_key"):
+        op.create_table(
+            table,
+            sa.Column("log", sa.SmallInteger, autoincrement=False, nullable=False),
+            sa.Column("key", bytewise, nullable=False),
+            sa.Column("idx", sa.BigInteger, nullable=False),
+            sa.PrimaryKeyConstraint("log", "key", name=f"pk_{table}"),
+            sqlite_with_rowid=False,
+        )
     op.create_table(
         "subject",
         sa.Column("log", sa.SmallInteger, autoincrement=False, nullable=False),
@@ -155,16 +162,19 @@ def _side_tables() -> None:
 
 def _sqlite_triggers() -> None:
     for table in NEVER_CHANGED:
-        _sqlite_trigger(table, "UPDATE", "", f"{table} is append-only: UPDATE refused")
+        _sqlite_trigger(table, "UPDATE", f"{table} is append-only: UPDATE refused")
     for table in NEVER_DELETED:
-        _sqlite_trigger(table, "DELETE", "", f"{table} is append-only: DELETE refused")
-    for table, (rewrite, law) in ONLY_GROWS.items():
-        _sqlite_trigger(table, "UPDATE", f"WHEN {rewrite}", law)
+        _sqlite_trigger(table, "DELETE", f"{table} is append-only: DELETE refused")
+    for table, fixed in FIXED.items():
+        _sqlite_trigger(table, f"UPDATE OF {fixed}", f"{table} is append-only: its key stays", name="key")
+    for table, (columns, offence, law) in ONLY_GROWS.items():
+        _sqlite_trigger(table, f"UPDATE OF {columns}", law, f"WHEN {offence}", name="grow")
+    _sqlite_trigger("recent_key", "DELETE", "recent_key is append-only until shelved", f"WHEN {NOT_SHELVED}")
 
 
-def _sqlite_trigger(table: str, event: str, when: str, text: str) -> None:
+def _sqlite_trigger(table: str, event: str, text: str, when: str = "", name: str = "") -> None:
     op.execute(
-        f"CREATE TRIGGER append_only_{table}_{event.lower()} BEFORE {event} ON {table} {when}"
+        f"CREATE TRIGGER append_only_{table}_{name or event.lower()} BEFORE {event} ON {table} {when}"
         f" BEGIN SELECT RAISE(ABORT, '{text}'); END"
     )
 
@@ -174,16 +184,25 @@ def _postgres_triggers() -> None:
         "CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP; END $$"
     )
+    for table in NEVER_CHANGED:
+        _postgres_trigger(table, "update", "UPDATE", "STATEMENT", "append_only()")
     for table in NEVER_DELETED:
-        events = "UPDATE OR DELETE OR TRUNCATE" if table in NEVER_CHANGED else "DELETE OR TRUNCATE"
-        _postgres_trigger(table, "change", events, "STATEMENT", "append_only()")
-    for table, (rewrite, law) in ONLY_GROWS.items():
-        # IF inside the function, not WHEN: a WHEN clause would have the columns' types frozen into the trigger.
-        op.execute(
-            f"CREATE FUNCTION {table}_only_grows() RETURNS trigger LANGUAGE plpgsql AS"
-            f" $$ BEGIN IF {rewrite} THEN RAISE EXCEPTION '{law}'; END IF; RETURN NEW; END $$"
-        )
-        _postgres_trigger(table, "update", "UPDATE", "ROW", f"{table}_only_grows()")
+        _postgres_trigger(table, "delete", "DELETE OR TRUNCATE", "STATEMENT", "append_only()")
+    _postgres_trigger("recent_key", "truncate", "TRUNCATE", "STATEMENT", "append_only()")
+    for table, fixed in FIXED.items():
+        _postgres_trigger(table, "key", f"UPDATE OF {fixed}", "STATEMENT", "append_only()")
+    # IF inside the functions, not WHEN: a WHEN clause freezes the columns' types, and may hold no sub-select.
+    for table, (columns, offence, law) in ONLY_GROWS.items():
+        _postgres_guard(table, f"UPDATE OF {columns}", offence, law, "NEW")
+    _postgres_guard("recent_key", "DELETE", NOT_SHELVED, "recent_key is append-only until shelved", "OLD")
+
+
+def _postgres_guard(table: str, event: str, offence: str, law: str, row: str) -> None:
+    op.execute(
+        f"CREATE FUNCTION {table}_guard() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN IF {offence} THEN RAISE EXCEPTION '{law}'; END IF; RETURN {row}; END $$"
+    )
+    _postgres_trigger(table, "guard", event, "ROW", f"{table}_guard()")
 
 
 def _postgres_trigger(table: str, name: str, events: str, each: str, function: str) -> None:
