@@ -120,11 +120,16 @@ class Connection:
                 self._receive()
             elif event & (select.POLLHUP | select.POLLERR):
                 raise ProtocolError("broker closed the connection")
-            heard = now if event & select.POLLIN or not reading else heard
+            if event & select.POLLIN:
+                heard = now
+            if not reading:
+                opened = heard = now  # what we wait for may stand unread, SUBACK behind a backlog too
             if now - pinged > PING_EVERY_S:
                 pinged = now
                 self.send(packets.PINGREQ)
-            if now - heard > DEAD_AFTER_S or (not self.listening and now - opened > OPEN_TIMEOUT_S):
+            if not self.listening and now - opened > OPEN_TIMEOUT_S:
+                raise ProtocolError(f"broker has not granted a session within {OPEN_TIMEOUT_S:g} s")
+            if now - heard > DEAD_AFTER_S:
                 raise ProtocolError(f"broker has been silent for {now - heard:.0f} s")
             self._flush()
 
@@ -139,7 +144,7 @@ class Connection:
         if received.repeats:
             received = self._without_pending(received)
         self._unacknowledged.update(received.mids)
-        if received.messages:
+        if received.messages or received.repeats:
             self._on_received(self, received, len(data))
 
     def _control(self, packet_type: int, body: bytes) -> None:

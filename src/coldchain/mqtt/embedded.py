@@ -21,6 +21,8 @@ import sys
 import sysconfig
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -54,7 +56,7 @@ def apply_accounts(directory: Path, source: AccountSource) -> bool:
     Afterwards new accounts can log in, removed ones are cut and all others stay connected. False when no broker runs:
     the next start takes them. Raises BrokerError when the broker keeps the old ones.
     """
-    with locked(directory / "accounts.lock"):
+    with _rendering(directory):
         replace_file(directory / "accounts.conf", accounts_config(source()).encode(), mode=0o600)
         return reload(directory)
 
@@ -96,11 +98,10 @@ class EmbeddedBroker:
 
     def start(self) -> None:
         """Returns when clients can log in. Raises BrokerError naming the port or the process that is in the way."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.directory.chmod(0o700)
-        self._lock_file = _lock(self.directory)
-        with locked(self.directory / "accounts.lock"):
-            replace_file(self.directory / "accounts.conf", accounts_config(self._source()).encode(), mode=0o600)
+        with _rendering(self.directory):
+            accounts = accounts_config(self._source()).encode()
+            self._lock_file = _lock(self.directory)
+            replace_file(self.directory / "accounts.conf", accounts, mode=0o600)
         self._keeper.start()
         self._first_start.wait()
         if self._failure is not None:
@@ -141,7 +142,8 @@ class EmbeddedBroker:
     def _keep(self) -> None:
         while True:
             try:
-                process = self._launch()
+                with _rendering(self.directory):  # else accounts rendered right now could miss both start and SIGHUP
+                    process = self._launch()
             except (BrokerError, OSError) as error:
                 if not self._first_start.is_set():
                     self._failure = error
@@ -225,6 +227,15 @@ class _Tail:
                 return file.read().decode("utf-8", "replace")
         except FileNotFoundError:
             return ""
+
+
+@contextmanager
+def _rendering(directory: Path) -> Iterator[None]:
+    """The directory exists, is ours alone, and nobody else changes its accounts meanwhile."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    with locked(directory / "accounts.lock"):
+        yield
 
 
 def _lock(directory: Path) -> int:

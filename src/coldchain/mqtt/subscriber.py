@@ -1,9 +1,9 @@
 """From the broker to admission and back: nothing is acknowledged before it is recorded (design §4, steps 2, 3, 7, 8).
 
 Two threads. The network thread reads, parses and parks; when the parked bytes reach their bound it stops reading, which
-TCP passes on to the broker, until half of them are recorded. The worker takes a batch, has it recorded, and only then
-acknowledges to the broker and answers the devices. A crash at any line leaves messages that the broker, or at the
-latest the device, sends again.
+TCP passes on to the broker, until half of them are recorded (NATS cuts whoever has not read for 10 s; then we come back
+when there is room). The worker takes a batch, has it recorded, and only then acknowledges to the broker and answers the
+devices. A crash at any line leaves messages that the broker, or at the latest the device, sends again.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ class Subscriber:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._connection: Connection | None = None
+        self._had_session = False
         self._connection_fault = "not connected yet"
         self._recording_fault = ""
         self._network = threading.Thread(target=self._stay_connected, name="mqtt network", daemon=True)
@@ -127,9 +128,8 @@ class Subscriber:
     def fault(self) -> str:
         """Why messages cannot come in now, in one line; empty when they can."""
         connection = self._connection
-        if connection is None or not connection.listening:
-            return self._connection_fault
-        return self._recording_fault
+        listening = connection is not None and connection.listening
+        return "; ".join(filter(None, (self._recording_fault, "" if listening else self._connection_fault)))
 
     # The network thread
 
@@ -172,15 +172,17 @@ class Subscriber:
         finally:
             with self._changed:
                 self._connection = None
-            if connection.listening and not connection.session_kept and self.stats.received:
-                self.stats.sessions_lost += 1
+            if connection.listening:
+                self.stats.sessions_lost += self._had_session and not connection.session_kept
+                self._had_session = True
 
     def _park(self, connection: Connection, received: Received, size: int) -> None:
         count = len(received.messages)
         parked = _Parked(connection, received.mids, received.messages, size + OBJECT_BYTES * count)
         stats = self.stats
         with self._changed:
-            self._queue.append(parked)
+            if count:
+                self._queue.append(parked)
             stats.received += count
             stats.repeated += received.repeats
             stats.queue_messages += count
@@ -195,12 +197,12 @@ class Subscriber:
     def _work(self) -> None:
         while batch := self._take():
             messages = [message for parked in batch for message in parked.messages]
-            replies = self._record(messages)
-            if replies is None:
+            answer_packets = self._record(messages)
+            if answer_packets is None:
                 return
             # A crash here leaves the batch recorded and unacknowledged: it comes again and admission knows it.
             self._acknowledge(batch)
-            self._answer(replies)
+            self._answer(answer_packets)
             self._release(batch, len(messages))
 
     def _take(self) -> list[_Parked]:
@@ -218,12 +220,13 @@ class Subscriber:
                 count += len(batch[-1].messages)
             return batch
 
-    def _record(self, messages: list[Inbound]) -> Sequence[Reply | None] | None:
-        """The replies, once the batch is recorded, however long that takes; None when stopping."""
+    def _record(self, messages: list[Inbound]) -> list[bytes] | None:
+        """The answers to publish, once the batch is recorded, however long that takes; None when stopping."""
         backoff_s = FIRST_BACKOFF_S
         while not self._stopping.is_set():
             try:
                 replies = self._on_batch(messages)
+                answer_packets = [packets.publish(topic, payload) for topic, payload in answers(replies)]
             except Exception as error:
                 self.stats.batch_failures += 1
                 self._recording_fault = f"cannot record messages: {type(error).__name__}: {error}"
@@ -234,7 +237,7 @@ class Subscriber:
                 self._recording_fault = ""
                 self.stats.batches += 1
                 self.stats.recorded += len(messages)
-                return replies
+                return answer_packets
         return None
 
     def _acknowledge(self, batch: Sequence[_Parked]) -> None:
@@ -245,13 +248,12 @@ class Subscriber:
             else:
                 self.stats.void += len(mids)
 
-    def _answer(self, replies: Sequence[Reply | None]) -> None:
-        frames = [packets.publish(topic, payload) for topic, payload in answers(replies)]
+    def _answer(self, answer_packets: Sequence[bytes]) -> None:
         connection = self._connection
-        if connection is not None and connection.send(b"".join(frames)):
-            self.stats.replies += len(frames)
+        if connection is not None and connection.send(b"".join(answer_packets)):
+            self.stats.replies += len(answer_packets)
         else:
-            self.stats.replies_lost += len(frames)
+            self.stats.replies_lost += len(answer_packets)
 
     def _release(self, batch: Sequence[_Parked], count: int) -> None:
         stats = self.stats

@@ -1,0 +1,131 @@
+"""The embedded broker lives and dies with the server, on a store nobody else may use."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from coldchain.mqtt.accounts import new_account
+from coldchain.mqtt.connection import probe_login
+from coldchain.mqtt.embedded import EmbeddedBroker
+from coldchain.mqtt.errors import BrokerError
+
+SERVER = """
+import sys, time
+from pathlib import Path
+from coldchain.mqtt.accounts import new_account
+from coldchain.mqtt.embedded import EmbeddedBroker
+account, _ = new_account("server")
+broker = EmbeddedBroker(Path(sys.argv[1]), lambda: [account], port=0)
+broker.start()
+print(broker.pid, broker.address[1], flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def accounts():
+    return [new_account("server")[0]]
+
+
+def test_killing_the_server_ends_its_broker_and_frees_the_store(tmp_path, wait_for, accounts):
+    server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    with server:
+        assert server.stdout is not None
+        pid, port = map(int, server.stdout.readline().split())
+        assert Path(f"/proc/{pid}/comm").read_text().strip() == "nats-server"
+        server.kill()
+
+    wait_for(lambda: not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text())
+    with EmbeddedBroker(tmp_path, lambda: accounts, port=port) as successor:
+        assert successor.address == ("127.0.0.1", port)
+
+
+def test_the_broker_outlives_the_thread_that_asked_for_it(tmp_path, accounts):
+    broker = EmbeddedBroker(tmp_path, lambda: accounts, port=0)
+    starter = threading.Thread(target=broker.start)
+    starter.start()
+    starter.join()
+    try:
+        pid = broker.pid
+        assert pid
+        os.kill(pid, 0)
+        assert broker.pid == pid
+    finally:
+        broker.stop()
+
+
+def test_a_second_broker_on_the_same_store_is_refused_by_name(nats):
+    with pytest.raises(BrokerError, match=rf"another broker runs on .*broker .*process {os.getpid()}"):
+        EmbeddedBroker(nats.broker.directory, nats.source, port=0).start()
+
+    assert probe_login(nats.address, nats.server, 1.0)
+
+
+def test_a_taken_port_is_named_and_nothing_is_left_running(tmp_path, accounts):
+    with socket.socket() as occupant:
+        occupant.bind(("127.0.0.1", 0))
+        occupant.listen()
+        port = occupant.getsockname()[1]
+        broker = EmbeddedBroker(tmp_path, lambda: accounts, port=port)
+        with pytest.raises(BrokerError, match=f"port {port} on 127.0.0.1 is taken"):
+            broker.start()
+        assert broker.pid == 0
+
+    with EmbeddedBroker(tmp_path, lambda: accounts, port=port) as second_try:
+        assert second_try.pid
+
+
+def test_what_else_keeps_it_from_starting_is_told_in_its_own_words(tmp_path, accounts):
+    (tmp_path / "js").write_text("not a directory")
+
+    with pytest.raises(BrokerError, match=r"does not start: .* storage directory is not a directory"):
+        EmbeddedBroker(tmp_path, lambda: accounts, port=0).start()
+
+
+def test_a_broker_that_crashes_comes_back_on_the_same_port(nats, wait_for):
+    address, pid = nats.address, nats.broker.pid
+
+    os.kill(pid, signal.SIGSEGV)
+
+    wait_for(lambda: nats.broker.pid not in (0, pid) and probe_login(address, nats.server, 0.1))
+    assert nats.address == address
+
+
+def test_a_stopped_broker_is_gone_and_its_store_free(tmp_path, accounts):
+    for _ in range(2):
+        broker = EmbeddedBroker(tmp_path, lambda: accounts, port=0)
+        broker.start()
+        assert broker.pid
+        broker.stop()
+        assert broker.pid == 0
+
+
+def test_its_files_are_for_our_eyes_only(nats):
+    directory = nats.broker.directory
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    for name in ("accounts.conf", "nats-server.conf"):
+        assert stat.S_IMODE((directory / name).stat().st_mode) == 0o600
+
+
+def test_messages_for_a_server_that_is_away_survive_a_crash_of_the_broker(nats, connect, wait_for):
+    server = connect(nats, nats.server, clean=False)
+    assert server.subscribe("cc/v1/+/+/+/up", 1)
+    server.close()
+    device = connect(nats, nats.enrol("d1"))
+    sent = [b"%d" % number for number in range(300)]
+    for payload in sent:
+        device.publish("cc/v1/o/s/d1/up", payload)
+
+    nats.kill_and_start()
+
+    returned = connect(nats, nats.server, clean=False)
+    wait_for(lambda: {payload for _, payload in returned.received} == set(sent))

@@ -1,0 +1,350 @@
+"""From a device through a real broker to admission and back: acknowledged means recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from coldchain.mqtt import connection
+from coldchain.mqtt.accounts import new_account
+from coldchain.mqtt.subscriber import Subscriber
+from coldchain.services.messages import Reply
+
+UP = "cc/v1/o/s/d1/up"
+
+
+class Ledger:
+    """Stands for admission: records payloads, or refuses to while it is `away`."""
+
+    def __init__(self) -> None:
+        self.recorded: list[bytes] = []
+        self.attempts = 0
+        self.away = False
+        self.open = threading.Event()
+        self.open.set()
+        self.replies: list[Reply | None] = []
+
+    def admit(self, batch):
+        self.attempts += 1
+        self.open.wait(30)
+        if self.away:
+            raise OSError("database is away")
+        self.recorded += [message.payload for message in batch]
+        return self.replies
+
+
+@pytest.fixture
+def ledger():
+    return Ledger()
+
+
+@pytest.fixture
+def attach(ledger):
+    """Start a subscriber that feeds the ledger."""
+    running = []
+
+    def start(address, credentials, **options):
+        subscriber = Subscriber(address, credentials, ledger.admit, linger_s=0.005, **options)
+        running.append(subscriber)
+        subscriber.start()
+        return subscriber
+
+    yield start
+    ledger.open.set()
+    for subscriber in running:
+        subscriber.stop()
+
+
+@pytest.fixture
+def subscribe(broker, attach, wait_for):
+    """Start one at the broker under test; returns when messages can come in."""
+
+    def start(**options):
+        subscriber = attach(broker.address, broker.server, **options)
+        wait_for(lambda: not subscriber.fault)
+        return subscriber
+
+    return start
+
+
+@pytest.fixture
+def device(broker, connect):
+    return connect(broker, broker.enrol("d1"))
+
+
+def test_what_is_published_is_recorded_once_and_in_order(subscribe, device, ledger, wait_for):
+    subscriber = subscribe()
+    sent = [b"%d" % number for number in range(2000)]
+    for payload in sent:
+        device.client.publish(UP, payload, qos=1)
+
+    wait_for(lambda: len(ledger.recorded) >= len(sent))
+    assert ledger.recorded == sent
+    wait_for(lambda: subscriber.stats.acknowledged == len(sent))
+    assert (subscriber.stats.queue_bytes, subscriber.stats.queue_messages) == (0, 0)
+    assert ledger.attempts < len(sent) / 5
+
+
+def test_events_come_in_too_and_the_state_of_connections_does_not(subscribe, device, ledger, wait_for):
+    subscribe()
+    device.publish("cc/v1/o/s/d1/status", b"online")
+    device.publish("cc/v1/o/s/d1/evt", b"scan")
+    device.client.publish(UP, b"at QoS 0", qos=0)
+
+    wait_for(lambda: sorted(ledger.recorded) == [b"at QoS 0", b"scan"])
+
+
+def test_a_device_is_answered_after_the_commit_and_in_few_messages(subscribe, device, ledger, wait_for):
+    base = "cc/v1/o/s/d1"
+    assert device.subscribe(f"{base}/ack")
+    assert device.subscribe(f"{base}/nack")
+    ledger.replies = [
+        Reply(base, "ack", 3, 41, 900),
+        Reply(base, "ack", 3, 42, 901),
+        None,
+        Reply(base, "nack", None, None, None, "ab" * 32, "malformed-jws"),
+        Reply("cc/v1/o/s/other", "ack", 1, 0, 902),
+    ]
+    ledger.open.clear()
+    subscriber = subscribe()
+    device.publish(UP, b"x")
+    wait_for(lambda: ledger.attempts == 1)
+    assert device.received == []
+
+    ledger.open.set()
+
+    wait_for(lambda: len(device.received) == 2)
+    told = {topic: json.loads(payload) for topic, payload in device.received}
+    assert told[f"{base}/ack"] == {"boot": 3, "seq": 41, "index": 900, "more": [[3, 42, 901]]}
+    assert told[f"{base}/nack"] == {"boot": None, "seq": None, "sha256": "ab" * 32, "reason": "malformed-jws"}
+    assert subscriber.stats.replies == 3
+
+
+def test_while_the_database_is_away_nothing_is_acknowledged_and_afterwards_nothing_is_lost(
+    subscribe, device, ledger, wait_for
+):
+    ledger.away = True
+    subscriber = subscribe()
+    for number in range(5):
+        device.publish(UP, b"%d" % number)
+    wait_for(lambda: ledger.attempts >= 3)
+
+    assert subscriber.stats.acknowledged == 0
+    assert subscriber.fault == "cannot record messages: OSError: database is away"
+    assert subscriber.stats.batch_failures >= 2
+
+    ledger.away = False
+    wait_for(lambda: subscriber.stats.acknowledged == 5)
+    assert ledger.recorded == [b"%d" % number for number in range(5)]
+    assert subscriber.fault == ""
+
+
+def test_a_server_that_stops_before_the_commit_gets_the_messages_again(subscribe, device, ledger, wait_for):
+    ledger.away = True
+    first = subscribe()
+    device.publish(UP, b"kept")
+    wait_for(lambda: ledger.attempts)
+    first.stop()
+
+    ledger.away = False
+    second = subscribe()
+    wait_for(lambda: ledger.recorded == [b"kept"])
+    wait_for(lambda: second.stats.acknowledged == 1)
+    second.stop()
+
+    third = subscribe()
+    device.publish(UP, b"new")
+    wait_for(lambda: b"new" in ledger.recorded)
+    assert (ledger.recorded, third.stats.repeated) == ([b"kept", b"new"], 0)
+
+
+def test_a_full_queue_makes_the_broker_wait_and_loses_nothing(subscribe, device, ledger, wait_for):
+    bound = 256 * 1024
+    ledger.open.clear()
+    subscriber = subscribe(queue_bytes=bound, batch_messages=50)
+    sent = {b"%05d" % number + bytes(4096) for number in range(400)}
+    for payload in sent:
+        device.client.publish(UP, payload, qos=1)
+    wait_for(lambda: subscriber.stats.pauses == 1)
+    time.sleep(0.1)  # more would come in now, if it could
+
+    assert subscriber.stats.queue_bytes < bound + 2 * connection.READ_BYTES
+    assert subscriber.stats.queue_messages < len(sent) / 2
+
+    ledger.open.set()
+    wait_for(lambda: set(ledger.recorded) == sent, 20)
+    wait_for(lambda: subscriber.stats.queue_bytes == 0)
+    assert subscriber.stats.connections == 1
+
+
+def test_a_backlog_larger_than_the_queue_does_not_keep_the_server_from_coming_back(
+    monkeypatch, broker, subscribe, attach, device, ledger, wait_for
+):
+    """The broker sends the backlog before it answers the subscription."""
+    monkeypatch.setattr(connection, "OPEN_TIMEOUT_S", 0.3)
+    subscribe().stop()
+    sent = {b"%05d" % number + bytes(4096) for number in range(200)}
+    for payload in sent:
+        device.client.publish(UP, payload, qos=1)
+    device.publish(UP, b"last")
+    ledger.open.clear()
+
+    returned = attach(broker.address, broker.server, queue_bytes=128 * 1024)
+    wait_for(lambda: returned.stats.pauses)
+    time.sleep(0.5)
+    ledger.open.set()
+
+    wait_for(lambda: set(ledger.recorded) == sent | {b"last"} and not returned.fault)
+    assert returned.stats.connections == 1
+
+
+def test_a_broker_that_is_killed_costs_no_recorded_message(broker, subscribe, device, ledger, wait_for):
+    """The broker may lose what it acknowledged; the device repeats what the ledger has not."""
+    subscriber = subscribe()
+    sent = [b"%d" % number for number in range(300)]
+    for payload in sent[:150]:
+        device.client.publish(UP, payload, qos=1)
+    wait_for(lambda: ledger.recorded)
+
+    broker.kill_and_start()
+    assert device.is_up()
+    for payload in sent[150:]:
+        device.client.publish(UP, payload, qos=1)
+
+    def repeat_until_recorded():
+        missing = set(sent) - set(ledger.recorded)
+        if missing and subscriber.fault == "" and device.is_up():
+            for payload in missing:
+                device.publish(UP, payload)
+        return not missing
+
+    wait_for(repeat_until_recorded, 20)
+    assert subscriber.stats.connections >= 2
+
+
+def test_acknowledgements_of_a_lost_connection_are_dropped_and_the_messages_come_again(
+    nats, attach, connect, ledger, wait_for
+):
+    subscriber = attach(nats.address, nats.server)
+    device = connect(nats, nats.enrol("d1"))
+    wait_for(lambda: not subscriber.fault)
+    ledger.open.clear()
+    device.publish(UP, b"in flight")
+    wait_for(lambda: ledger.attempts == 1)
+
+    nats.kill_and_start()
+    wait_for(lambda: subscriber.stats.connections >= 2 and not subscriber.fault)
+    ledger.open.set()
+
+    wait_for(lambda: subscriber.stats.acknowledged == 1)
+    assert ledger.recorded == [b"in flight", b"in flight"]
+    assert (subscriber.stats.void, subscriber.stats.sessions_lost) == (1, 0)
+
+
+def test_what_nats_repeats_while_it_still_waits_here_is_not_queued_twice(nats, attach, connect, ledger, wait_for):
+    subscriber = attach(nats.address, nats.server)
+    device = connect(nats, nats.enrol("d1"))
+    wait_for(lambda: not subscriber.fault)
+    ledger.open.clear()
+    device.publish(UP, b"slow")
+
+    wait_for(lambda: subscriber.stats.repeated)  # ACK_WAIT is 1 s in these tests
+    ledger.open.set()
+
+    wait_for(lambda: subscriber.stats.acknowledged == 1)
+    assert ledger.recorded == [b"slow"]
+
+
+def test_a_message_beyond_the_broker_s_bound_cuts_its_sender_and_nobody_else(
+    broker, subscribe, connect, device, ledger, wait_for
+):
+    subscriber = subscribe()
+    bully = connect(broker, broker.enrol("d2"))
+    bully.client.publish("cc/v1/o/s/d2/up", bytes(256 * 1024 + 64), qos=1)
+    wait_for(lambda: bully.drops)
+    device.publish(UP, b"after")
+
+    wait_for(lambda: ledger.recorded == [b"after"])
+    assert subscriber.stats.connections == 1
+
+
+def test_the_largest_message_a_device_may_send_comes_through(subscribe, device, ledger, wait_for):
+    subscribe()
+    device.publish(UP, bytes(48 * 1024))
+
+    wait_for(lambda: ledger.recorded == [bytes(48 * 1024)])
+
+
+def test_stopping_takes_two_seconds_at_most_even_when_the_database_hangs(subscribe, device, ledger, wait_for):
+    ledger.open.clear()
+    subscriber = subscribe()
+    device.publish(UP, b"x")
+    wait_for(lambda: ledger.attempts)
+    started = time.monotonic()
+
+    subscriber.stop()
+
+    assert time.monotonic() - started < 2.5
+
+
+def test_a_server_whose_password_is_unknown_says_so_and_gets_in_once_it_is_known(broker, attach, wait_for):
+    account, credentials = new_account("server")
+    subscriber = attach(broker.address, credentials)
+    wait_for(lambda: "password is wrong" in subscriber.fault)
+
+    broker.in_force[account.username] = account
+    broker.apply()
+
+    wait_for(lambda: not subscriber.fault)
+
+
+def test_an_account_that_may_not_listen_is_told_which_topics(nats, attach, wait_for):
+    subscriber = attach(nats.address, nats.enrol("d1"))
+
+    wait_for(lambda: "does not grant QoS 1 on cc/v1/+/+/+/up, cc/v1/+/+/+/evt" in subscriber.fault)
+
+
+def test_a_broker_that_is_not_there_yet_is_waited_for(free_port, attach, wait_for):
+    address = ("127.0.0.1", free_port())
+    subscriber = attach(address, new_account("server")[1])
+
+    wait_for(lambda: f"broker at 127.0.0.1:{address[1]}: " in subscriber.fault)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (b"", "not granted a session"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not granted a session"),
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian-2" + bytes(100), "packet of type 5"),
+        (b"\x20\x02\x00\x05", "may not connect"),
+        (b"\x30\x02\xff\xff", "does not fit"),
+        (b"\x30\xff\xff\xff\xff", "without end"),
+    ],
+)
+def test_whoever_answers_on_the_port_cannot_bring_the_server_down(monkeypatch, attach, wait_for, answer, fault):
+    monkeypatch.setattr(connection, "OPEN_TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        accepted: list[socket.socket] = []
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    accepted.append(stranger.accept()[0])
+                    accepted[-1].sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        subscriber = attach(stranger.getsockname(), new_account("server")[1])
+        wait_for(lambda: fault in subscriber.fault)
+        wait_for(lambda: len(accepted) >= 2)  # it tries again
+        subscriber.stop()
+        stranger.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for one in accepted:
+            one.close()
