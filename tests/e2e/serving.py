@@ -50,15 +50,21 @@ class Server:
     def kill(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self._reap(5)
 
     def terminate(self) -> float:
         """Seconds it took to end after SIGTERM."""
         assert self.process is not None
         since = time.monotonic()
         self.process.terminate()
-        self.process.wait(20)
+        self._reap(20)
         return time.monotonic() - since
+
+    def _reap(self, timeout_s: float) -> None:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        self.process.wait(timeout_s)
+        self.process.stdout.close()
 
     def broker_pids(self) -> list[int]:
         """nats-server processes whose command line names this directory."""

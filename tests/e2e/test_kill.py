@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Load:
     stopping: threading.Event = field(default_factory=threading.Event)
     publishers: list[Publisher] = field(default_factory=list)
     signers: list[Signer] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
 
     def start(self) -> None:
         for number in range(DEVICES):
@@ -45,6 +47,7 @@ class Load:
             key = DeviceKey.generate()
             account = enrol(self.server.directory, key, name)
             file = os.open(self.directory / f"{name}.acks", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            self.files.append(file)
             self.signers.append(Signer(self.outbox, name, account["kid"], key))
             publisher = Publisher(
                 self.server.mqtt, account["username"], account["password"], account["client_id"], "acme", "fleet", name,
@@ -83,6 +86,8 @@ class Load:
         for publisher in self.publishers:
             assert publisher.wait_idle(60), f"{publisher.pending()} messages unanswered: {self.server.log()[-3000:]}"
             publisher.stop()
+        for file in self.files:
+            os.close(file)
 
     def acks(self) -> dict[tuple[str, int, int], int]:
         found = {}
@@ -96,7 +101,7 @@ class Load:
 
 def recorded(directory: Path) -> dict[tuple[str, int, int], tuple[int, bytes]]:
     """(device, boot, seq) -> (index, payload), read from the database file while nobody runs."""
-    with sqlite3.connect(directory / "coldchain.db") as db:
+    with closing(sqlite3.connect(directory / "coldchain.db")) as db:
         rows = db.execute("SELECT e.idx, e.data FROM entry e ORDER BY e.idx").fetchall()
     found = {}
     for index, data in rows:

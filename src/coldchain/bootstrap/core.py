@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from sqlalchemy import Engine
 
+from coldchain.bootstrap.conclusions import Conclusions
 from coldchain.bootstrap.locks import exclusive
 from coldchain.bootstrap.secrets import SetupError, ensure_directory, log_signer, operator_token
+from coldchain.db import queries_events
 from coldchain.db.engine import make_engine
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import migrate
+from coldchain.db.queries_evidence import evidence_about
+from coldchain.db.queries_units import UnitQueries
 from coldchain.db.rejects import SqlRejects
-from coldchain.decoders import decode_recorded, recorded_of
+from coldchain.decoders import decode_recorded, epcis, recorded_of
 from coldchain.decoders.wire import SignedWire, load_key
 from coldchain.projections import all_projections
 from coldchain.projections.follow import Follower
 from coldchain.rules import shipped_documents
 from coldchain.services.admit import Admission
+from coldchain.services.capture import captured, document_entry
 from coldchain.services.chores import rule_entries
+from coldchain.services.identity import CommandRefused
+from coldchain.services.inspect import inspect
 from coldchain.services.ports import Clock
 from coldchain.services.registry import Registry
+from coldchain.services.trace import trace
 from coldchain.settings import Settings
+from coldchain_ledger.evidence import save_dossier, write_dossier
 from coldchain_ledger.keys import Verifier, parse_vkey
-from coldchain_ledger.log import Log, create_log
+from coldchain_ledger.log import Draft, Log, Outcome, create_log
 
 
 def wall_clock() -> int:
     """Now, microseconds since the epoch, UTC."""
     return time.time_ns() // 1_000
+
+
+SETTLE_ROUNDS = 5
+"""A conclusion may lead to a question, the question to a new state; more rounds wait for the next call."""
 
 
 class Core:
@@ -48,6 +63,7 @@ class Core:
         self.registry = Registry(load_key)
         self.rejects = SqlRejects(engine, settings.rejects_per_sender, settings.rejects_days)
         self.follower = Follower(engine, store, all_projections(), decode_recorded)
+        self.conclusions = Conclusions(engine, store, log, self.follower, self.rejects, clock, settings)
         self.verifiers = ThreadPoolExecutor(1, thread_name_prefix="verify")
         self.admission = Admission(
             store=store,
@@ -74,6 +90,63 @@ class Core:
         """Every enrolment committed by any process is known."""
         with self.store.snapshot() as snapshot:
             self.registry.catch_up(snapshot)
+
+    def settle(self) -> None:
+        """Projections at the tip, conclusions published, parties asked, chores done; for whoever follows alone."""
+        for _ in range(SETTLE_ROUNDS):
+            self.follower.catch_up()
+            if not self.conclusions.step():
+                return
+
+    def record(self, draft: Draft) -> Outcome:
+        """One entry that does not come from a device. Raises CommandRefused where its key has another content."""
+        (outcome,) = self.log.append([draft])
+        if outcome.status == "conflict":
+            raise CommandRefused(f"{draft.key} is entry {outcome.index} already, with another content")
+        return outcome
+
+    def capture(self, org: str, document: bytes) -> Outcome:
+        """An EPCIS document from a system of the organisation. Raises DecodeError where it is none."""
+        return self.record(captured(org, document, epcis.decode_epcis(document, org)))
+
+    def record_document(self, org: str, body: Mapping[str, Any]) -> Outcome:
+        """A claim, a decision: checked for what its kind must say. Raises CommandRefused naming what is missing."""
+        return self.record(document_entry(org, body))
+
+    def ask(self, finding: str, hours: float | None = None) -> Outcome:
+        """Put the question to the holder now. Raises CommandRefused where there is none to put."""
+        with self.engine.connect() as connection:
+            questions = {question.finding: question for question, _ in queries_events.open_questions(connection)}
+        if finding not in questions:
+            raise CommandRefused(f"finding {finding!r} is no open question: asked already, suspected only, or unknown")
+        return self.record(self.conclusions.ask(questions[finding], hours))
+
+    def inspect(self, about: str) -> dict[str, Any] | None:
+        """Everything known about one unit; None where no entry names it."""
+        with self.engine.connect() as connection:
+            return inspect(UnitQueries(connection), about)
+
+    def trace(self, about: str) -> dict[str, Any] | None:
+        """Back, forward and contacts of one unit; None where no entry names it."""
+        with self.engine.connect() as connection:
+            return trace(UnitQueries(connection), about)
+
+    def write_evidence(self, about: str, out: BinaryIO) -> int:
+        """A dossier about a subject name or a finding id, to a seekable file; how many entries, 0 for nothing."""
+        with self.store.snapshot() as snapshot:
+            indices = evidence_about(snapshot.connection, snapshot, about)
+            return write_dossier(snapshot, indices, out) if indices else 0
+
+    def save_evidence(self, about: str, path: Path | None = None) -> tuple[Path, int]:
+        """The same as a file, by default in D/evidence. Raises CommandRefused where nothing is known."""
+        if path is None:
+            folder = ensure_directory(self.settings.dir / "evidence")
+            path = folder / (re.sub(r"[^A-Za-z0-9_-]+", "-", about) + ".jsonl")
+        with self.store.snapshot() as snapshot:
+            indices = evidence_about(snapshot.connection, snapshot, about)
+            if not indices:
+                raise CommandRefused(f"{about!r} is named by no entry of this ledger")
+            return path, save_dossier(snapshot, indices, path)
 
     def close(self) -> None:
         self.verifiers.shutdown()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from base64 import b64encode
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from coldchain.decoders.wire import load_key
 from coldchain.mqtt.accounts import Account, Credentials, new_account
 from coldchain.mqtt.connection import probe_login
 from coldchain.services.identity import CommandRefused, Enrolment, enrol, revoke
+from coldchain_ledger.log import Draft
 
 Alg = Literal["EdDSA", "ES256"]
 PROBE_S = 10.0
@@ -88,6 +90,30 @@ def enrol_device(core: Core, order: Enrolment) -> dict[str, Any]:
         "username": credentials.username,
         "password": credentials.password,
     }
+
+
+def admit_devices(core: Core, orders: Sequence[Enrolment]) -> dict[str, Credentials]:
+    """Enrol many devices at once, each with a fresh account; one whose key is enrolled already gets the account alone.
+
+    Raises CommandRefused where an id is enrolled with another key.
+    """
+    core.refresh_registry()
+    drafts: list[Draft] = []
+    accounts: list[Account] = []
+    credentials: dict[str, Credentials] = {}
+    for order in orders:
+        known = core.registry.latest(order.device)
+        if known is None or known.stated["public_key"] != order.public_key:
+            drafts.append(enrol(core.registry, core.log.origin, order)[1])
+        account, credentials[order.device] = new_account("device", order.org, order.site, order.device)
+        accounts.append(account)
+    with writing(core.engine) as connection:
+        for account in accounts:
+            save_account(connection, _stored(account), core.clock())
+    core.log.append(drafts)
+    core.refresh_registry()
+    Brokers(core.settings, core.engine).apply()
+    return credentials
 
 
 def revoke_device(core: Core, device: str, kid: str | None) -> dict[str, Any]:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 from coldchain.bootstrap.core import Core
 from coldchain.mqtt.subscriber import Subscriber
 from coldchain.services.access import Access
 from coldchain.services.app_ports import AppPorts
-
-if TYPE_CHECKING:
-    from coldchain.bootstrap.server import Following
+from coldchain.services.ports import Clock
 
 
-def app_ports(core: Core, subscriber: Callable[[], Subscriber | None], following: Following | None) -> AppPorts:
-    """`subscriber` gives the one that runs now, or None: the pages of a finished demo have none."""
+def app_ports(
+    core: Core,
+    subscriber: Callable[[], Subscriber | None],
+    following_fault: Callable[[], str],
+    clock: Clock | None = None,
+) -> AppPorts:
+    """`subscriber` gives the one that runs now, or None: the pages of a finished demo have none. `clock`: for links and
+    sessions, where the ledger's own clock is a simulated one."""
 
     def metrics() -> Mapping[str, float]:
         counts: dict[str, float] = {f"messages_total/{kind}": count for kind, count in core.admission.counts.items()}
@@ -30,21 +33,21 @@ def app_ports(core: Core, subscriber: Callable[[], Subscriber | None], following
         running = subscriber()
         found = {
             "mqtt": running.fault if running is not None else "",
-            "projections": following.fault if following is not None else "",
+            "projections": following_fault(),
         }
         return {part: fault for part, fault in found.items() if fault}
 
     def dossier(about: str) -> bytes | None:
         out = BytesIO()
-        return out.getvalue() if core.export_evidence(about, out) else None
+        return out.getvalue() if core.write_evidence(about, out) else None
 
     return AppPorts(
         engine=core.engine,
         store=core.store,
         origin=core.log.origin,
         vkey=core.log.vkey,
-        access=Access(core.operator_token, core.clock),
-        clock=core.clock,
+        access=Access(core.operator_token, clock or core.clock),
+        clock=clock or core.clock,
         metrics=metrics,
         faults=faults,
         receipt=core.log.receipt,

@@ -19,12 +19,14 @@ from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
 from coldchain.bootstrap.secrets import SetupError
 from coldchain.mqtt.subscriber import Subscriber
+from coldchain.services.app_ports import AppPorts
 from coldchain.services.messages import Inbound, Reply
 
 log = structlog.get_logger("coldchain.server")
 
 IDLE_S = 1.0
 """Longest time between two looks at the ledger when nothing says that it grew."""
+Admit = Callable[[Sequence[Inbound]], list[Reply | None]]
 PAUSE_S = 0.2
 """Least time between two rounds of conclusions: a burst is concluded once."""
 
@@ -45,53 +47,75 @@ def _ready_line(server: Running, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-class Running:
-    """The parts of a server that live at the same time."""
+class Ingest:
+    """Broker and subscriber of one core; `admit` records what comes."""
 
-    def __init__(self, core: Core) -> None:
-        self.core = core
-        self.brokers = Brokers(core.settings, core.engine)
+    def __init__(self, core: Core, admit: Admit) -> None:
+        self._core = core
+        self._admit = admit
+        self._brokers = Brokers(core.settings, core.engine)
         self.mqtt: Address = ("", 0)
-        self._http = _listen(parse_address(core.settings.http, "--http"))
-        self._following = Following(core)
+        """Where devices connect, once started."""
         self.subscriber: Subscriber | None = None
-        self.ports = app_ports(core, lambda: self.subscriber, self._following)
 
     @contextmanager
-    def started(self) -> Iterator[Running]:
-        settings = self.core.settings
-        with ExitStack() as stack:
-            stack.callback(self._http.close)
-            self.mqtt, credentials = stack.enter_context(self.brokers.running())
-            stack.enter_context(self._following.started())
+    def started(self) -> Iterator[Ingest]:
+        settings = self._core.settings
+        with self._brokers.running() as (self.mqtt, credentials):
             self.subscriber = Subscriber(
                 self.mqtt,
                 credentials,
-                self._following.admit,
+                self._admit,
                 batch_messages=settings.batch_messages,
                 linger_s=settings.batch_ms / 1_000,
                 queue_bytes=settings.queue_bytes,
             )
             self.subscriber.start()
-            stack.callback(self.subscriber.stop)
-            stack.enter_context(_announced(settings.dir, self.addresses()))
+            try:
+                yield self
+            finally:
+                self.subscriber.stop()
+
+
+class Running:
+    """The parts of a server that live at the same time."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._http = listen(parse_address(core.settings.http, "--http"))
+        self._following = Following(core)
+        self._ingest = Ingest(core, self._following.admit)
+        self._ports = app_ports(core, lambda: self._ingest.subscriber, lambda: self._following.fault)
+
+    @contextmanager
+    def started(self) -> Iterator[Running]:
+        with ExitStack() as stack:
+            stack.callback(self._http.close)
+            stack.enter_context(self._following.started())
+            stack.enter_context(self._ingest.started())
+            stack.enter_context(announced(self._core.settings.dir, self.addresses()))
             yield self
 
     def addresses(self) -> dict[str, str]:
         host, port = self._http.getsockname()[:2]
-        return {"http": f"http://{host}:{port}", "mqtt": f"mqtt://{self.mqtt[0]}:{self.mqtt[1]}"}
+        return {"http": f"http://{host}:{port}", "mqtt": "mqtt://{}:{}".format(*self._ingest.mqtt)}
 
     def serve_http(self, on_ready: Callable[[], None]) -> None:
         """Serve the web until a signal says stop; calls `on_ready` once requests are answered."""
-        config = uvicorn.Config(
-            create_app(self.ports),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=2,
-            h11_max_incomplete_event_size=64 * 1024,
-        )
-        _Uvicorn(config, on_ready).run(sockets=[self._http])
+        serve_pages(self._ports, self._http, on_ready)
+
+
+def serve_pages(ports: AppPorts, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Answer requests on the listener until SIGTERM or Ctrl-C."""
+    config = uvicorn.Config(
+        create_app(ports),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    _Uvicorn(config, on_ready).run(sockets=[listener])
 
 
 class _Uvicorn(uvicorn.Server):
@@ -148,7 +172,7 @@ class Following:
             self._stopping.wait(PAUSE_S)
 
 
-def _listen(address: Address) -> socket.socket:
+def listen(address: Address) -> socket.socket:
     """Raises SetupError naming the port when it is taken."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -163,7 +187,7 @@ def _listen(address: Address) -> socket.socket:
 
 
 @contextmanager
-def _announced(directory: Path, addresses: dict[str, str]) -> Iterator[None]:
+def announced(directory: Path, addresses: dict[str, str]) -> Iterator[None]:
     """`server.json` tells the commands that run beside us where we are."""
     path = directory / "server.json"
     path.write_text(json.dumps(addresses))

@@ -15,4 +15,5 @@ def command(data: Data, finding: str, hours: float | None) -> None:
     """Ask the holder about a finding. The question is recorded; the deadline runs in ledger time."""
     with data.core() as core:
         core.catch_up_if_alone()
-        data.show(core.ask(finding, hours))
+        outcome = core.ask(finding, hours)
+        data.show({"finding": finding, "index": outcome.index})

@@ -20,9 +20,8 @@ from coldchain.cli.common import BROKEN, OK, Data, data_options
 )
 def command(data: Data, since: Path) -> None:
     """Prove that today's ledger holds, unchanged, everything an older checkpoint committed to."""
-    from coldchain_ledger.audit import audit
-
     from coldchain.bootstrap.core import open_ledger
+    from coldchain_ledger.audit import audit
 
     with open_ledger(data.settings()) as (store, verifier), store.snapshot() as snapshot:
         result = audit(snapshot, since.read_bytes(), verifier)

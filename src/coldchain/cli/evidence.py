@@ -17,7 +17,7 @@ def command(data: Data, id_: str, out: Path | None) -> None:
     """Export a dossier: every entry about a unit, device or finding, with one proof to one signed checkpoint."""
     with data.core() as core:
         core.catch_up_if_alone()
-        path, count = core.write_evidence(id_, out)
+        path, count = core.save_evidence(id_, out)
         vkey = core.log.vkey
     data.show(
         {"evidence": str(path), "entries": count, "log_vkey": vkey},

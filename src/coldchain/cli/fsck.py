@@ -19,9 +19,8 @@ def command(data: Data) -> None:
     Exit 1 names the first bad entry. A rewrite by whoever holds the signing key is not visible here: compare with an
     older checkpoint (`coldchain audit --since`).
     """
-    from coldchain_ledger.fsck import fsck
-
     from coldchain.bootstrap.core import open_ledger
+    from coldchain_ledger.fsck import fsck
 
     with open_ledger(data.settings()) as (store, verifier):
         report = fsck(store, verifier)

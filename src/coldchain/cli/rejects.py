@@ -15,6 +15,6 @@ def command(data: Data, limit: int) -> None:
     with data.core() as core:
         listing = core.rejects.listing(limit)
     data.show(
-        listing,
+        {"total": listing["kept"], "items": listing["items"]},
         lambda d: (f"{i['at']}  {i['reason']:<14} {i['device'] or '-':<20} {i['detail']}" for i in d["items"]),
     )

@@ -16,8 +16,12 @@ def command() -> None:
 @data_options
 def list_(data: Data) -> None:
     """Rule packs in force in this ledger."""
+    from coldchain.db.queries_summary import rule_packs
+
     with data.core() as core:
-        packs = core.rule_packs()
+        core.catch_up_if_alone()
+        with core.engine.connect() as connection:
+            packs = rule_packs(connection)
     data.show(
         {"items": packs},
         lambda d: (

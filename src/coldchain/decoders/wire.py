@@ -27,7 +27,7 @@ class SignedWire:
     def subjects(self, envelope: Envelope, by: str) -> tuple[tuple[str, ...], str]:
         """What an unreadable event is about nobody knows: it is recorded under its device alone, and moves nothing."""
         try:
-            events = epcis.decode(envelope.body, by)
+            events = epcis.decode_epcis(envelope.body, by)
         except DecodeError:
             return (), "invalid-epcis"
         return tuple(sorted({name for event in events for name in event.names})), ""

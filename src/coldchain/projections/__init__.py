@@ -1,1 +1,16 @@
 """Followers of the ledger: one file per derived view, each a fold over entries."""
+
+from __future__ import annotations
+
+from coldchain.services.ports import Projection
+
+
+def all_projections() -> tuple[Projection, ...]:
+    """Every projection, in the order they fold a batch: containment reads events, continuity both."""
+    from coldchain.projections.containment import Containment
+    from coldchain.projections.continuity import Continuity
+    from coldchain.projections.events import Events
+    from coldchain.projections.findings import Findings
+    from coldchain.projections.telemetry import TelemetryViews
+
+    return (TelemetryViews(), Events(), Containment(), Continuity(), Findings())

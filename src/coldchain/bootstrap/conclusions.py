@@ -1,0 +1,99 @@
+"""What the server appends by itself once its projections are at the tip: findings, questions, time, index roots."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from coldchain.db import queries_events
+from coldchain.db.queries_ledger import newest_index_root
+from coldchain.db.rejects import SqlRejects
+from coldchain.projections.follow import Follower
+from coldchain.services.chores import Question, ask_entry, index_due, reject_entries, time_entry
+from coldchain.services.emit import finding_entries
+from coldchain.services.ports import Clock
+from coldchain.settings import Settings
+from coldchain_ledger.entry import parse_entry
+from coldchain_ledger.log import Draft, Log
+from coldchain_ledger.store import Store
+
+
+class Conclusions:
+    """The one emitter of a ledger (design §4.10), and the chores that need a clock.
+
+    A crash anywhere leaves entries under their idempotency keys: the next step finds them there and goes on.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        log: Log,
+        follower: Follower,
+        rejects: SqlRejects,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._log = log
+        self._follower = follower
+        self._rejects = rejects
+        self._clock = clock
+        self._settings = settings
+        self._indexed: tuple[int, int] | None = None
+
+    def step(self) -> bool:
+        """Append what is due; True where anything was. The caller has brought the projections to the tip."""
+        drafts = self._findings() + self._questions() + self._passing_time()
+        tallies = self._rejects.due(self._clock())
+        drafts += reject_entries(self._log.origin, tallies)
+        added = any(outcome.status == "added" for outcome in self._log.append(drafts)) if drafts else False
+        if tallies:
+            self._rejects.settle(tallies)
+        return self._index() or added
+
+    def _findings(self) -> list[Draft]:
+        basis = self._follower.cursor()
+        with self._engine.connect() as connection:
+            current = queries_events.current_verdicts(connection)
+            published = queries_events.published(connection)
+        return finding_entries(self._log.origin, current, published, basis)
+
+    def _questions(self) -> list[Draft]:
+        if not self._settings.ask_parties:
+            return []
+        with self._engine.connect() as connection:
+            questions = queries_events.open_questions(connection)
+        return [self.ask(question) for question, _ in questions]
+
+    def ask(self, question: Question, hours: float | None = None) -> Draft:
+        """The question to the holder, with the deadline given or that of the settings."""
+        deadline_s = round((hours or self._settings.ask_deadline_h) * 3600)
+        return ask_entry(self._log.origin, question, deadline_s)
+
+    def _passing_time(self) -> list[Draft]:
+        with self._engine.connect() as connection:
+            running = queries_events.pending_deadline(connection) is not None
+        draft = time_entry(self._log.origin, self._clock(), self._log.edge().at_us, running)
+        return [draft] if draft is not None else []
+
+    def _index(self) -> bool:
+        """An index root covers everything before it, so it goes last."""
+        if self._indexed is None:
+            self._indexed = self._newest_index()
+        now_us, edge = self._clock(), self._log.edge()
+        if not index_due(edge.size, now_us, *self._indexed):
+            return False
+        outcome = self._log.append_index()
+        self._indexed = (outcome.index, outcome.at_us)
+        return True
+
+    def _newest_index(self) -> tuple[int, int]:
+        """Where and when the newest index root stands; the ledger's first entry where there is none yet."""
+        with self._store.snapshot() as snapshot, self._engine.connect() as connection:
+            newest = newest_index_root(connection)
+            index = newest if newest is not None else 0
+            edge = snapshot.edge()
+            if edge is None or edge.size == 0:
+                return 0, self._clock()
+            return index, parse_entry(snapshot.entry(index)).at_us

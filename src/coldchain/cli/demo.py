@@ -1,0 +1,277 @@
+"""`coldchain demo`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coldchain.cli.common import BROKEN, OK, Data, data_options, fail
+
+if TYPE_CHECKING:
+    from coldchain.bootstrap.core import Core
+    from coldchain_devices.plan import Plan
+
+MARK = "demo.json"
+"""Says that a directory is a demo's own and may be started over."""
+SLICE_US = 300 * 1_000_000
+ASK_HOURS = 12.0
+
+
+@click.command()
+@data_options
+@click.option("--seed", type=int, help="Seed of the simulation (default: the scenario's).")
+@click.option("--no-serve", is_flag=True, help="End after the run instead of leaving the page up.")
+@click.option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Where the page is.")
+@click.option("--tamper", type=click.IntRange(min=0), metavar="N", help="Edit entry N in a copy; 0 if fsck names N.")
+@click.option("--scenario", default="demo", show_default=True, help="A scenario's name or TOML file.")
+def command(data: Data, seed: int | None, no_serve: bool, http: str, tamper: int | None, scenario: str) -> None:
+    """52 simulated hours of two trucks and two cold stores, through a real broker into a real ledger.
+
+    What happens: a door left open, a truck offline for five hours, a silent re-palletizing, a lawful customs opening,
+    and one tag in a hundred misread. What the ledger then shows: each of them, and nobody else accused.
+    """
+    directory = data.directory or Path("coldchain-data")
+    if tamper is not None:
+        sys.exit(_tamper(data, directory, tamper))
+    _prepare(directory)
+    say = _Teller(quiet=data.as_json)
+    with ExitStack() as stack:
+        core, document = _run(stack, data, directory, scenario, seed, say)
+        if data.as_json:
+            data.show(document)
+        else:
+            _tell(say, document, core)
+        if not document["verified"]:
+            fail("the dossier does not verify", BROKEN)
+        if not no_serve:
+            _serve(core, http, say, document)
+
+
+def _prepare(directory: Path) -> None:
+    """An empty directory of our own. Anything else in the way is refused, never removed."""
+    if directory.exists() and any(directory.iterdir()):
+        if not (directory / MARK).exists():
+            fail(f"{directory} is not empty and not a demo's: choose another with --dir")
+        from coldchain.bootstrap.brokers import running_server
+
+        if running_server(directory):
+            fail(f"a server runs on {directory}: stop it first")
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / MARK).write_text("{}\n")
+
+
+class Clock:
+    """Simulated time: it stands where the driver sets it."""
+
+    def __init__(self, now_us: int) -> None:
+        self.now_us = now_us
+
+    def __call__(self) -> int:
+        return self.now_us
+
+
+def _run(
+    stack: ExitStack, data: Data, directory: Path, scenario: str, seed: int | None, say: _Teller
+) -> tuple[Core, dict[str, Any]]:
+    from coldchain.bootstrap.core import open_core
+    from coldchain.bootstrap.server import Ingest
+    from coldchain.cli.playing import Player, devices_directory
+    from coldchain_devices.outbox import Outbox
+    from coldchain_devices.scenario import load_scenario
+
+    since = time.monotonic()
+    plan = load_scenario(scenario).generate(seed)
+    clock = Clock(plan.start_us)
+    settings = data.settings(mqtt="127.0.0.1:0", ask_deadline_h=ASK_HOURS, batch_ms=5)
+    core = stack.enter_context(open_core(settings, create=True, clock=clock))
+    outbox = Outbox(devices_directory(directory) / "outbox.db", synchronous="NORMAL")
+    stack.callback(outbox.close)
+    with core.alone(), Ingest(core, core.admission.admit).started() as ingest:
+        say.line("broker", f"nats-server at {ingest.mqtt[0]}:{ingest.mqtt[1]}, {len(plan.devices)} devices enrolled")
+        player = Player(core, plan, outbox)
+        with player.connected(ingest.mqtt):
+            _play(core, plan, player, clock, say)
+    document = _conclude(core, plan, player.messages, directory)
+    document["seconds"] = round(time.monotonic() - since, 1)
+    (directory / MARK).write_text(json.dumps({"scenario": plan.name, "seed": plan.seed}) + "\n")
+    return core, document
+
+
+def _play(core: Core, plan: Plan, player: Any, clock: Clock, say: _Teller) -> None:
+    """Slice by slice: what happens in it is sent, answered by the ledger, and concluded from."""
+    with say.progress(f"{plan.name}: {(plan.end_us - plan.start_us) // 3_600_000_000} simulated hours") as advance:
+        for from_us in range(plan.start_us, plan.end_us, SLICE_US):
+            to_us = min(from_us + SLICE_US, plan.end_us)
+            clock.now_us = to_us
+            # The last slice includes its end: what happens at that very moment belongs to the run.
+            player.play(plan.slice(from_us, to_us + (to_us == plan.end_us)))
+            player.wait()
+            core.settle()
+            advance((to_us - plan.start_us) / (plan.end_us - plan.start_us))
+    core.log.append_index()
+    core.settle()
+
+
+def _conclude(core: Core, plan: Plan, messages: int, directory: Path) -> dict[str, Any]:
+    from coldchain.db.queries_summary import findings_now, reading_count
+    from coldchain_ledger.keys import parse_vkey
+    from coldchain_ledger.verify import log_policy, verify_dossier
+
+    with core.store.snapshot() as snapshot:
+        findings = findings_now(snapshot.connection, snapshot)
+        readings = reading_count(snapshot.connection)
+    positive = _positive(findings)
+    traced = core.trace(positive) if positive else None
+    path, _ = core.save_evidence(positive) if positive else core.save_evidence(f"dev:{plan.devices[0].id}")
+    with path.open("rb") as file:
+        report = verify_dossier(file, log_policy(parse_vkey(core.log.vkey)))
+    return {
+        "seed": plan.seed,
+        "messages": messages,
+        "readings": readings,
+        "entries": core.log.edge().size,
+        "rejected": core.rejects.listing(1)["kept"],
+        "checkpoint": core.log.checkpoint().decode(),
+        "log_vkey": core.log.vkey,
+        "findings": findings,
+        "trace": {"from": positive, "contacts": traced["contacts"] if traced else []},
+        "evidence": str(path),
+        "verified": report.exit_code == 0,
+        "seconds": 0.0,
+    }
+
+
+def _positive(findings: list[dict[str, Any]]) -> str | None:
+    """The case that is said to test positive: the first that a broken-up pallet has too many."""
+    for finding in findings:
+        for case in finding["detail"].get("extra", []):
+            return str(case)
+    return None
+
+
+class _Teller:
+    """`✓ name  detail` lines and a progress bar for a person; nothing where a program reads."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def line(self, name: str, detail: str, *, good: bool = True) -> None:
+        if not self._quiet:
+            click.echo(f"{'✓' if good else '!'} {name:<12} {detail}")
+
+    def text(self, text: str) -> None:
+        if not self._quiet:
+            click.echo(text)
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Any]:
+        if self._quiet or not sys.stderr.isatty():
+            yield lambda _share: None
+            return
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(label, total=1.0)
+            yield lambda share: bar.update(task, completed=share)
+
+
+def _tell(say: _Teller, document: dict[str, Any], core: Core) -> None:
+    """What was found, one line each, and how to look further."""
+    say.line(
+        "ledger",
+        f"{document['messages']:,} messages, {document['readings']:,} readings, {document['entries']:,} entries",
+    )
+    say.line("refused", f"{document['rejected']} messages", good=document["rejected"] == 0)
+    for finding in document["findings"]:
+        span = f"{finding['from'][5:16]} – {(finding['to'] or 'now')[5:16]}".replace("T", " ")
+        channel = f" {finding['channel']}" if finding["channel"] else ""
+        say.line(finding["rule"], f"{finding['subject']}{channel}  {span}  {finding['verdict']}", good=False)
+    grades: dict[str, int] = {}
+    for contact in document["trace"]["contacts"]:
+        grades[contact["grade"]] = grades.get(contact["grade"], 0) + 1
+    counted = ", ".join(f"{count} {grade}" for grade, count in sorted(grades.items()))
+    say.line("trace", f"{document['trace']['from']}: contacts {counted}")
+    say.line("evidence", f"{document['evidence']} {'verifies' if document['verified'] else 'does NOT verify'} offline")
+    say.line("time", f"{document['seconds']} s")
+    directory = core.settings.dir
+    say.text("")
+    say.text(f"look            coldchain trace {document['trace']['from']} --dir {directory}")
+    say.text(f"check yourself  coldchain-verify {document['evidence']} --log-vkey '{document['log_vkey']}'")
+    say.text(f"break it        coldchain demo --dir {directory} --tamper {document['entries'] // 2}")
+
+
+def _serve(core: Core, http: str, say: _Teller, document: dict[str, Any]) -> None:
+    """The page of the finished run, until Ctrl-C."""
+    from coldchain.bootstrap.brokers import parse_address
+    from coldchain.bootstrap.core import wall_clock
+    from coldchain.bootstrap.ports import app_ports
+    from coldchain.bootstrap.server import listen, serve_pages
+
+    listener = listen(parse_address(http, "--http"))
+    ports = app_ports(core, lambda: None, lambda: "", clock=wall_clock)
+    host, port = listener.getsockname()[:2]
+
+    def ready() -> None:
+        link = f"http://{host}:{port}/login?code={ports.access.issue_code()}"
+        click.echo(f"\n{link}\n(good once, for 15 minutes; Ctrl-C ends everything)", err=bool(document.get("json")))
+
+    serve_pages(ports, listener, ready)
+
+
+def _tamper(data: Data, directory: Path, index: int) -> None:
+    """Edit one entry in a copy of the demo's database, its trigger dropped, and see whether fsck names it."""
+    if not (directory / MARK).exists():
+        fail(f"{directory} holds no demo: run `coldchain demo --dir {directory} --no-serve` first")
+    copy = directory / "tampered"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
+    shutil.copytree(directory / "secrets", copy / "secrets")
+    _copy_database(directory / "coldchain.db", copy / "coldchain.db")
+    bad = _edit_and_check(copy, index)
+    found = bad is not None and bad["index"] == index
+    document = {"tampered": index, "first_bad": bad, "found": found}
+    data.show(
+        document, lambda d: iter([f"{'✓' if found else '!'} entry {index} edited; fsck names {bad and bad['index']}"])
+    )
+    sys.exit(OK if found else BROKEN)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(source) as original, sqlite3.connect(target) as copy:
+        original.backup(copy)
+
+
+def _edit_and_check(copy: Path, index: int) -> Any:
+    from sqlalchemy import select, update
+
+    from coldchain.bootstrap.core import open_ledger
+    from coldchain.db.engine import make_engine, writing
+    from coldchain.db.migrate import lift_append_only
+    from coldchain.db.tables.ledger import entry
+    from coldchain.settings import load_settings
+    from coldchain_ledger.fsck import fsck
+
+    settings = load_settings(dir=copy, database=f"sqlite:///{copy.resolve() / 'coldchain.db'}")
+    engine = make_engine(settings.database_url)
+    with writing(engine) as connection:
+        stored = connection.scalar(select(entry.c.data).where(entry.c.idx == index))
+        if stored is None:
+            fail(f"there is no entry {index}")
+        lift_append_only(connection)
+        edited = bytes(stored[:-1]) + bytes([stored[-1] ^ 1])
+        connection.execute(update(entry).where(entry.c.idx == index).values(data=edited))
+    engine.dispose()
+    with open_ledger(settings) as (store, verifier):
+        return fsck(store, verifier).first_bad

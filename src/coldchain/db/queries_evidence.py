@@ -1,0 +1,97 @@
+"""Which entries a dossier about something carries: those naming it, and, over containment, those that bear on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select
+
+from coldchain.db.queries_events import intervals
+from coldchain.db.tables import events, telemetry
+from coldchain.domain.containment import Interval
+from coldchain_ledger.store import Snapshot
+
+MAX_CLIMB = 16
+"""Levels of packing followed outward: case, pallet, container, truck, ferry … nothing real comes near."""
+
+
+def evidence_about(connection: Connection, snapshot: Snapshot, about: str) -> set[int]:
+    """Ledger indices about a subject name, or about a finding id and its subject; empty where nothing is known of it.
+
+    A unit brings what it was in while it was there: the events of its pallets, the messages of the devices of its
+    trucks and rooms (design §5).
+    """
+    named = _finding(connection, about)
+    subjects = {subject for subject, _ in named} or {about}
+    indices = {entry for _, entry in named}
+    for subject in subjects:
+        indices.update(snapshot.indices(subject))
+    if not indices:
+        return set()
+    stays = _stays(connection, subjects)
+    for stay in stays:
+        indices.update(_entries_of_unit(connection, stay))
+        indices.update(_messages_at(connection, stay))
+    return indices | _rules(connection)
+
+
+def _finding(connection: Connection, finding: str) -> list[tuple[str, int]]:
+    """(subject, entry) of everything published under this id."""
+    table = events.finding
+    query = select(table.c.subject, table.c.entry).where(table.c.finding == finding)
+    return [(row.subject, row.entry) for row in connection.execute(query)]
+
+
+def _stays(connection: Connection, units: Iterable[str]) -> list[Interval]:
+    """Where the units were, climbing outward; a container's stays are cut to those of what it contained."""
+    found: list[Interval] = []
+    layer = [Interval(unit, unit, -(2**62), None, ()) for unit in units]
+    for _ in range(MAX_CLIMB):
+        inner: dict[str, list[Interval]] = {}
+        for stay in layer:
+            inner.setdefault(stay.parent, []).append(stay)
+        outward = intervals(connection, events.containment.c.child, inner)
+        layer = [cut for above in outward for stay in inner[above.child] if (cut := _overlap(above, stay)) is not None]
+        if not layer:
+            break
+        found += layer
+    return found
+
+
+def _overlap(stay: Interval, within: Interval) -> Interval | None:
+    from_us = max(stay.from_us, within.from_us)
+    ends = [end for end in (stay.to_us, within.to_us) if end is not None]
+    to_us = min(ends) if ends else None
+    if to_us is not None and to_us <= from_us:
+        return None
+    return stay._replace(from_us=from_us, to_us=to_us)
+
+
+def _entries_of_unit(connection: Connection, stay: Interval) -> set[int]:
+    """Entries of the events that name the container while the unit was in it."""
+    unit, event = events.event_unit, events.event
+    query = (
+        select(event.c.entry)
+        .join(unit, unit.c.key == event.c.key)
+        .where(unit.c.unit == stay.parent, unit.c.time_us >= stay.from_us)
+    )
+    if stay.to_us is not None:
+        query = query.where(unit.c.time_us <= stay.to_us)
+    return {row.entry for row in connection.execute(query)}
+
+
+def _messages_at(connection: Connection, stay: Interval) -> set[int]:
+    """Entries of the messages of devices mounted at the place, with samples within the stay."""
+    series, device = telemetry.series, telemetry.device
+    query = (
+        select(series.c.entry)
+        .join(device, device.c.device_no == series.c.device_no)
+        .where(device.c.place == stay.parent, series.c.last_us >= stay.from_us)
+    )
+    if stay.to_us is not None:
+        query = query.where(series.c.first_us <= stay.to_us)
+    return {row.entry for row in connection.execute(query)}
+
+
+def _rules(connection: Connection) -> set[int]:
+    return {row.entry for row in connection.execute(select(telemetry.rule_pack.c.entry))}

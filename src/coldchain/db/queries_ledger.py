@@ -1,0 +1,29 @@
+"""Questions about the ledger's keys that the Store protocol does not ask."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ColumnElement, Connection, func, select
+
+from coldchain.db.tables.ledger import entry_key, recent_key
+
+
+def count_keys(connection: Connection, prefix: str, log: int = 1) -> int:
+    """How many entries have a key that starts so."""
+    return sum(
+        connection.scalar(select(func.count()).where(table.c.log == log, *_between(table.c.key, prefix))) or 0
+        for table in (entry_key, recent_key)
+    )
+
+
+def newest_index_root(connection: Connection, log: int = 1) -> int | None:
+    """Ledger index of the newest `index` entry (ledger §5.5)."""
+    newest = [
+        connection.scalar(select(func.max(table.c.idx)).where(table.c.log == log, *_between(table.c.key, "index/")))
+        for table in (entry_key, recent_key)
+    ]
+    return max((index for index in newest if index is not None), default=None)
+
+
+def _between(column: Column[str], prefix: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    return column >= prefix, column < after

@@ -1,0 +1,57 @@
+"""A run in figures: readings stored, and the findings that stand now."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from coldchain.db.tables.events import finding
+from coldchain.db.tables.telemetry import rule_pack, series
+from coldchain.domain.findings import WITHDRAWN
+from coldchain_ledger.entry import parse_entry
+from coldchain_ledger.store import Snapshot
+
+
+def reading_count(connection: Connection) -> int:
+    return connection.scalar(select(func.coalesce(func.sum(series.c.count), 0))) or 0
+
+
+def rule_packs(connection: Connection) -> list[dict[str, Any]]:
+    """Packs recorded in the ledger, as stated there."""
+    query = select(rule_pack.c.body).order_by(rule_pack.c.name, rule_pack.c.version)
+    return [json.loads(body) for body in connection.scalars(query)]
+
+
+def findings_now(connection: Connection, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """The newest entry of every finding that was not withdrawn, by start, rule and subject. Times are RFC 3339, UTC."""
+    c = finding.c
+    query = select(finding).where(c.current, c.state != WITHDRAWN).order_by(c.from_us, c.rule, c.subject, c.channel)
+    return [
+        {
+            "id": row.finding,
+            "rule": row.rule,
+            "subject": row.subject,
+            "channel": row.channel,
+            "verdict": row.verdict,
+            "state": row.state,
+            "from": rfc3339(row.from_us),
+            "to": None if row.to_us is None else rfc3339(row.to_us),
+            "entries": _evidence(snapshot, row.entry),
+            "detail": json.loads(row.detail),
+        }
+        for row in connection.execute(query)
+    ]
+
+
+def _evidence(snapshot: Snapshot, index: int) -> list[int]:
+    """The entries the finding rests on, as its own ledger entry names them."""
+    body = json.loads(parse_entry(snapshot.entry(index)).payload)
+    return [int(one) for one in body["entries"]]
+
+
+def rfc3339(us: int) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,62 @@
+"""What organisations hand in themselves: EPCIS documents, exception claims and the decisions on them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from coldchain.domain.events import Event
+from coldchain.domain.exceptions import ClaimError, parse_claim, parse_decision
+from coldchain.services.chores import canonical
+from coldchain.services.identity import CommandRefused
+from coldchain_ledger.log import Draft
+
+
+def captured(org: str, document: bytes, events: Sequence[Event]) -> Draft:
+    """The entry of an EPCIS document: its bytes, as they came, under their hash."""
+    return Draft(
+        kind="event",
+        by=org,
+        type="application/json",
+        key=f"ev/{hashlib.sha256(document).hexdigest()}",
+        grade="declared",
+        subjects=tuple(sorted({name for event in events for name in event.names}, key=str.encode)),
+        payload=document,
+    )
+
+
+def document_entry(org: str, body: Mapping[str, Any]) -> Draft:
+    """The entry of an exception claim (`"doc": "exception-claim"`) or a decision on one (`"order": "claim-decision"`).
+
+    Whether a claim has its minimum evidence is for continuity to judge: an insufficient one is recorded and says what
+    it lacks. Raises CommandRefused for anything that is neither.
+    """
+    body = {"v": 1, **body}
+    try:
+        if body.get("doc") == "exception-claim":
+            claim = parse_claim(body, org, 0)
+            subjects = {_paper(claim.claim_id), *claim.units, *claim.places}
+            return _entry("document", org, f"doc/claim/{claim.claim_id}", subjects, body)
+        if body.get("order") == "claim-decision":
+            key = f"order/claim-decision/{body.get('claim')}/{body.get('n', 1)}"
+            return _entry("order", org, key, {_paper(parse_decision(body, key, org, 0).claim_id)}, body)
+    except ClaimError as error:
+        raise CommandRefused(str(error)) from error
+    raise CommandRefused('expected {"doc": "exception-claim", …} or {"order": "claim-decision", …}')
+
+
+def _paper(claim: str) -> str:
+    return f"doc:claim/{claim}"
+
+
+def _entry(kind: str, org: str, key: str, subjects: set[str], body: Mapping[str, Any]) -> Draft:
+    return Draft(
+        kind=kind,
+        by=org,
+        type="application/json",
+        key=key,
+        grade="declared",
+        subjects=tuple(sorted(subjects, key=str.encode)),
+        payload=canonical(body),
+    )
