@@ -31,7 +31,7 @@ class Contact(NamedTuple):
     why: tuple[str, ...]
 
 
-class _Stay(NamedTuple):
+class Stay(NamedTuple):
     """`unit` is in the holder during [from_us, to_us), `carrier` being the holder's own child it is in."""
 
     from_us: int
@@ -46,7 +46,7 @@ def contacts(start: str, reached: Mapping[str, Hop], movements: Movements, at_us
     since = -FOREVER_US if at_us is None else at_us
     suspect = {start: since} | {unit: hop.from_us for unit, hop in reached.items() if hop.whole}
     best: dict[str, Contact] = {}
-    for holder, stays in sorted(_holders(suspect, movements).items()):
+    for holder, stays in sorted(holders(suspect, movements).items()):
         grade = _OF_HOLDER.get(holder.partition(":")[0], "G2")
         met = [stay for stay in _met(holder, stays, movements) if stay.unit not in suspect and stay.unit not in reached]
         closer = _both_handled(holder, stays, met, movements) if grade == "G4" else set()
@@ -61,48 +61,48 @@ def _closest(contact: Contact) -> tuple[str, int, str, str]:
     return contact.grade, contact.from_us, contact.unit, contact.via
 
 
-def _holders(suspect: Mapping[str, int], movements: Movements) -> dict[str, list[_Stay]]:
-    """Everything that held suspect goods, at any height, and which of them when."""
-    holders: dict[str, list[_Stay]] = {}
-    layer = {_Stay(since, FOREVER_US, unit, unit, ()) for unit, since in suspect.items()}
-    seen: set[tuple[str, _Stay]] = set()
+def holders(units: Mapping[str, int], movements: Movements) -> dict[str, list[Stay]]:
+    """Everything that held one of the units, each from its time on, at any height: pallet, vehicle, room."""
+    found: dict[str, list[Stay]] = {}
+    layer = {Stay(since, FOREVER_US, unit, unit, ()) for unit, since in units.items()}
+    seen: set[tuple[str, Stay]] = set()
     while layer:
-        at: dict[str, list[_Stay]] = {}
+        at: dict[str, list[Stay]] = {}
         for stay in layer:
             at.setdefault(stay.carrier, []).append(stay)
         layer = set()
         for i in movements.above(at):
             for stay in at[i.child]:
                 from_us, to_us = max(stay.from_us, i.from_us), min(stay.to_us, _end(i.to_us))
-                here = _Stay(from_us, to_us, stay.unit, i.child, i.why)
+                here = Stay(from_us, to_us, stay.unit, i.child, i.why)
                 if from_us < to_us and (i.parent, here) not in seen:
                     seen.add((i.parent, here))
-                    holders.setdefault(i.parent, []).append(here)
-                    layer.add(_Stay(from_us, to_us, stay.unit, i.parent, i.why))
-    return holders
+                    found.setdefault(i.parent, []).append(here)
+                    layer.add(Stay(from_us, to_us, stay.unit, i.parent, i.why))
+    return found
 
 
-def _met(holder: str, stays: Iterable[_Stay], movements: Movements) -> list[_Stay]:
+def _met(holder: str, stays: Iterable[Stay], movements: Movements) -> list[Stay]:
     """Everything inside the holder, at any depth, while suspect goods were."""
     spans = _union((stay.from_us, stay.to_us) for stay in stays)
-    layer = [_Stay(from_us, to_us, holder, "", ()) for from_us, to_us in spans]
-    seen: set[_Stay] = set()
+    layer = [Stay(from_us, to_us, holder, "", ()) for from_us, to_us in spans]
+    seen: set[Stay] = set()
     while layer:
-        at: dict[str, list[_Stay]] = {}
+        at: dict[str, list[Stay]] = {}
         for stay in layer:
             at.setdefault(stay.unit, []).append(stay)
         layer = []
         for i in movements.within(at):
             for outer in at[i.parent]:
                 from_us, to_us = max(outer.from_us, i.from_us), min(outer.to_us, _end(i.to_us))
-                stay = _Stay(from_us, to_us, i.child, outer.carrier or i.child, i.why)
+                stay = Stay(from_us, to_us, i.child, outer.carrier or i.child, i.why)
                 if from_us < to_us and stay not in seen:
                     seen.add(stay)
                     layer.append(stay)
     return sorted(seen)
 
 
-def _both_handled(place: str, stays: Iterable[_Stay], met: Sequence[_Stay], movements: Movements) -> set[_Stay]:
+def _both_handled(place: str, stays: Iterable[Stay], met: Sequence[Stay], movements: Movements) -> set[Stay]:
     """Those stays in the room during which both they, or what carried them, and suspect goods were handled there."""
     suspect_units = {name for stay in stays for name in (stay.unit, stay.carrier)}
     units = suspect_units | {name for stay in met for name in (stay.unit, stay.carrier)}
@@ -119,7 +119,7 @@ def _both_handled(place: str, stays: Iterable[_Stay], met: Sequence[_Stay], move
     }
 
 
-def _any_in(times: Sequence[int], stay: _Stay) -> bool:
+def _any_in(times: Sequence[int], stay: Stay) -> bool:
     place = bisect_left(times, stay.from_us)
     return place < len(times) and times[place] < stay.to_us
 

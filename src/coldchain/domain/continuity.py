@@ -61,8 +61,9 @@ class Opportunity(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every unit and place a claim may speak of."""
-        return (self.subject, *self.extra, *self.missing, *self.suspected, *self.units, *self.places)
+        """What a claim must speak of to bear on it: the pallet or cases of it; the vehicle or something aboard. A claim
+        about a vehicle says nothing about every pallet in it."""
+        return (self.subject, *self.extra, *self.missing, *self.units)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ def judge(
             claim=claim.claim_id,
             code=claim.code,
             by=claim.by,
-            lacking=claim.lacking(),
+            lacking=(*claim.lacking(), *_unnamed(claim, it)),
             ruling=how,
             ruled_by=decision.by if decision else "",
             late=ask is not None and claim.at_us > ask.due_us,
@@ -144,6 +144,13 @@ def judge(
         answers=answers,
         entries=tuple(sorted(entries | ({ask.entry} if ask else set()))),
     )
+
+
+def _unnamed(claim: Claim, it: Opportunity) -> tuple[str, ...]:
+    """A claim that lists cases explains those and no others."""
+    if not any(unit.startswith("case:") for unit in claim.units):
+        return ()
+    return tuple(sorted({*it.extra, *it.missing}.difference(claim.units)))
 
 
 def _state(it: Opportunity, ask: Ask | None, answers: Sequence[Answer], now_us: int) -> tuple[State, str, bool]:

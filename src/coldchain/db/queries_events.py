@@ -1,0 +1,273 @@
+"""What is read of events, containment, continuity and findings: plain SQL in one place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Select, and_, or_, select
+
+from coldchain.db.tables import events as t
+from coldchain.db.tables.verdicts import verdict
+from coldchain.domain.containment import Interval, Move
+from coldchain.domain.events import Event
+from coldchain.domain.exceptions import Claim, Decision
+from coldchain.domain.findings import Ask, Current, Published
+from coldchain.services.chores import Question
+
+T = TypeVar("T")
+_MANY = 400
+"""Values in one IN list: SQLite's planner and PostgreSQL's parser are both quick there."""
+
+_event = msgspec.json.Decoder(Event).decode
+
+
+class Stored(NamedTuple):
+    """An event as recorded: on which evidence, and where first."""
+
+    event: Event
+    grade: str
+    entry: int
+
+
+def chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    """The values, each once and sorted, in lists short enough for an IN."""
+    ordered = sorted(set(values))  # type: ignore[type-var]
+    for start in range(0, len(ordered), _MANY):
+        yield ordered[start : start + _MANY]
+
+
+# Events
+
+
+_EVENT_COLUMNS = (t.event.c.data, t.event.c.grade, t.event.c.entry)
+
+
+def events_naming(connection: Connection, units: Iterable[str], roles: Collection[str]) -> dict[str, Stored]:
+    """Events naming one of `units` in one of the roles, and every other copy under the same event ids, by key."""
+    keys: set[str] = set()
+    for part in chunks(units):
+        query = select(t.event_unit.c.key).where(t.event_unit.c.unit.in_(part), t.event_unit.c.role.in_(roles))
+        keys.update(connection.scalars(query))
+    return with_copies(connection, events_by_key(connection, keys))
+
+
+def moves_of(connection: Connection, units: Iterable[str]) -> dict[str, Stored]:
+    """`events_naming` without mere observations, and with what emptied a whole parent of one of the units."""
+    found: dict[str, Stored] = {}
+    for part in chunks(units):
+        query = (
+            select(*_EVENT_COLUMNS)
+            .distinct()
+            .join(t.event_unit, t.event_unit.c.key == t.event.c.key)
+            .where(t.event_unit.c.unit.in_(part), t.event_unit.c.role.in_(("child", "input", "output")))
+            .where(t.event.c.action != "OBSERVE")
+        )
+        found |= _stored(connection, query)
+    parents = {stored.event.parent for stored in found.values()} - {""}
+    for part in chunks(parents):
+        query = (
+            select(*_EVENT_COLUMNS)
+            .join(t.event_unit, t.event_unit.c.key == t.event.c.key)
+            .where(t.event_unit.c.unit.in_(part), t.event_unit.c.role == "parent", t.event.c.takes_all)
+        )
+        found |= _stored(connection, query)
+    return with_copies(connection, found)
+
+
+def events_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Stored]:
+    found: dict[str, Stored] = {}
+    for part in chunks(keys):
+        found |= _stored(connection, select(*_EVENT_COLUMNS).where(t.event.c.key.in_(part)))
+    return found
+
+
+def with_copies(connection: Connection, found: dict[str, Stored]) -> dict[str, Stored]:
+    """Added: events of the same ids, which may withdraw or dispute these."""
+    for part in chunks(stored.event.event_id for stored in found.values()):
+        found = _stored(connection, select(*_EVENT_COLUMNS).where(t.event.c.event_id.in_(part))) | found
+    return found
+
+
+def _stored(connection: Connection, query: Select[Any]) -> dict[str, Stored]:
+    rows = (Stored(_event(data), grade, entry) for data, grade, entry in connection.execute(query))
+    return {stored.event.key: stored for stored in rows}
+
+
+# Containment
+
+
+def intervals(connection: Connection, column: Any, units: Iterable[str]) -> list[Interval]:
+    """Containment rows where `column` is one of the units."""
+    found = []
+    for part in chunks(units):
+        found += [_interval(row) for row in connection.execute(select(t.containment).where(column.in_(part)))]
+    return found
+
+
+def aboard(connection: Connection, place: str, from_us: int, to_us: int) -> list[Interval]:
+    """What was directly in `place` at some moment of [from_us, to_us]."""
+    c = t.containment.c
+    query = select(t.containment).where(
+        c.parent == place, c.from_us <= to_us, or_(c.to_us.is_(None), c.to_us > from_us)
+    )
+    return [_interval(row) for row in connection.execute(query)]
+
+
+def containments_within(connection: Connection, units: Iterable[str], prefix: str) -> dict[str, list[Interval]]:
+    """By unit: when it was directly in parents whose names start so."""
+    found: dict[str, list[Interval]] = {}
+    for interval in intervals(connection, t.containment.c.child, units):
+        if interval.parent.startswith(prefix):
+            found.setdefault(interval.child, []).append(interval)
+    return found
+
+
+def event_times(connection: Connection, units: Iterable[str], from_us: int, to_us: int) -> set[int]:
+    """When events named one of the units within [from_us, to_us]."""
+    c = t.event_unit.c
+    return {
+        time_us
+        for part in chunks(units)
+        for time_us in connection.scalars(select(c.time_us).where(c.unit.in_(part), c.time_us.between(from_us, to_us)))
+    }
+
+
+def _interval(row: Any) -> Interval:
+    return Interval(row.child, row.parent, row.from_us, row.to_us, tuple(json.loads(row.why)))
+
+
+def moves(connection: Connection, column: Any, units: Iterable[str]) -> list[Move]:
+    found = []
+    for part in chunks(units):
+        for row in connection.execute(select(t.containment_move).where(column.in_(part))):
+            found.append(Move(row.unit, row.time_us, row.source, bool(row.entered), tuple(json.loads(row.why))))
+    return found
+
+
+def doubting(connection: Connection, tags: Iterable[str]) -> set[str]:
+    """Pallets at whose reads one of the tags ever deviated."""
+    c = t.containment_doubt.c
+    return {unit for part in chunks(tags) for unit in connection.scalars(select(c.unit).where(c.tag.in_(part)))}
+
+
+# Continuity
+
+
+def claims_between(connection: Connection, from_us: int, to_us: int) -> list[Claim]:
+    """Claims about some moment of [from_us, to_us]."""
+    query = select(t.claim).where(t.claim.c.from_us <= to_us, t.claim.c.to_us >= from_us)
+    return [
+        Claim(
+            row.claim,
+            row.code,
+            row.by,
+            tuple(json.loads(row.units)),
+            tuple(json.loads(row.places)),
+            row.from_us,
+            row.to_us,
+            json.loads(row.evidence),
+            row.at_us,
+            row.entry,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def decisions_on(connection: Connection, claims: Iterable[str]) -> list[Decision]:
+    c = t.claim_decision.c
+    return [
+        Decision(row.claim, row.n, bool(row.confirmed), row.by, row.role, row.at_us, row.entry)
+        for part in chunks(claims)
+        for row in connection.execute(select(t.claim_decision).where(c.claim.in_(part)))
+    ]
+
+
+def asks_about(connection: Connection, subjects: Iterable[str]) -> dict[str, list[Ask]]:
+    """Questions by subject."""
+    found: dict[str, list[Ask]] = {}
+    for part in chunks(subjects):
+        for row in connection.execute(select(t.ask).where(t.ask.c.subject.in_(part))):
+            ask = Ask(row.rule, row.subject, row.from_us, row.to_us, row.deadline_s, row.asked, row.at_us, row.entry)
+            found.setdefault(row.subject, []).append(ask)
+    return found
+
+
+def verdicts(connection: Connection, subjects: Iterable[str], source: str | None = None) -> list[dict[str, Any]]:
+    """Verdict rows of the subjects, by time; of every source, or of one."""
+    rows: list[dict[str, Any]] = []
+    for part in chunks(subjects):
+        query = select(verdict).where(verdict.c.subject.in_(part))
+        if source is not None:
+            query = query.where(verdict.c.source == source)
+        rows += [dict(row._mapping) for row in connection.execute(query)]
+    return sorted(rows, key=lambda row: (row["from_us"], row["rule"], row["subject"], row["channel"]))
+
+
+def pending_deadline(connection: Connection) -> int | None:
+    """The next moment, ledger time, at which a verdict changes by itself; None where no clock runs."""
+    return connection.scalar(select(t.continuity_deadline.c.due_us).order_by(t.continuity_deadline.c.due_us).limit(1))
+
+
+# Findings
+
+
+def current_verdicts(connection: Connection) -> list[Current]:
+    """Every row of the verdict table, as the emitter compares it."""
+    return [
+        Current(
+            row.rule,
+            row.subject,
+            row.channel,
+            row.from_us,
+            row.to_us,
+            row.verdict,
+            row.state,
+            row.detail,
+            row.weakest_grade,
+            tuple(json.loads(row.basis_index)),
+        )
+        for row in connection.execute(select(verdict))
+    ]
+
+
+def published(connection: Connection) -> list[Published]:
+    """The newest entry of every finding."""
+    return [_published(row) for row in connection.execute(select(t.finding).where(t.finding.c.current))]
+
+
+def _published(row: Any) -> Published:
+    return Published(
+        row.finding,
+        row.n,
+        row.rule,
+        row.subject,
+        row.channel,
+        row.from_us,
+        row.to_us,
+        row.verdict,
+        row.state,
+        row.entry,
+        row.first_entry,
+    )
+
+
+def open_questions(connection: Connection) -> list[tuple[Question, int]]:
+    """Findings whose holder is to be asked and has not been, each with the current ledger index of the finding."""
+    c, f = verdict.c, t.finding.c
+    query = (
+        select(f.finding, f.entry, c.rule, c.subject, c.from_us, c.to_us, c.detail)
+        .join(verdict, and_(f.rule == c.rule, f.subject == c.subject, f.channel == c.channel, f.from_us == c.from_us))
+        .where(f.current, c.source == "continuity", c.state == "suspected")
+        .outerjoin(t.ask, t.ask.c.finding == f.finding)
+        .where(t.ask.c.finding.is_(None))
+    )
+    found = []
+    for row in connection.execute(query.order_by(f.first_entry)):
+        detail = json.loads(row.detail)
+        if detail["ask"]:
+            question = Question(row.finding, row.rule, row.subject, row.from_us, row.to_us, detail["holder"])
+            found.append((question, row.entry))
+    return found

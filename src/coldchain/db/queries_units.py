@@ -1,0 +1,154 @@
+"""What a trace and an inspection read, from the projections' tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from coldchain.db import queries_events as q
+from coldchain.db.tables import events as t
+from coldchain.db.tables import telemetry as m
+from coldchain.domain.containment import Interval
+from coldchain.domain.events import in_force
+from coldchain.domain.tracing import FOREVER_US, Flow, Handling
+
+
+class UnitQueries:
+    """`services.inspect.InspectSource`, and with it `services.trace.TraceSource`, over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def named(self, name: str) -> bool:
+        c = t.event_unit.c
+        return self._connection.scalar(select(c.key).where(c.unit == name).limit(1)) is not None
+
+    # Movements
+
+    def above(self, units: Iterable[str]) -> Sequence[Interval]:
+        return q.intervals(self._connection, t.containment.c.child, units)
+
+    def within(self, units: Iterable[str]) -> Sequence[Interval]:
+        return q.intervals(self._connection, t.containment.c.parent, units)
+
+    def flows(self, units: Iterable[str]) -> Sequence[Flow]:
+        found = q.events_naming(self._connection, units, ("input", "output"))
+        standing, disputed = in_force(stored.event for stored in found.values())
+        return [Flow(e.time_us, e.inputs, e.outputs, e.key) for e in standing if e.inputs and e.key not in disputed]
+
+    def handlings(self, units: Iterable[str], places: Iterable[str]) -> Sequence[Handling]:
+        wanted, there = set(units), set(places)
+        found = q.events_naming(self._connection, wanted, ("parent", "child"))
+        standing, _ = in_force(stored.event for stored in found.values())
+        return [
+            Handling(event.time_us, unit, place, event.key)
+            for event in standing
+            for place in there.intersection((event.parent, event.location, event.read_point))
+            for unit in wanted.intersection((event.parent, *event.units))
+        ]
+
+    # Events
+
+    def events(self, keys: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+        return {key: _event(stored) for key, stored in q.events_by_key(self._connection, keys).items()}
+
+    def history(self, name: str, limit: int) -> tuple[int, Sequence[Mapping[str, Any]]]:
+        c = t.event_unit.c
+        total = self._connection.scalar(select(func.count(c.key.distinct())).where(c.unit == name)) or 0
+        newest = select(c.time_us, c.key).distinct().where(c.unit == name)
+        keys = self._connection.execute(newest.order_by(c.time_us.desc(), c.key).limit(limit)).all()
+        events = self.events(row.key for row in keys)
+        return total, [events[row.key] for row in keys]
+
+    # Verdicts
+
+    def segments(self, units: Collection[str]) -> Sequence[Mapping[str, Any]]:
+        c = t.unit_segment.c
+        return [
+            {**row._mapping, "because": json.loads(row.because)}
+            for part in q.chunks(units)
+            for row in self._connection.execute(
+                select(t.unit_segment).where(c.unit.in_(part)).order_by(c.from_us, c.unit)
+            )
+        ]
+
+    def verdicts_on(self, subjects: Collection[str]) -> Sequence[Mapping[str, Any]]:
+        c = t.continuity_deadline.c
+        due = {
+            (row.subject, row.from_us): row.due_us
+            for part in q.chunks(subjects)
+            for row in self._connection.execute(select(t.continuity_deadline).where(c.subject.in_(part)))
+        }
+        return [
+            {
+                **{name: row[name] for name in ("source", "rule", "subject", "channel", "from_us", "to_us")},
+                **{name: row[name] for name in ("verdict", "state", "weakest_grade")},
+                "due_us": due.get((row["subject"], row["from_us"])) if row["source"] == "continuity" else None,
+                "detail": json.loads(row["detail"]),
+                "entries": json.loads(row["basis_index"]),
+            }
+            for row in q.verdicts(self._connection, subjects)
+        ]
+
+    def findings_on(self, subjects: Collection[str]) -> Sequence[Mapping[str, Any]]:
+        f = t.finding.c
+        columns = (f.finding, f.n, f.rule, f.subject, f.channel, f.from_us, f.to_us, f.verdict, f.state, f.current)
+        return [
+            dict(row._mapping)
+            for part in q.chunks(subjects)
+            for row in self._connection.execute(
+                select(*columns, f.at_us, f.entry).where(f.subject.in_(part)).order_by(f.entry)
+            )
+        ]
+
+    def temperatures(self, place: str, from_us: int, to_us: int) -> Sequence[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = []
+        for number, device, since_us, until_us in self._mounted(place):
+            s = m.segment.c
+            low, high = max(from_us, since_us), min(to_us, until_us)
+            query = (
+                select(s.channel, s.from_us, s.to_us, s.state, s.reason, s.max_mc)
+                .where(s.device_no == number, s.from_us < high, or_(s.to_us.is_(None), s.to_us > low))
+                .order_by(s.from_us, s.channel)
+            )
+            rows += [{"device": device, **row._mapping} for row in self._connection.execute(query)]
+        return rows
+
+    def _mounted(self, place: str) -> list[tuple[int, str, int, int]]:
+        """(device number, device, from, to) of every stay of a device there; its first mounting also holds before."""
+        c, later = m.device_mounting.c, m.device_mounting.alias()
+        after = and_(later.c.device_no == c.device_no, later.c.at_us > c.at_us)
+        before = and_(later.c.device_no == c.device_no, later.c.at_us < c.at_us)
+        query = select(
+            c.device_no,
+            m.device.c.device,
+            c.at_us,
+            select(func.min(later.c.at_us)).where(after).scalar_subquery().label("until_us"),
+            select(func.count()).select_from(later).where(before).scalar_subquery().label("earlier"),
+        ).join(m.device, m.device.c.device_no == c.device_no)
+        return [
+            (row.device_no, row.device, row.at_us if row.earlier else -FOREVER_US, row.until_us or FOREVER_US)
+            for row in self._connection.execute(query.where(c.place == place).order_by(m.device.c.device))
+        ]
+
+
+def _event(stored: q.Stored) -> dict[str, Any]:
+    event, grade, entry = stored
+    return {
+        "event": event.event_id,
+        "kind": event.kind,
+        "action": event.action,
+        "step": event.biz_step,
+        "time_us": event.time_us,
+        "by": event.by,
+        "parent": event.parent,
+        "units": len(event.units),
+        "read_point": event.read_point,
+        "location": event.location,
+        "error": event.error,
+        "grade": grade,
+        "entry": entry,
+    }

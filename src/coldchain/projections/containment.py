@@ -1,0 +1,95 @@
+"""What was inside what, when. Follows `Events`: run it after that on the same batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, delete, insert, select
+
+from coldchain.db.queries_events import chunks, intervals, moves, moves_of
+from coldchain.db.tables.events import containment, containment_doubt, containment_move
+from coldchain.domain.containment import Interval, Move, fold, takes_all
+from coldchain.domain.continuity import History
+from coldchain.domain.events import Event
+from coldchain.projections.pallets import bearing, histories, touched_pallets
+from coldchain.services.ports import Recorded
+
+
+class Containment:
+    """Fills `containment` for every unit the batch may have moved, from all events that ever moved it."""
+
+    name = "containment"
+    tables: Sequence[str] = ("containment", "containment_move", "containment_doubt")
+
+    def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
+        events = bearing(connection, batch)
+        if not events:
+            return
+        children = _moved_by(connection, events)
+        pallets = histories(connection, touched_pallets(connection, events))
+        children |= _rewrite_moves(connection, [history for history, _ in pallets.values()])
+        _rewrite(connection, children)
+
+    def reset(self) -> None:
+        return None
+
+
+def _moved_by(connection: Connection, events: Iterable[Event]) -> set[str]:
+    children: set[str] = set()
+    emptied: set[str] = set()
+    for event in events:
+        if event.action != "OBSERVE" or event.error or event.lot:
+            children.update(event.units, event.inputs, event.outputs)
+        if takes_all(event):
+            emptied.add(event.parent)
+    return children | {interval.child for interval in intervals(connection, containment.c.parent, emptied)}
+
+
+def _rewrite_moves(connection: Connection, folded: Sequence[History]) -> set[str]:
+    """Units whose confirmed moves are others than before."""
+    units = [history.unit for history in folded]
+    before = set(moves(connection, containment_move.c.source, units))
+    after = {move for history in folded for move in history.moves}
+    if before != after:
+        for part in chunks(units):
+            connection.execute(delete(containment_move).where(containment_move.c.source.in_(part)))
+        if after:
+            connection.execute(insert(containment_move), [_move_row(move) for move in sorted(after)])
+    _rewrite_doubts(connection, folded)
+    return {move.unit for move in before ^ after}
+
+
+def _rewrite_doubts(connection: Connection, folded: Sequence[History]) -> None:
+    c = containment_doubt.c
+    for part in chunks(history.unit for history in folded):
+        wanted = {(tag, history.unit) for history in folded if history.unit in part for tag in history.doubted}
+        query = select(c.tag, c.unit).where(c.unit.in_(part))
+        if wanted != {(tag, unit) for tag, unit in connection.execute(query)}:
+            connection.execute(delete(containment_doubt).where(c.unit.in_(part)))
+            if wanted:
+                rows = [{"tag": tag, "unit": unit} for tag, unit in sorted(wanted)]
+                connection.execute(insert(containment_doubt), rows)
+
+
+def _rewrite(connection: Connection, children: set[str]) -> None:
+    for part in chunks(children):
+        before = set(intervals(connection, containment.c.child, part))
+        facts = moves_of(connection, part)
+        confirmed = moves(connection, containment_move.c.unit, part)
+        wanted = set(part)
+        after = {i for i in fold((s.event for s in facts.values()), confirmed) if i.child in wanted}
+        changed = {interval.child for interval in before ^ after}
+        for some in chunks(changed):
+            connection.execute(delete(containment).where(containment.c.child.in_(some)))
+        rows = [_interval_row(interval) for interval in after if interval.child in changed]
+        if rows:
+            connection.execute(insert(containment), rows)
+
+
+def _move_row(move: Move) -> dict[str, object]:
+    return {**move._asdict(), "why": json.dumps(move.why)}
+
+
+def _interval_row(interval: Interval) -> dict[str, object]:
+    return {**interval._asdict(), "why": json.dumps(interval.why)}

@@ -1,0 +1,70 @@
+"""The one emitter of findings: what is concluded now against what was published last (design §4.10)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from coldchain.domain.findings import WITHDRAWN, Change, Current, Published, changes
+from coldchain.services.chores import canonical
+from coldchain_ledger.log import Draft
+
+MAX_LISTED = 256
+"""Evidence entries named by a finding; a breach of days has thousands, and an entry ends at 65,535 bytes. The first and
+the last half are named, and how many there are."""
+MAX_SUBJECTS = 100
+"""Units named beside the subject, so that their chains lead to the finding."""
+
+
+def finding_entries(by: str, current: Iterable[Current], published: Iterable[Published], basis: int) -> list[Draft]:
+    """Entries that bring the published findings to the current verdicts; none where they agree.
+
+    basis: tree size both were read at. Two emitters at once do no harm: they write the same keys, and the log takes the
+    first. Never called by a rebuild.
+    """
+    return [_draft(by, change, basis) for change in changes(current, published)]
+
+
+def _draft(by: str, change: Change, basis: int) -> Draft:
+    said = change.row or change.before
+    assert said is not None
+    detail = json.loads(change.row.detail) if change.row else {}
+    body: dict[str, Any] = {
+        "v": 1,
+        "id": change.finding,
+        "n": change.n,
+        "rule": said.rule,
+        "subject": said.subject,
+        "channel": said.channel,
+        "from": said.from_us,
+        "to": said.to_us,
+        "verdict": said.verdict,
+        "state": said.state if change.row else WITHDRAWN,
+        "basis": basis,
+        "supersedes": change.before.entry if change.before else None,
+        "detail": detail,
+        **_evidence(change.row),
+    }
+    return Draft(
+        kind="finding",
+        by=by,
+        type="application/json",
+        key=f"finding/{change.finding}/{change.n}",
+        grade="derived",
+        subjects=_subjects(said.subject, detail),
+        payload=canonical(body),
+    )
+
+
+def _evidence(row: Current | None) -> dict[str, Any]:
+    if row is None:
+        return {"entries": [], "entries_total": 0}
+    half = MAX_LISTED // 2
+    listed = row.entries if len(row.entries) <= MAX_LISTED else (*row.entries[:half], *row.entries[-half:])
+    return {"entries": list(listed), "entries_total": len(row.entries), "weakest_grade": row.weakest_grade}
+
+
+def _subjects(subject: str, detail: dict[str, Any]) -> tuple[str, ...]:
+    beside = {unit for name in ("extra", "missing", "units") for unit in detail.get(name, ())}
+    return tuple(sorted({subject, *sorted(beside)[:MAX_SUBJECTS]}))

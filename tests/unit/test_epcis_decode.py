@@ -1,0 +1,161 @@
+"""EPCIS 2.0 documents become events under canonical names; faults are shown by their JSON pointer."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldchain.decoders.epcis import DocumentError, decode_epcis
+from coldchain.decoders.errors import DecodeError
+from coldchain.domain.events import Quantity
+
+SHARED = Path(os.environ.get("COLDCHAIN_SHARED", Path(__file__).parents[2] / ".." / "shared"))
+
+
+def examples() -> list[Path]:
+    folders = (SHARED / "vectors/epcis/examples", SHARED / "vectors/epcis-hash")
+    return sorted(path for folder in folders for path in folder.rglob("*.jsonld"))
+
+
+def example(name: str) -> bytes:
+    path = SHARED / "vectors/epcis/examples" / name
+    if not path.exists():
+        if os.environ.get("COLDCHAIN_REQUIRE_SERVICES") == "1":
+            pytest.fail(f"{path} is missing")
+        pytest.skip("GS1's EPCIS examples are not here (COLDCHAIN_SHARED)")
+    return path.read_bytes()
+
+
+def document(**event: Any) -> bytes:
+    whole = {
+        "type": "AggregationEvent",
+        "eventTime": "2026-03-02T08:00:00Z",
+        "action": "OBSERVE",
+        "parentID": "https://id.gs1.org/00/169012345000000025",
+        **event,
+    }
+    return json.dumps({"type": "EPCISDocument", "epcisBody": {"eventList": [whole]}}).encode()
+
+
+def test_every_public_example_document_is_read() -> None:
+    example("Example_9.6.3-AggregationEvent.jsonld")
+    read = {path.name: decode_epcis(path.read_bytes()) for path in examples()}
+    assert len(read) > 50
+    assert all(events for events in read.values())
+
+
+def test_an_aggregation_seen_by_a_portal_is_read_in_full() -> None:
+    (event,) = decode_epcis(example("Example_9.6.3-AggregationEvent.jsonld"), "polar")
+    assert event.kind == "AggregationEvent"
+    assert event.action == "OBSERVE"
+    assert event.parent == "sscc:106141412345678908"
+    assert event.units == ("case:10614141073464/2017", "case:10614141073464/2018")
+    assert event.read_point == "loc:0614141007776"
+    assert event.location == "loc:0614141008889"
+    assert event.biz_step == "receiving"
+    assert event.disposition == "in_progress"
+    assert event.by == "polar"
+    assert event.time_us == 1_370_703_536_591_000
+    assert Quantity("lot:04012345123456/998877", 200_500, "KGM") in event.quantities
+
+
+def test_lots_that_go_into_a_transformation_are_inputs_like_cases() -> None:
+    (event,) = decode_epcis(example("Example_9.6.4-TransformationEvent.jsonld"))
+    assert event.action == ""
+    assert "lot:04012345111118/4444" in event.inputs
+    assert len(event.outputs) == 4
+
+
+def test_an_error_declaration_carries_the_id_of_the_event_it_withdraws() -> None:
+    wrong, corrective = decode_epcis(example("WithErrorDeclaration/ErrorDeclarationAndCorrectiveEvent.jsonld"))
+    assert wrong.error == "incorrect_data"
+    assert corrective.error == ""
+    assert wrong.event_id != corrective.event_id
+
+
+@pytest.mark.parametrize(
+    ("text", "time_us"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("2026-03-02T16:00:00+08:00", 1_772_438_400_000_000),
+        ("2026-03-02T08:00:00.000001Z", 1_772_438_400_000_001),
+        ("2026-03-02T08:00:00.0000019Z", 1_772_438_400_000_001),
+        ("1969-12-31T23:59:59.5Z", -500_000),
+    ],
+)
+def test_times_are_microseconds_whatever_their_offset(text: str, time_us: int) -> None:
+    assert decode_epcis(document(eventTime=text))[0].time_us == time_us
+
+
+@pytest.mark.parametrize(
+    "spelling", ["loading", "urn:epcglobal:cbv:bizstep:loading", "https://ref.gs1.org/cbv/BizStep-loading"]
+)
+def test_a_vocabulary_word_is_one_word_in_any_spelling(spelling: str) -> None:
+    assert decode_epcis(document(bizStep=spelling))[0].biz_step == "loading"
+
+
+def test_a_lot_named_at_commissioning_is_kept() -> None:
+    assert decode_epcis(document(ilmd={"cbvmda:lotNumber": "BEEF-1"}))[0].lot == "BEEF-1"
+
+
+def test_an_event_without_an_id_is_named_by_its_content() -> None:
+    one, same, other = (decode_epcis(document(bizStep=step))[0] for step in ("loading", "loading", "unloading"))
+    assert one.event_id == same.event_id != other.event_id
+
+
+@pytest.mark.parametrize(
+    ("event", "pointer"),
+    [
+        ({"eventTime": "2026-03-02T08:00:00"}, "/epcisBody/eventList/0/eventTime"),
+        ({"eventTime": "2026-13-02T08:00:00Z"}, "/epcisBody/eventList/0/eventTime"),
+        ({"eventTime": 17}, "/epcisBody/eventList/0/eventTime"),
+        ({"type": "StrangeEvent"}, "/epcisBody/eventList/0/type"),
+        ({"action": "MOVE"}, "/epcisBody/eventList/0/action"),
+        ({"parentID": "urn:epc:id:sscc:061414I.1234567890"}, "/epcisBody/eventList/0/parentID"),
+        ({"childEPCs": ["urn:coldchain:veh:A", "x"]}, "/epcisBody/eventList/0/childEPCs/1"),
+        ({"childEPCs": {"0": "x"}}, "/epcisBody/eventList/0/childEPCs"),
+        ({"childEPCs": [17]}, "/epcisBody/eventList/0/childEPCs/0"),
+        ({"readPoint": {"id": 17}}, "/epcisBody/eventList/0/readPoint/id"),
+        ({"readPoint": 17}, "/epcisBody/eventList/0/readPoint"),
+        ({"childQuantityList": [{"epcClass": "urn:coldchain:veh:A", "quantity": "ten"}]},
+         "/epcisBody/eventList/0/childQuantityList/0/quantity"),
+        ({"childQuantityList": [{"epcClass": "urn:coldchain:veh:A", "quantity": 1e300}]},
+         "/epcisBody/eventList/0/childQuantityList/0/quantity"),
+        ({"errorDeclaration": "wrong"}, "/epcisBody/eventList/0/errorDeclaration"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_shown_by_its_pointer(event: dict[str, Any], pointer: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        decode_epcis(document(**event))
+    assert caught.value.pointer == pointer
+    assert str(caught.value).startswith(f"{pointer}: expected") or pointer.endswith(("parentID", "/1"))
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"[1]", b"{}", b'{"epcisBody": {"eventList": 5}}', b"[" * 100_000])
+def test_what_is_no_document_is_refused_as_such(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode_epcis(data)
+
+
+FIELDS = ["type", "eventTime", "action", "epcList", "readPoint", "ilmd", "quantityList", "errorDeclaration", "x"]
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(FIELDS), inner), max_leaves=20
+)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), VALUES))
+def test_no_content_of_an_event_raises_anything_but_its_own_error(event: dict[str, Any]) -> None:
+    with suppress(DecodeError):
+        decode_epcis(json.dumps(event).encode())
+    sound = {"type": "ObjectEvent", "eventTime": "2026-03-02T08:00:00Z", "action": "ADD"}
+    with suppress(DecodeError):
+        (read,) = decode_epcis(json.dumps({**event, **sound}).encode())
+        assert read.time_us == 1_772_438_400_000_000
