@@ -18,7 +18,6 @@ from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.merkle import leaf_hash
 from coldchain_ledger.store import Row, Store, Transaction
 
-
 Append = Callable[[Transaction, Sequence[Row]], None]
 MakeRows = Callable[..., list[Row]]
 

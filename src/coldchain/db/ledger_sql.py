@@ -18,6 +18,9 @@ Rows = Sequence[tuple[Any, ...]]
 class LedgerSql(ABC):
     """One database's way to say what the store needs."""
 
+    key_tables: Sequence[str]
+    """Where idempotency keys are; new ones go to the first."""
+
     @abstractmethod
     def begin_snapshot(self, connection: Connection) -> None:
         """All reads of the connection's transaction show the state at its first read."""
@@ -30,8 +33,10 @@ class LedgerSql(ABC):
     def query(self, connection: Connection, statement: str, values: tuple[Any, ...]) -> CursorResult[Any]: ...
 
     @abstractmethod
-    def matching(self, connection: Connection, select: str, column: str, log: int, names: Collection[str]) -> Rows:
-        """The rows of the log whose column is one of the names, in one query."""
+    def matching(
+        self, connection: Connection, table: str, columns: Sequence[str], log: int, names: Collection[str]
+    ) -> Rows:
+        """These columns of the log's rows whose first column is one of the names, in one query."""
 
     @abstractmethod
     def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None: ...
@@ -43,7 +48,7 @@ class LedgerSql(ABC):
 
     @abstractmethod
     def advance_heads(self, connection: Connection, rows: Rows) -> None:
-        """rows: (log, no, count, last, digest) of subjects already stored."""
+        """rows: (log, no, name, count, last, digest) of subjects already stored."""
 
 
 def sql_for(engine: Engine) -> LedgerSql:
@@ -60,6 +65,8 @@ def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
 
 
 class _Sqlite(LedgerSql):
+    key_tables = ("recent_key", "entry_key")
+
     def begin_snapshot(self, connection: Connection) -> None:
         """Plain BEGIN: in WAL mode the first read fixes the state."""
 
@@ -69,8 +76,13 @@ class _Sqlite(LedgerSql):
     def query(self, connection: Connection, statement: str, values: tuple[Any, ...]) -> CursorResult[Any]:
         return connection.exec_driver_sql(statement, values)
 
-    def matching(self, connection: Connection, select: str, column: str, log: int, names: Collection[str]) -> Rows:
-        statement = f"{select} WHERE log = ? AND {column} IN (SELECT value FROM json_each(?))"  # noqa: S608 (names of ours)
+    def matching(
+        self, connection: Connection, table: str, columns: Sequence[str], log: int, names: Collection[str]
+    ) -> Rows:
+        statement = (
+            f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608 (names of ours)
+            f" WHERE log = ? AND {columns[0]} IN (SELECT value FROM json_each(?))"
+        )
         return connection.exec_driver_sql(statement, (log, json.dumps(list(names)))).fetchall()
 
     def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
@@ -85,11 +97,14 @@ class _Sqlite(LedgerSql):
 
     def advance_heads(self, connection: Connection, rows: Rows) -> None:
         if rows:
-            statement = "UPDATE subject SET count = ?3, last = ?4, digest = ?5 WHERE log = ?1 AND no = ?2"
+            statement = "UPDATE subject SET count = ?4, last = ?5, digest = ?6 WHERE log = ?1 AND no = ?2"
             connection.exec_driver_sql(statement, list(rows))
 
 
 class _Postgres(LedgerSql):
+    key_tables = ("entry_key",)
+    """Its log of changes holds rows, not pages: keys all over a large table cost no more than side by side."""
+
     _LOCK = 0x636F6C64
     """First half of the advisory lock's number, "cold"; the log's number is the other."""
 
@@ -102,8 +117,15 @@ class _Postgres(LedgerSql):
     def query(self, connection: Connection, statement: str, values: tuple[Any, ...]) -> CursorResult[Any]:
         return connection.exec_driver_sql(statement.replace("?", "%s"), values)
 
-    def matching(self, connection: Connection, select: str, column: str, log: int, names: Collection[str]) -> Rows:
-        return self.query(connection, f"{select} WHERE log = ? AND {column} = ANY(?)", (log, list(names))).fetchall()
+    def matching(
+        self, connection: Connection, table: str, columns: Sequence[str], log: int, names: Collection[str]
+    ) -> Rows:
+        # LIMIT 1 makes it a look-up for each name; a plain join or `= ANY` may become a scan of a million rows.
+        statement = f"""
+            SELECT found.* FROM unnest(?::text[]) AS wanted (name) CROSS JOIN LATERAL (
+                SELECT {", ".join(columns)} FROM {table} WHERE log = ? AND {columns[0]} = wanted.name LIMIT 1
+            ) AS found"""  # noqa: S608 (names of ours)
+        return self.query(connection, statement, (list(names), log)).fetchall()
 
     def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
         statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
@@ -122,8 +144,8 @@ class _Postgres(LedgerSql):
     def advance_heads(self, connection: Connection, rows: Rows) -> None:
         if rows:
             statement = """
-                UPDATE subject SET count = new.count, last = new.last, digest = new.digest
-                FROM unnest(?::smallint[], ?::int[], ?::bigint[], ?::bigint[], ?::bytea[])
-                    AS new (log, no, count, last, digest)
-                WHERE subject.log = new.log AND subject.no = new.no"""
+                INSERT INTO subject (log, no, name, count, last, digest)
+                SELECT * FROM unnest(?::smallint[], ?::int[], ?::text[], ?::bigint[], ?::bigint[], ?::bytea[])
+                ON CONFLICT (log, no) DO UPDATE
+                    SET count = excluded.count, last = excluded.last, digest = excluded.digest"""
             self.query(connection, statement, tuple(map(list, zip(*rows, strict=True))))

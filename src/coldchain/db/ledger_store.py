@@ -105,9 +105,10 @@ class SqlSnapshot(Snapshot):
                 yield name, Head(count, last, digest)
 
     def find(self, keys: Collection[str]) -> dict[str, int]:
-        found = self._sql.matching(self.connection, "SELECT key, idx FROM recent_key", "key", self._log, keys)
-        older = self._sql.matching(self.connection, "SELECT key, idx FROM entry_key", "key", self._log, keys)
-        return dict([*found, *older])
+        found: dict[str, int] = {}
+        for table in self._sql.key_tables:
+            found.update(self._sql.matching(self.connection, table, ("key", "idx"), self._log, keys))
+        return found
 
     def indices(self, subject: str, start: int = 0, stop: int | None = None) -> list[int]:
         """Walks the chain back from its head, so it takes as long as there are entries from `start` to now."""
@@ -143,8 +144,8 @@ class SqlSnapshot(Snapshot):
         return None if found is None else Edge(*found)
 
     def _read_subjects(self, names: Collection[str]) -> dict[str, tuple[int, Head]]:
-        query = "SELECT name, no, count, last, digest FROM subject"
-        rows = self._sql.matching(self.connection, query, "name", self._log, names)
+        columns = ("name", "no", "count", "last", "digest")
+        rows = self._sql.matching(self.connection, "subject", columns, self._log, names)
         return {name: (number, Head(count, last, digest)) for name, number, count, last, digest in rows}
 
     def _tip(self, subject: str) -> tuple[int, int] | None:
@@ -181,12 +182,13 @@ class SqlTransaction(SqlSnapshot, Transaction):
             return
         self._take_indices(rows)
         self._load(name for row in rows for name in row.subjects)
-        self._check_older_keys(rows)
+        self._check_keys(rows)
         log, insert = self._log, self._sql.insert
         insert(self.connection, "entry", ("log", "idx", "data"), [(log, row.index, row.data) for row in rows])
-        insert(self.connection, "recent_key", ("log", "key", "idx"), [(log, row.key, row.index) for row in rows])
+        newest = self._sql.key_tables[0]
+        insert(self.connection, newest, ("log", "key", "idx"), [(log, row.key, row.index) for row in rows])
         insert(self.connection, "subject_entry", ("log", "idx", "subject", "prev"), self._links(rows))
-        if rows[0].index // _SHELF_EVERY != (rows[-1].index + 1) // _SHELF_EVERY:
+        if newest != "entry_key" and rows[0].index // _SHELF_EVERY != (rows[-1].index + 1) // _SHELF_EVERY:
             self._shelve_keys()
 
     def put_tiles(self, tiles: Mapping[tuple[int, int], bytes]) -> None:
@@ -195,16 +197,14 @@ class SqlTransaction(SqlSnapshot, Transaction):
 
     def put_heads(self, heads: Mapping[str, Head]) -> None:
         self._load(heads)
-        new, known = [], []
+        new: list[tuple[Any, ...]] = []
+        known: list[tuple[Any, ...]] = []
         for name, head in heads.items():
             chain = self._chains[name]
-            values = (head.count, head.last, head.digest)
-            if chain.head is None:
-                new.append((self._log, chain.number, name, *values))
-            elif head.count >= chain.head.count:
-                known.append((self._log, chain.number, *values))
-            else:
+            if chain.head is not None and head.count < chain.head.count:
                 raise StoreError(f"head of {name} would fall from {chain.head.count} to {head.count} entries")
+            row = (self._log, chain.number, name, head.count, head.last, head.digest)
+            (new if chain.head is None else known).append(row)
             chain.head = head
         self._sql.insert(self.connection, "subject", ("log", "no", "name", "count", "last", "digest"), new)
         self._sql.advance_heads(self.connection, known)
@@ -254,8 +254,8 @@ class SqlTransaction(SqlSnapshot, Transaction):
                 raise StoreError(f"entry index {row.index} is not the next one, {expected}")
         self._next_index += len(rows)
 
-    def _check_older_keys(self, rows: Sequence[Row]) -> None:
-        """The table the keys go to knows the recent ones only. A log has just asked for all of them (`find`)."""
+    def _check_keys(self, rows: Sequence[Row]) -> None:
+        """The table that takes new keys may not know the old ones. A log has just asked for all of them (`find`)."""
         taken = self.find({row.key for row in rows}.difference(self._free_keys))
         if taken:
             key, index = next(iter(taken.items()))

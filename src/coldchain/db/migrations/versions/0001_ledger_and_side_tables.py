@@ -181,32 +181,19 @@ def _sqlite_trigger(table: str, event: str, text: str, when: str = "", name: str
 
 def _postgres_triggers() -> None:
     op.execute(
-        "CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP; END $$"
+        "CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE EXCEPTION '% is append-only: %', TG_TABLE_NAME, coalesce(TG_ARGV[0], TG_OP || ' refused'); END $$"
     )
     for table in NEVER_CHANGED:
-        _postgres_trigger(table, "update", "UPDATE", "STATEMENT", "append_only()")
-    for table in NEVER_DELETED:
-        _postgres_trigger(table, "delete", "DELETE OR TRUNCATE", "STATEMENT", "append_only()")
-    _postgres_trigger("recent_key", "truncate", "TRUNCATE", "STATEMENT", "append_only()")
+        _postgres_trigger(table, "update", "UPDATE")
+    for table in (*NEVER_DELETED, "recent_key"):  # PostgreSQL needs no recent keys: that table stays empty
+        _postgres_trigger(table, "delete", "DELETE OR TRUNCATE")
     for table, fixed in FIXED.items():
-        _postgres_trigger(table, "key", f"UPDATE OF {fixed}", "STATEMENT", "append_only()")
-    # IF inside the functions, not WHEN: a WHEN clause freezes the columns' types, and may hold no sub-select.
+        _postgres_trigger(table, "key", f"UPDATE OF {fixed}")
     for table, (columns, offence, law) in ONLY_GROWS.items():
-        _postgres_guard(table, f"UPDATE OF {columns}", offence, law, "NEW")
-    _postgres_guard("recent_key", "DELETE", NOT_SHELVED, "recent_key is append-only until shelved", "OLD")
+        _postgres_trigger(table, "grow", f"UPDATE OF {columns}", f"FOR EACH ROW WHEN ({offence})", f"'{law}'")
 
 
-def _postgres_guard(table: str, event: str, offence: str, law: str, row: str) -> None:
-    op.execute(
-        f"CREATE FUNCTION {table}_guard() RETURNS trigger LANGUAGE plpgsql AS"
-        f" $$ BEGIN IF {offence} THEN RAISE EXCEPTION '{law}'; END IF; RETURN {row}; END $$"
-    )
-    _postgres_trigger(table, "guard", event, "ROW", f"{table}_guard()")
-
-
-def _postgres_trigger(table: str, name: str, events: str, each: str, function: str) -> None:
-    op.execute(
-        f"CREATE TRIGGER append_only_{table}_{name} BEFORE {events} ON {table}"
-        f" FOR EACH {each} EXECUTE FUNCTION {function}"
-    )
+def _postgres_trigger(table: str, name: str, event: str, each: str = "FOR EACH STATEMENT", law: str = "") -> None:
+    trigger = f"append_only_{table}_{name} BEFORE {event} ON {table} {each}"
+    op.execute(f"CREATE TRIGGER {trigger} EXECUTE FUNCTION append_only({law})")
