@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -40,7 +40,7 @@ def command(data: Data, seed: int | None, no_serve: bool, http: str, tamper: int
     """
     directory = data.directory or Path("coldchain-data")
     if tamper is not None:
-        sys.exit(_tamper(data, directory, tamper))
+        _tamper(data, directory, tamper)
     _prepare(directory)
     say = _Teller(quiet=data.as_json)
     with ExitStack() as stack:
@@ -228,7 +228,7 @@ def _serve(core: Core, http: str, say: _Teller, document: dict[str, Any]) -> Non
     serve_pages(ports, listener, ready)
 
 
-def _tamper(data: Data, directory: Path, index: int) -> None:
+def _tamper(data: Data, directory: Path, index: int) -> NoReturn:
     """Edit one entry in a copy of the demo's database, its trigger dropped, and see whether fsck names it."""
     if not (directory / MARK).exists():
         fail(f"{directory} holds no demo: run `coldchain demo --dir {directory} --no-serve` first")

@@ -92,7 +92,7 @@ def list_(data: Data) -> None:
 @click.argument("device")
 def show_(data: Data, device: str) -> None:
     """What the ledger says about one device: enrolment, keys, state."""
-    from coldchain.db.queries_devices import device_state
+    from coldchain.db import queries_api
 
     with data.core() as core:
         core.catch_up_if_alone()
@@ -100,9 +100,19 @@ def show_(data: Data, device: str) -> None:
         if not keys:
             fail(f"device {device!r} is not enrolled")
         with core.engine.connect() as connection:
-            state = device_state(connection, device)
-    enrolled = [{**key.stated, "revoked_at": key.revoked_at} for key in keys]
-    data.show({"device": device, "keys": enrolled, "state": state})
+            row = queries_api.device_row(connection, device)
+            probes = queries_api.probes(connection, [row.device_no]).get(row.device_no, [])
+    document = {
+        "device": device,
+        "keys": [{**key.stated, "revoked_at": key.revoked_at} for key in keys],
+        "boot": row.boot,
+        "seq": row.seq,
+        "last_sampled_us": row.last_us,
+        "last_received_us": row.at_us,
+        "battery": row.battery,
+        "probes": [{"channel": one.channel, "state": one.state, "last_mc": one.last_mc} for one in probes],
+    }
+    data.show(document)
 
 
 @command.command()

@@ -203,12 +203,11 @@ class Admission:
     def _draft(self, message: Attributed) -> Draft:
         envelope, key = message.envelope, message.key
         subjects: tuple[str, ...] = (f"dev:{key.device}",)
-        quality = None
+        fault = "" if envelope.typ in _KINDS else "unknown-typ"
         kind = _KINDS.get(envelope.typ, "telemetry")
         if kind == "event":
             named, fault = self._wire.subjects(envelope, key.org)
             subjects = tuple(sorted({*subjects, *named}, key=str.encode))
-            quality = {"message": fault} if fault else None
         return Draft(
             kind=kind,
             by=key.org,
@@ -217,7 +216,7 @@ class Admission:
             grade=key.grade,
             subjects=subjects,
             payload=message.inbound.payload,
-            quality=quality,
+            quality={"message": fault} if fault else None,
         )
 
     def _hand_on(self, messages: Sequence[Attributed], drafts: Sequence[Draft], outcomes: Sequence[Outcome]) -> None:
