@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, delete, select
 
+from coldchain.db.engine import writing
 from coldchain.db.tables import metadata
 from coldchain.db.tables.cursor import cursor
 from coldchain.services.ports import Projection, Recorded
@@ -59,7 +60,7 @@ class Follower:
             if not batch:
                 return False
             try:
-                with self._engine.begin() as connection:
+                with writing(self._engine) as connection:
                     moved = {
                         projection.name: self._fold(connection, projection, batch, *cursors[projection.name])
                         for projection in self._projections
@@ -130,7 +131,7 @@ class Follower:
         tables = self.tables()
         before = digests(self._engine, tables)
         with self._lock:
-            with self._engine.begin() as connection:
+            with writing(self._engine) as connection:
                 for table in tables:
                     connection.execute(delete(table))
                 connection.execute(delete(cursor).where(cursor.c.log == self._log))
