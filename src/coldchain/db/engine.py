@@ -23,6 +23,7 @@ _SQLITE_PRAGMAS = (
     "recursive_triggers = on",  # else INSERT OR REPLACE deletes behind the append-only triggers' back
     "cache_size = -65536",  # KiB
     "wal_autocheckpoint = 4000",  # pages, 32 MB: pages hit by many batches are written back once
+    "journal_size_limit = 67108864",  # what a long reader made the log grow to is given back after it
 )
 _BEGIN = "coldchain_begin"
 _TURN = "coldchain_turn"
