@@ -23,9 +23,9 @@ entry = Table(
     Column("log", SmallInteger, primary_key=True, autoincrement=False),
     Column("idx", BigInteger, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
 )
-"""The entries' bytes, and nothing that repeats them: a column nobody hashes is a column somebody can edit."""
+"""The entries' bytes, and nothing that repeats them: a column nobody hashes is a column somebody can edit. With a rowid
+on SQLite: without one, what exceeds 2 kB of an entry takes a page of its own."""
 
 entry_key = Table(
     "entry_key",

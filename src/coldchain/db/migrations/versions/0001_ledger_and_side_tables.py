@@ -48,7 +48,6 @@ def _ledger_tables() -> None:
         sa.Column("idx", sa.BigInteger, autoincrement=False, nullable=False),
         sa.Column("data", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("log", "idx", name="pk_entry"),
-        sqlite_with_rowid=False,
     )
     for table in ("entry_key", "recent_key"):
         op.create_table(
