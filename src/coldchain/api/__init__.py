@@ -1,1 +1,20 @@
 """FastAPI routers, schemas, problem+json."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+from prometheus_client import CollectorRegistry
+
+from coldchain.api import ledger, system, v1
+from coldchain.api.access import operator_only
+from coldchain.services.app_ports import AppPorts
+
+
+def routes(ports: AppPorts, registry: CollectorRegistry) -> list[APIRouter]:
+    """Every route that answers machines: the public ledger and `/healthz`, the rest for the operator's token."""
+    operator = operator_only(ports.access)
+    return [
+        ledger.router(ports),
+        system.router(ports, registry, operator),
+        v1.router(ports, [Depends(operator)]),
+    ]

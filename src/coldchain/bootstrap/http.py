@@ -35,7 +35,12 @@ def create_app(ports: AppPorts) -> FastAPI:
             return site.problem(request, failure.problem.slug, failure.problem.status, failure.detail, failure.headers)
         return problem_response(failure, request.url.path)
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, exception_handlers=dict.fromkeys(HANDLED, answer))
+    async def handle(request: Request, error: Exception) -> Response:
+        return answer(request, error)
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    for kind in HANDLED:
+        app.add_exception_handler(kind, handle)
     app.add_middleware(Edge, answer=answer, observe=Requests(registry))
     machine_routes = api.routes(ports, registry)
     for router in (*machine_routes, *web.routes(site)):

@@ -1,0 +1,119 @@
+"""Every error this server answers, as RFC 9457 problem details; each `type` is a page under /problems/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from coldchain.db.queries_api import BadQuery, NotKnown
+from coldchain.domain.identifiers import IdentifierError
+from coldchain.services.access import AccessDenied, TooManyAttempts
+from coldchain_ledger.errors import StoreError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class NotReady(Exception):
+    """A part of the server does not work; the text names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of error: the last part of its `type`, its status and its title."""
+
+    slug: str
+    status: int
+    title: str
+
+
+PROBLEMS = {
+    problem.slug: problem
+    for problem in (
+        Problem("bad-request", 400, "The request could not be read"),
+        Problem("unauthorised", 401, "A credential is needed"),
+        Problem("not-found", 404, "There is nothing here"),
+        Problem("method-not-allowed", 405, "This address does not take that method"),
+        Problem("too-large", 413, "The request body is too large"),
+        Problem("malformed", 422, "A parameter is malformed"),
+        Problem("too-many-attempts", 429, "Too many wrong credentials"),
+        Problem("internal", 500, "The server failed"),
+        Problem("unavailable", 503, "The server cannot answer this now"),
+    )
+}
+
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (NotKnown, "not-found"),
+    (BadQuery, "malformed"),
+    (IdentifierError, "malformed"),
+    (RequestValidationError, "malformed"),
+    (AccessDenied, "unauthorised"),
+    (TooManyAttempts, "too-many-attempts"),
+    (NotReady, "unavailable"),
+    (StoreError, "unavailable"),
+    (OperationalError, "unavailable"),
+    (InterfaceError, "unavailable"),
+    (PoolTimeout, "unavailable"),
+)
+HANDLED: tuple[type[Exception], ...] = (HTTPException, *(kind for kind, _ in _KINDS))
+_OF_STATUS = {problem.status: problem.slug for problem in PROBLEMS.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One error on its way out."""
+
+    problem: Problem
+    detail: str
+    headers: Mapping[str, str]
+    errors: Sequence[Mapping[str, str]] = ()
+    """What is wrong with which parameter."""
+
+
+def failure_of(error: Exception) -> Failure:
+    """The answer to any exception. What is not in the table is ours, and its text stays inside."""
+    if isinstance(error, HTTPException):
+        problem = PROBLEMS[_OF_STATUS.get(error.status_code, "internal" if error.status_code >= 500 else "bad-request")]
+        return Failure(problem, str(error.detail), error.headers or {})
+    slug = next((slug for kind, slug in _KINDS if isinstance(error, kind)), "internal")
+    problem = PROBLEMS[slug]
+    if isinstance(error, RequestValidationError):
+        errors = [_parameter_error(item) for item in error.errors()]
+        return Failure(problem, "; ".join(f"{item['where']}: {item['what']}" for item in errors), {}, errors)
+    if slug == "internal" or (slug == "unavailable" and not isinstance(error, NotReady)):
+        return Failure(problem, "The cause stands in the server's log.", {})
+    return Failure(problem, str(error), _headers(error))
+
+
+def problem_response(failure: Failure, instance: str) -> JSONResponse:
+    """The problem document (RFC 9457 §3); `type` is relative to the server it came from."""
+    problem = failure.problem
+    body: dict[str, Any] = {
+        "type": f"/problems/{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": failure.detail,
+        "instance": instance,
+    }
+    if failure.errors:
+        body["errors"] = list(failure.errors)
+    return JSONResponse(body, problem.status, failure.headers, MEDIA_TYPE)
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    if isinstance(error, AccessDenied):
+        return {"www-authenticate": "Bearer"}
+    if isinstance(error, TooManyAttempts):
+        return {"retry-after": str(error.retry_after_s)}
+    return {}
+
+
+def _parameter_error(item: Mapping[str, Any]) -> dict[str, str]:
+    place, *rest = item["loc"]
+    return {"where": " ".join([str(place), ".".join(map(str, rest))]).strip(), "what": str(item["msg"])}

@@ -1,0 +1,63 @@
+"""What may be asked: one model a list, in which an unknown parameter is an error."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from coldchain.domain.identifiers import subject_name
+
+_FINDING = re.compile(r"[0-9a-f]{32}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""An identifier in any spelling; no database stores control characters in one."""
+
+
+class Question(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Paging(Question):
+    limit: Annotated[int, Field(ge=1, le=200, description="items on a page at most")] = 50
+    cursor: Annotated[str | None, Field(max_length=500, description="`next` of the page before")] = None
+
+
+class FindingQuery(Paging):
+    status: Annotated[
+        Literal["open", "settled", "current", "all"],
+        Field(description="open and settled: by the newest entry; current: newest entries; all: every entry"),
+    ] = "current"
+    subject: Name | None = None
+    state: Name | None = None
+    verdict: Name | None = None
+    rule: Annotated[Name | None, Field(description="how the rule's name starts, e.g. P2 or CN-frozen")] = None
+
+
+class RejectQuery(Paging):
+    device: Name | None = None
+
+
+class SeriesQuery(Question):
+    probe: Annotated[Name | None, Field(description="one probe; all where it is left out")] = None
+    from_: Annotated[AwareDatetime | None, Field(alias="from", description="default: a day before `to`")] = None
+    to: Annotated[AwareDatetime | None, Field(description="exclusive; default: just after the newest reading")] = None
+    limit: Annotated[int, Field(ge=1, le=10_000, description="readings on a page at most")] = 1_000
+    cursor: Annotated[str | None, Field(max_length=500, description="`next` of the page before")] = None
+
+
+class About(Question):
+    id: Annotated[Name, Field(description="subject name, EPC URN, GS1 Digital Link, or finding id")]
+
+
+def microseconds(moment: datetime) -> int:
+    """Since the epoch, exactly."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def subject_of(identifier: str) -> str:
+    """The subject name of an identifier in any spelling; a finding id stays what it is. Raises IdentifierError."""
+    return identifier if _FINDING.fullmatch(identifier) else subject_name(identifier)

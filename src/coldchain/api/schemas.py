@@ -1,0 +1,350 @@
+"""What the interface answers. Every field is always present; none has a default. Times are UTC, RFC 3339."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Row
+
+from coldchain.projections.series import Reading as StoredReading
+from coldchain.services.moments import rfc3339, rfc3339_or_none
+
+Item = TypeVar("Item")
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Page(Answer, Generic[Item]):
+    """One page of a list. `next` is the cursor of the page after it, null on the last."""
+
+    items: list[Item]
+    next: str | None
+
+
+class Health(Answer):
+    """The server is ready to take and to answer."""
+
+    ledger_size: int
+    folded: int
+    lag: int
+
+
+class Probe(Answer):
+    """A temperature probe and its newest reading."""
+
+    probe: str
+    state: Annotated[str, Field(description="in_range, breach or unknown")]
+    since: Time
+    last_at: Time | None
+    last_mc: Annotated[int | None, Field(description="milli-°C")]
+
+
+class Device(Answer):
+    """A device as its newest enrolment states it, and the newest message heard of it."""
+
+    device: str
+    org: str
+    site: str
+    place: Annotated[str, Field(description="veh:… or room:…, empty for none")]
+    profile: Annotated[str, Field(description="rule pack, empty for none")]
+    role: str
+    grade: str
+    boot: int | None
+    seq: int | None
+    last_sampled_at: Annotated[Time | None, Field(description="newest believable time of the device's own clock")]
+    last_received_at: Annotated[Time | None, Field(description="when the server received its newest message")]
+    probes: list[Probe]
+
+
+class Key(Answer):
+    """A key of a device; indices are those of the ledger entries."""
+
+    kid: str
+    alg: str
+    enrolled_index: int
+    revoked_index: int | None
+
+
+class Mounting(Answer):
+    """Where the device was from a time on."""
+
+    at: Time
+    place: str
+    profile: str
+
+
+class DeviceDetail(Device):
+    keys: list[Key]
+    mountings: list[Mounting]
+    open_findings: int
+
+
+class Reading(Answer):
+    """One sample. `quality` is empty for good, else why it is no evidence; `index` is its message's ledger entry."""
+
+    probe: str
+    at: Time
+    mc: Annotated[int | None, Field(description="milli-°C, null where quality says why")]
+    quality: str
+    boot: int
+    seq: int
+    index: int
+
+
+class Finding(Answer):
+    """One published entry of a finding."""
+
+    id: str
+    n: Annotated[int, Field(description="counts the entries of this finding from 1")]
+    rule: str
+    subject: str
+    channel: str
+    from_: Annotated[Time, Field(alias="from")]
+    to: Time | None
+    verdict: str
+    state: str
+    current: bool
+    published_at: Time
+    index: Annotated[int, Field(description="ledger index of this entry")]
+    basis: Annotated[int, Field(description="tree size it was concluded from")]
+    detail: Annotated[dict[str, Any], Field(description="thresholds and reasons, as published")]
+
+
+class FindingDetail(Finding):
+    """The newest entry of a finding, what it rests on, and everything published of it before."""
+
+    entries: Annotated[list[int], Field(description="ledger indices of the evidence")]
+    life: list[Finding]
+
+
+class Event(Answer):
+    """One recorded event that names the unit."""
+
+    event: str
+    kind: str
+    action: str
+    step: str
+    time: Time
+    by: str
+    parent: str
+    units: Annotated[int, Field(description="how many units it names beside its parent")]
+    read_point: str
+    location: str
+    error: Annotated[str, Field(description="reason of an error declaration, empty for none")]
+    grade: str
+    entry: int
+
+
+class Span(Answer):
+    from_: Annotated[Time, Field(alias="from")]
+    to: Time | None
+
+
+class Stay(Span):
+    """Where the unit was; `through` is what it was in there, null where it was there itself."""
+
+    parent: str
+    through: str | None
+    entries: list[int]
+
+
+class Content(Span):
+    unit: str
+
+
+class UnitSegment(Span):
+    """One of the five continuity verdicts. `because` names the verdicts within: rule, subject, channel, start in µs."""
+
+    unit: str
+    verdict: str
+    reason: str
+    because: list[tuple[str, str, str, int]]
+
+
+class Verdict(Span):
+    """What is concluded now; `due` while a deadline runs."""
+
+    source: str
+    rule: str
+    subject: str
+    channel: str
+    verdict: str
+    state: str
+    weakest_grade: str
+    due: Time | None
+    detail: dict[str, Any]
+    entries: list[int]
+
+
+class UnitFinding(Span):
+    finding: str
+    n: int
+    rule: str
+    subject: str
+    channel: str
+    verdict: str
+    state: str
+    current: bool
+    at: Time
+    entry: int
+
+
+class AirTemperature(Span):
+    """How a probe where the unit was judged the air: in_range, breach or unknown."""
+
+    place: str
+    device: str
+    channel: str
+    state: str
+    reason: str
+    max_mc: int | None
+
+
+class Unit(Answer):
+    """Everything known about one unit."""
+
+    id: str
+    kind: str
+    verdict: Annotated[str | None, Field(description="the worst of its segments, null where there is none")]
+    history_total: int
+    history: list[Event]
+    inside: list[Stay]
+    contents: list[Content]
+    segments: list[UnitSegment]
+    verdicts: list[Verdict]
+    findings: list[UnitFinding]
+    temperature: list[AirTemperature]
+
+
+class Hop(Span):
+    """How `unit` is reached from `via`; `whole` where all of it is meant."""
+
+    unit: str
+    via: str
+    whole: bool
+    why: str
+    entries: list[int]
+
+
+class Contact(Span):
+    """What met the unit, graded G1 (same case or pallet) to G4 (same room only)."""
+
+    grade: str
+    unit: str
+    where: str
+    why: str
+    entries: list[int]
+
+
+class Trace(Answer):
+    """Where a unit came from, where it went, and what it met."""
+
+    id: str
+    at: Time | None
+    backward: list[Hop]
+    forward: list[Hop]
+    contacts: list[Contact]
+
+
+class Reject(Answer):
+    """A message refused at the door. `device` is whose topic it came on; that is not proven."""
+
+    id: int
+    at: Time
+    topic: str
+    device: str
+    reason: str
+    detail: str
+    bytes: int
+    sha256: str
+
+
+class SignInLink(Answer):
+    """A link that signs one person in once."""
+
+    path: str
+    expires_in_s: int
+
+
+# Rows -> answers
+
+
+def device(row: Row[Any], probes: Sequence[Row[Any]]) -> Device:
+    return Device(**_device_fields(row, probes))
+
+
+def device_detail(
+    row: Row[Any], probes: Sequence[Row[Any]], keys: Sequence[Row[Any]], mounted: Sequence[Row[Any]], open_findings: int
+) -> DeviceDetail:
+    return DeviceDetail(
+        **_device_fields(row, probes),
+        keys=[Key(kid=k.kid, alg=k.alg, enrolled_index=k.enrolled_index, revoked_index=k.revoked_index) for k in keys],
+        mountings=[Mounting(at=rfc3339(m.at_us), place=m.place, profile=m.profile) for m in mounted],
+        open_findings=open_findings,
+    )
+
+
+def _device_fields(row: Row[Any], probes: Sequence[Row[Any]]) -> dict[str, Any]:
+    stated = {name: getattr(row, name) for name in ("device", "org", "site", "place", "profile", "role", "grade")}
+    return stated | {
+        "boot": row.boot,
+        "seq": row.seq,
+        "last_sampled_at": rfc3339_or_none(row.last_us),
+        "last_received_at": rfc3339_or_none(row.at_us),
+        "probes": [_probe(probe) for probe in probes],
+    }
+
+
+def _probe(row: Row[Any]) -> Probe:
+    return Probe(
+        probe=row.channel,
+        state=row.state,
+        since=rfc3339(row.since_us),
+        last_at=rfc3339_or_none(row.last_us),
+        last_mc=row.last_mc,
+    )
+
+
+def reading(stored: StoredReading, probe: str) -> Reading:
+    return Reading(
+        probe=probe,
+        at=rfc3339(stored.t_us),
+        mc=stored.value if isinstance(stored.value, int) else None,
+        quality=stored.quality,
+        boot=stored.boot,
+        seq=stored.seq,
+        index=stored.entry,
+    )
+
+
+def finding(row: Row[Any]) -> Finding:
+    return Finding(**_finding_fields(row))
+
+
+def finding_detail(life: Sequence[Row[Any]], entries: list[int]) -> FindingDetail:
+    """life: oldest first."""
+    return FindingDetail(**_finding_fields(life[-1]), entries=entries, life=[finding(row) for row in life])
+
+
+def _finding_fields(row: Row[Any]) -> dict[str, Any]:
+    same = {name: getattr(row, name) for name in ("n", "rule", "subject", "channel", "verdict", "state", "basis")}
+    return same | {
+        "id": row.finding,
+        "from_": rfc3339(row.from_us),
+        "to": rfc3339_or_none(row.to_us),
+        "current": bool(row.current),
+        "published_at": rfc3339(row.at_us),
+        "index": row.entry,
+        "detail": json.loads(row.detail),
+    }
+
+
+def reject(row: Row[Any]) -> Reject:
+    same = {name: getattr(row, name) for name in ("id", "topic", "device", "reason", "detail", "bytes")}
+    return Reject(**same, at=rfc3339(row.at_us), sha256=row.sha256.hex())

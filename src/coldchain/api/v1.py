@@ -1,0 +1,158 @@
+"""`/v1`: what projections derived from the ledger, for programs with the operator's token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from fastapi.params import Depends
+from starlette.responses import Response
+
+from coldchain.api import schemas as s
+from coldchain.api.queries import About, FindingQuery, Name, Paging, RejectQuery, SeriesQuery, microseconds, subject_of
+from coldchain.api.series import readings_page
+from coldchain.db import queries_api as q
+from coldchain.db.queries_api import NotKnown
+from coldchain.projections.series import PROBES
+from coldchain.services.access import CODE_LIFE_S
+from coldchain.services.app_ports import AppPorts
+from coldchain_ledger.entry import parse_entry
+from coldchain_ledger.store import Store
+
+DAY_US = 86_400_000_000
+
+
+def router(ports: AppPorts, guards: Sequence[Depends]) -> APIRouter:
+    """Every route under /v1; `guards` decide who may ask."""
+    routes = APIRouter(prefix="/v1", dependencies=guards)
+    _add_devices(routes, ports)
+    _add_findings(routes, ports)
+    _add_units(routes, ports)
+    _add_operation(routes, ports)
+    return routes
+
+
+def _add_devices(routes: APIRouter, ports: AppPorts) -> None:
+    @routes.get("/devices", tags=["devices"])
+    def list_devices(query: Annotated[Paging, Query()]) -> s.Page[s.Device]:
+        """Enrolled devices by name, each with its newest message."""
+        with ports.engine.connect() as connection:
+            rows, following = q.devices(connection, query.cursor, query.limit)
+            probes = q.probes(connection, (row.device_no for row in rows))
+        return s.Page(items=[s.device(row, probes.get(row.device_no, ())) for row in rows], next=following)
+
+    @routes.get("/devices/{device}", tags=["devices"])
+    def get_device(device: Annotated[Name, Path()]) -> s.DeviceDetail:
+        """One device with its keys and where it was mounted."""
+        with ports.engine.connect() as connection:
+            row = q.device_row(connection, device)
+            return s.device_detail(
+                row,
+                q.probes(connection, [row.device_no]).get(row.device_no, ()),
+                q.device_keys(connection, device),
+                q.mountings(connection, row.device_no),
+                q.count_open_findings(connection, f"dev:{device}"),
+            )
+
+    @routes.get("/devices/{device}/series", tags=["devices"])
+    def list_readings(device: Annotated[Name, Path()], query: Annotated[SeriesQuery, Query()]) -> s.Page[s.Reading]:
+        """Temperatures of a device by time, those that are no evidence included and marked."""
+        with ports.engine.connect() as connection:
+            row = q.device_row(connection, device)
+            span = _span(query, row.last_us)
+            found, following = readings_page(connection, row.device_no, device, query.probe, span, query.limit)
+        items = [s.reading(one, one.name.removeprefix(PROBES)) for one in found]
+        return s.Page(items=items, next=None if following is None else q.encode_cursor(following))
+
+
+def _span(query: SeriesQuery, newest_us: int | None) -> tuple[int, int]:
+    """The time asked for; the page before may have covered part of it."""
+    to_us = (newest_us or 0) + 1 if query.to is None else microseconds(query.to)
+    from_us = to_us - DAY_US if query.from_ is None else microseconds(query.from_)
+    if query.cursor is not None:
+        from_us = max(from_us, q.decode_cursor(query.cursor, int)[0])
+    return max(0, from_us), to_us
+
+
+def _add_findings(routes: APIRouter, ports: AppPorts) -> None:
+    @routes.get("/findings", tags=["findings"])
+    def list_findings(query: Annotated[FindingQuery, Query()]) -> s.Page[s.Finding]:
+        """Published findings, the newest first."""
+        wanted = q.FindingFilter(
+            current=query.status != "all",
+            is_open={"open": True, "settled": False}.get(query.status),
+            subject=query.subject,
+            state=query.state,
+            verdict=query.verdict,
+            rule=query.rule,
+        )
+        with ports.engine.connect() as connection:
+            rows, following = q.findings(connection, wanted, query.cursor, query.limit)
+        return s.Page(items=[s.finding(row) for row in rows], next=following)
+
+    @routes.get("/findings/{finding}", tags=["findings"])
+    def get_finding(finding: Annotated[Name, Path()]) -> s.FindingDetail:
+        """The newest entry of a finding, the ledger entries it rests on, and everything published of it before."""
+        with ports.engine.connect() as connection:
+            life = q.finding_life(connection, finding)
+        return s.finding_detail(life, _entries_named(ports.store, life[-1].entry))
+
+
+def _entries_named(store: Store, index: int) -> list[int]:
+    """The evidence a published finding names, from its own ledger entry: the table repeats none of it."""
+    with store.snapshot() as snapshot:
+        named: list[int] = json.loads(parse_entry(snapshot.entry(index)).payload)["entries"]
+    return named
+
+
+def _add_units(routes: APIRouter, ports: AppPorts) -> None:
+    @routes.get("/units/{unit:path}", tags=["units"])
+    def get_unit(unit: Annotated[Name, Path()]) -> s.Unit:
+        """Everything known about one unit, in any spelling of its identifier."""
+        found = ports.inspect(subject_of(unit))
+        if found is None:
+            raise NotKnown(f"{unit!r} is named by no entry of this ledger")
+        return s.Unit.model_validate(found)
+
+    @routes.get("/trace", tags=["units"])
+    def get_trace(query: Annotated[About, Query()]) -> s.Trace:
+        """Back to where a unit came from, forward to where it went, and what it met, graded G1 to G4."""
+        found = ports.trace(subject_of(query.id))
+        if found is None:
+            raise NotKnown(f"{query.id!r} is named by no entry of this ledger")
+        return s.Trace.model_validate(found)
+
+    @routes.get("/evidence", tags=["units"], response_class=Response, responses=_DOSSIER)
+    def get_evidence(query: Annotated[About, Query()]) -> Response:
+        """A dossier that anyone can verify offline: every entry about a subject or finding, and one proof."""
+        dossier = ports.dossier(subject_of(query.id))
+        if dossier is None:
+            raise NotKnown(f"{query.id!r} is named by no entry of this ledger")
+        return Response(
+            dossier,
+            media_type="application/jsonl",
+            headers={"content-disposition": f'attachment; filename="{_file_name(query.id)}"'},
+        )
+
+
+_DOSSIER: dict[int | str, dict[str, Any]] = {200: {"content": {"application/jsonl": {"schema": {"type": "string"}}}}}
+
+
+def _file_name(about: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in about)[:100] + ".jsonl"
+
+
+def _add_operation(routes: APIRouter, ports: AppPorts) -> None:
+    @routes.get("/rejects", tags=["operation"])
+    def list_rejects(query: Annotated[RejectQuery, Query()]) -> s.Page[s.Reject]:
+        """Messages refused at the door, the newest first."""
+        with ports.engine.connect() as connection:
+            rows, following = q.rejects(connection, query.device, query.cursor, query.limit)
+        return s.Page(items=[s.reject(row) for row in rows], next=following)
+
+    @routes.post("/sign-in-links", tags=["operation"], status_code=201)
+    def make_sign_in_link() -> s.SignInLink:
+        """A link for one person, to be used once and soon."""
+        return s.SignInLink(path=f"/login?code={ports.access.issue_code()}", expires_in_s=CODE_LIFE_S)

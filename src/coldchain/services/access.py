@@ -1,0 +1,134 @@
+"""Who may read over HTTP: programs by the operator's token, people by a one-time link and a session (design §6, §9).
+
+Sessions and codes live in memory, by SHA-256 of their secret: a restart ends them, and neither a look at memory nor the
+timing of a dictionary tells a secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections import OrderedDict
+
+from coldchain.services.ports import Clock
+
+SECOND_US = 1_000_000
+CODE_LIFE_S = 15 * 60
+SESSION_LIFE_S = 12 * 3600
+MAX_CODES = 100
+MAX_SESSIONS = 1_000
+"""Beyond these the oldest is dropped, so that no caller can fill the memory."""
+MAX_FAILURES = 10
+FAILURE_WINDOW_S = 60
+MAX_ADDRESSES = 10_000
+
+
+class AccessDenied(Exception):
+    """No credential, or not one that is good."""
+
+
+class TooManyAttempts(Exception):
+    """This address presented too many wrong credentials; `retry_after_s` says when it may try again."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"too many wrong credentials from this address; try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class Access:
+    """Checks credentials and counts the wrong ones. Safe for any number of threads."""
+
+    def __init__(self, operator_token: str, clock: Clock) -> None:
+        if len(operator_token) < 20:
+            raise ValueError(f"operator token has {len(operator_token)} characters, expected at least 20")
+        self._token = _digest(operator_token)
+        self._codes = _Secrets(clock, CODE_LIFE_S, MAX_CODES)
+        self._sessions = _Secrets(clock, SESSION_LIFE_S, MAX_SESSIONS)
+        self._failures = _Failures(clock)
+
+    def check_token(self, presented: str, address: str) -> None:
+        """Returns for the operator's token. Raises AccessDenied; TooManyAttempts after ten wrong ones in a minute."""
+        self._failures.check(address)
+        if not hmac.compare_digest(_digest(presented), self._token):
+            self._failures.count(address)
+            raise AccessDenied("the bearer token is not the operator's")
+
+    def issue_code(self) -> str:
+        """A new one-time code for `/login?code=…`, good for 15 minutes."""
+        return self._codes.issue()
+
+    def redeem(self, code: str, address: str) -> str:
+        """The secret of a new session; the code is spent. Raises AccessDenied, TooManyAttempts."""
+        self._failures.check(address)
+        if not self._codes.spend(code):
+            self._failures.count(address)
+            raise AccessDenied("this link was used already, is older than 15 minutes or never existed")
+        return self._sessions.issue()
+
+    def check_session(self, secret: str | None) -> None:
+        """Returns for a live session. Raises AccessDenied; an expired cookie is no attack and is not counted."""
+        if secret is None or not self._sessions.holds(secret):
+            raise AccessDenied("not signed in, or the session ended")
+
+    def end_session(self, secret: str) -> None:
+        self._sessions.spend(secret)
+
+
+class _Secrets:
+    """Random secrets that expire; kept hashed, oldest first."""
+
+    def __init__(self, clock: Clock, life_s: int, limit: int) -> None:
+        self._clock = clock
+        self._life_us = life_s * SECOND_US
+        self._limit = limit
+        self._until: OrderedDict[bytes, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def issue(self) -> str:
+        secret = secrets.token_urlsafe(32)
+        with self._lock:
+            self._until[_digest(secret)] = self._clock() + self._life_us
+            while len(self._until) > self._limit:
+                self._until.popitem(last=False)
+        return secret
+
+    def holds(self, secret: str) -> bool:
+        with self._lock:
+            return self._until.get(_digest(secret), 0) > self._clock()
+
+    def spend(self, secret: str) -> bool:
+        """Whether it was good; it no longer is. Of two threads with the same secret one is told True."""
+        with self._lock:
+            return self._until.pop(_digest(secret), 0) > self._clock()
+
+
+class _Failures:
+    """Wrong credentials per address within a fixed window; the address longest silent is forgotten first."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._counts: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def check(self, address: str) -> None:
+        with self._lock:
+            began_us, count = self._counts.get(address, (0, 0))
+            left_us = began_us + FAILURE_WINDOW_S * SECOND_US - self._clock()
+        if count >= MAX_FAILURES and left_us > 0:
+            raise TooManyAttempts(-(-left_us // SECOND_US))
+
+    def count(self, address: str) -> None:
+        with self._lock:
+            now = self._clock()
+            began_us, count = self._counts.pop(address, (now, 0))
+            if now - began_us >= FAILURE_WINDOW_S * SECOND_US:
+                began_us, count = now, 0
+            self._counts[address] = (began_us, count + 1)
+            while len(self._counts) > MAX_ADDRESSES:
+                self._counts.popitem(last=False)
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

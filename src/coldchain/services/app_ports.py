@@ -1,0 +1,40 @@
+"""What the HTTP side is given: everything its routes and pages may reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine
+
+from coldchain.services.access import Access
+from coldchain.services.ports import Clock
+from coldchain_ledger.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class AppPorts:
+    """Wired by bootstrap. Every callable may be called from any thread, many at once."""
+
+    engine: Engine
+    store: Store
+    origin: str
+    vkey: str
+    """The log's verifier key text (ledger §3.2), shown on every page that tells how to check."""
+    access: Access
+    clock: Clock
+    metrics: Callable[[], Mapping[str, float]]
+    """Figures of this process, as `name` or `name/kind`, e.g. `messages_total/refused:bad-signature`. Names ending in
+    `_total` are counters, others gauges."""
+    faults: Callable[[], Mapping[str, str]]
+    """Parts that do not work now and why, in one line each; empty when the server is well."""
+    receipt: Callable[[int], bytes]
+    """A tlog-proof of one entry (ledger §7.1). Raises LedgerError where the log has no such entry."""
+    dossier: Callable[[str], bytes | None]
+    """Evidence about a subject name or a finding id (ledger §7.2); None where no entry is about it."""
+    inspect: Callable[[str], Mapping[str, Any] | None]
+    """Everything known about one unit; None where no entry names it."""
+    trace: Callable[[str], Mapping[str, Any] | None]
+    """Back to its origin, forward to where it went, and its contacts; None where no entry names it."""
+    log: int = 1

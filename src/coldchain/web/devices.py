@@ -1,0 +1,57 @@
+"""Devices: the list, and one with its readings."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import HTMLResponse
+
+from coldchain.db import queries_api as q
+from coldchain.domain.rulepacks import stage_of
+from coldchain.projections.series import PROBES, readings
+from coldchain.web.chart import DAY_US, Chart, Until, point_of
+from coldchain.web.findings import conclusion
+from coldchain.web.reasons import title
+from coldchain.web.site import Site
+
+PAGE = 50
+SHOWN_US = DAY_US
+
+
+def router(site: Site) -> APIRouter:
+    routes = APIRouter(include_in_schema=False, dependencies=[Depends(site.visitor)])
+
+    @routes.get("/devices")
+    def list_devices(request: Request, cursor: str | None = None) -> HTMLResponse:
+        with site.ports.engine.connect() as connection:
+            devices, following = q.devices(connection, cursor, PAGE)
+            probes = q.probes(connection, (row.device_no for row in devices))
+        return site.page(request, "devices.html", devices=devices, probes=probes, next=following)
+
+    @routes.get("/devices/{device}")
+    def show_device(request: Request, device: str, until: Until = None) -> HTMLResponse:
+        """until: end of the time the chart shows, microseconds; the newest reading by default."""
+        with site.ports.engine.connect() as connection:
+            row = q.device_row(connection, device)
+            to_us = until or (row.last_us or 0) + 1
+            chart = Chart(max(0, to_us - SHOWN_US), to_us)
+            chart.apply(q.stage_rules(connection, [(row.profile, stage_of(row.place))]))
+            for reading in readings(connection, device, chart.from_us, to_us, PROBES):
+                chart.add(reading.name.removeprefix(PROBES), [point_of(reading)])
+            for segment in q.conspicuous_segments(connection, row.device_no, chart.from_us, to_us):
+                chart.shade(segment.state, segment.from_us, segment.to_us)
+            findings, _ = q.findings(connection, q.FindingFilter(subject=f"dev:{device}"), None, PAGE)
+            return site.page(
+                request,
+                "device.html",
+                device=row,
+                keys=q.device_keys(connection, device),
+                mountings=q.mountings(connection, row.device_no),
+                probes=q.probes(connection, [row.device_no]).get(row.device_no, ()),
+                findings=[(one, conclusion(one)) for one in findings],
+                chart=chart,
+                earlier=chart.from_us if chart.from_us > 0 else None,
+                title_of=title,
+                check=site.check(request, f"dev:{device}"),
+            )
+
+    return routes

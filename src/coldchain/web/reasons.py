@@ -1,0 +1,111 @@
+"""Why a verdict is what it is, in plain words of the reader's language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from coldchain.web.formats import celsius, utc
+from coldchain.web.i18n import Words
+
+_DEVICE_RULES = {"gap": "chain_gap", "prev-mismatch": "chain_break", "disputed": "disputed", "clock": "clock"}
+
+
+class Reason(NamedTuple):
+    """One sentence, and the units it speaks of."""
+
+    text: str
+    units: Sequence[str] = ()
+
+
+class Conclusion(NamedTuple):
+    """A verdict row or a published finding, as a page tells it."""
+
+    rule: str
+    subject: str
+    channel: str
+    from_us: int
+    to_us: int | None
+    verdict: str
+    state: str
+    detail: Mapping[str, Any]
+    due_us: int | None = None
+    entries: Sequence[int] = ()
+    finding: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The sort of rule; the rule's own name where it is none that we have words for."""
+        first, _, rest = self.rule.partition(" ")
+        if first == "device":
+            return _DEVICE_RULES.get(rest, rest)
+        if first in ("P2", "B5"):
+            return first
+        for ending, kind in ((" limit", "limit"), (" gap", "silence"), (" sensor fault", "fault")):
+            if self.rule.endswith(ending):
+                return kind
+        return self.rule
+
+
+def title(t: Words, it: Conclusion) -> str:
+    """What the rule is about, in a few words."""
+    key = f"rule.{it.kind}"
+    return t(key) if t.has(key) else it.rule
+
+
+def reasons(t: Words, it: Conclusion) -> list[Reason]:
+    """What was seen, what was asked and answered, and what is still missing."""
+    if it.kind in ("P2", "B5"):
+        return [*_seen(t, it), *_life(t, it)]
+    key = f"why.{it.kind}"
+    if it.kind == "chain_gap" and "upto" not in it.detail:
+        key = "why.chain_gap_open"
+    if not t.has(key):
+        return [Reason(", ".join(f"{name}: {value}" for name, value in sorted(it.detail.items())))]
+    return [Reason(t(key, **_figures(it))), *_thresholds(t, it)]
+
+
+def _seen(t: Words, it: Conclusion) -> Iterator[Reason]:
+    if it.kind == "B5":
+        yield Reason(t("why.B5", door=it.channel), it.detail.get("units", ()))
+        return
+    yield Reason(t("why.P2"))
+    for field in ("extra", "missing", "suspected"):
+        units = it.detail.get(field, ())
+        if units:
+            yield Reason(t(f"why.P2.{field}", n=len(units)), units)
+
+
+def _life(t: Words, it: Conclusion) -> Iterator[Reason]:
+    """The question and its answers (domain §3)."""
+    asked = it.detail.get("asked", "")
+    if asked:
+        due = t("life.due", due=utc(it.due_us)) if it.due_us is not None else ""
+        yield Reason(t("life.asked_party", party=asked, hours=it.detail["deadline_s"] // 3600) + due)
+    for answer in it.detail.get("answers", ()):
+        ruling = t("life.ruling." + answer["ruling"].replace(" ", "_"), by=answer["ruled_by"])
+        yield Reason(t("life.answer", by=answer["by"], claim=answer["claim"], code=answer["code"]) + ruling)
+    if it.detail.get("lacks"):
+        yield Reason(t("life.lacks", lacks=t.sentence(it.detail["lacks"])))
+    yield Reason(t(f"life.{it.state}"))
+
+
+def _figures(it: Conclusion) -> dict[str, object]:
+    detail = it.detail
+    return {
+        "limit": celsius(detail.get("limit_mc")),
+        "max": celsius(detail.get("max_mc")),
+        "minutes": detail.get("consecutive_s", detail.get("max_gap_s", 0)) // 60,
+        "boot": detail.get("boot"),
+        "seq": detail.get("seq"),
+        "upto": detail.get("upto"),
+        "copies": detail.get("copies"),
+        "channel": it.channel,
+    }
+
+
+def _thresholds(t: Words, it: Conclusion) -> Iterator[Reason]:
+    if "clause" in it.detail:
+        yield Reason(t("why.clause", pack=it.detail["pack"], version=it.detail["version"], clause=it.detail["clause"]))
+        if not it.detail["verified"]:
+            yield Reason(t("why.unverified"))

@@ -1,0 +1,66 @@
+// Draws the readings that the page carries as JSON; the same numbers stand in the table below it.
+// A value of null lifts the line; false is a step that only another line has.
+"use strict";
+
+document.querySelectorAll(".chart").forEach((box) => {
+  const data = JSON.parse(document.getElementById(box.dataset.source).textContent);
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const colours = ["--link", "--good", "--warn", "--ink"].map(css);
+  const degrees = (u, v) => (v == null ? "–" : v.toFixed(1) + " °C");
+
+  // Behind the lines: the time beyond the limit, and the time of which nothing is known.
+  const ground = (u) => {
+    const c = u.ctx;
+    c.save();
+    [["--mute-ground", data.unknown], ["--bad-ground", data.breaches]].forEach(([colour, spans]) => {
+      c.fillStyle = css(colour);
+      spans.forEach(([from, to]) => {
+        const left = Math.max(u.bbox.left, u.valToPos(from, "x", true));
+        const right = Math.min(u.bbox.left + u.bbox.width, u.valToPos(to, "x", true));
+        if (right > left) c.fillRect(left, u.bbox.top, Math.max(2, right - left), u.bbox.height);
+      });
+    });
+    c.restore();
+  };
+  const limit = (u) => {
+    if (data.limit === null) return;
+    const c = u.ctx, y = u.valToPos(data.limit, "y", true);
+    c.save();
+    c.strokeStyle = css("--bad");
+    c.setLineDash([8 * devicePixelRatio, 5 * devicePixelRatio]);
+    c.lineWidth = 1.5 * devicePixelRatio;
+    c.beginPath();
+    c.moveTo(u.bbox.left, y);
+    c.lineTo(u.bbox.left + u.bbox.width, y);
+    c.stroke();
+    c.restore();
+  };
+  const axis = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 } };
+  const values = data.lines.flatMap((line) => line.values.filter((v) => typeof v === "number"));
+  if (values.length === 0) return;
+  const low = Math.min(data.limit ?? Infinity, ...values);
+  const high = Math.max(data.limit ?? -Infinity, ...values);
+  const day = "{YYYY}-{MM}-{DD}";
+  const options = () => ({
+    width: box.clientWidth - 24,
+    height: 320,
+    tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
+    scales: { y: { range: [Math.floor(low - 1), Math.ceil(high + 1)] } },
+    axes: [
+      { ...axis, values: [[86400, day, null, null, null, null, null, null, 1],
+                          [60, "{HH}:{mm}", "\n" + day, null, "\n" + day, null, null, null, 1]] },
+      { ...axis, size: 60, values: (u, vs) => vs.map((v) => v + " °C") },
+    ],
+    series: [
+      { label: "UTC", value: day + " {HH}:{mm}" },
+      ...data.lines.map((line, i) => ({
+        label: line.name, stroke: colours[i % colours.length], width: 1.5, dash: i > 3 ? [6, 4] : [], value: degrees, points: { size: 4 },
+      })),
+    ],
+    hooks: { drawClear: [ground], drawAxes: [limit] },
+  });
+  const series = [data.times, ...data.lines.map((line) => line.values.map((v) => (v === false ? undefined : v)))];
+  const plot = new uPlot(options(), series, box);
+  new ResizeObserver(() => plot.setSize({ width: box.clientWidth - 24, height: 320 })).observe(box);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => location.reload());
+});

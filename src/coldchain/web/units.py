@@ -1,0 +1,185 @@
+"""Pallets and other units: the list, and everything known about one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy import Connection
+from starlette.responses import HTMLResponse, Response
+
+from coldchain.db import queries_api as q
+from coldchain.db.queries_units import UnitQueries
+from coldchain.domain.identifiers import subject_name
+from coldchain.domain.rulepacks import stage_of
+from coldchain.projections.series import CELL_US, PROBES, readings
+from coldchain.web.chart import WINDOW_US, Chart, Point, Until, point_of
+from coldchain.web.formats import micros
+from coldchain.web.reasons import Conclusion, reasons, title
+from coldchain.web.site import Site, dossier_name
+from coldchain.web.status import worst
+from coldchain.web.summaries import summaries
+from coldchain.web.timeline import Span, boxes, extent
+
+PAGE = 50
+Document = Mapping[str, Any]
+
+
+def router(site: Site) -> APIRouter:
+    routes = APIRouter(include_in_schema=False, dependencies=[Depends(site.visitor)])
+
+    @routes.get("/units")
+    def list_units(request: Request, cursor: str | None = None) -> HTMLResponse:
+        with site.ports.engine.connect() as connection:
+            names, following = q.units_seen(connection, cursor, PAGE)
+            units = summaries(connection, names)
+        return site.page(request, "units.html", units=units, next=following)
+
+    @routes.get("/units/{unit:path}")
+    def show_unit(request: Request, unit: str, until: Until = None) -> HTMLResponse:
+        """until: end of the time the chart shows, microseconds; the newest by default."""
+        document = site.ports.inspect(subject_name(unit))
+        if document is None:
+            raise q.NotKnown(f"{unit!r} is named by no entry of this ledger")
+        with site.ports.engine.connect() as connection:
+            now_us = q.ledger_state(site.ports.engine, site.ports.store, site.ports.log).at_us
+            chart, earlier = _chart(connection, document, until or now_us, now_us)
+            air = _air_conclusions(connection, document)
+        return site.page(
+            request,
+            "unit.html",
+            unit=document,
+            worst_air=worst(row["state"] for row in document["temperature"]),
+            verdicts=[_conclusion(row, document) for row in document["verdicts"]],
+            air_verdicts=air,
+            strips=_strips(document, now_us),
+            chart=chart,
+            earlier=earlier,
+            title_of=title,
+            reasons_of=reasons,
+            check=site.check(request, document["id"]),
+        )
+
+    @routes.get("/evidence")
+    def evidence(id: str) -> Response:  # noqa: A002 (the name in the address)
+        """The dossier as a file, for somebody who is signed in."""
+        dossier = site.ports.dossier(id)
+        if dossier is None:
+            raise q.NotKnown(f"{id!r} is named by no entry of this ledger")
+        return Response(
+            dossier,
+            media_type="application/jsonl",
+            headers={"content-disposition": f'attachment; filename="{dossier_name(id)}"'},
+        )
+
+    return routes
+
+
+def _conclusion(row: Document, document: Document) -> Conclusion:
+    from_us = micros(row["from"])
+    return Conclusion(
+        row["rule"],
+        row["subject"],
+        row["channel"],
+        from_us,
+        _micros_or_none(row["to"]),
+        row["verdict"],
+        row["state"],
+        row["detail"],
+        _micros_or_none(row["due"]),
+        row["entries"],
+        _published_as(row, document["findings"]),
+    )
+
+
+def _air_conclusions(connection: Connection, document: Document) -> list[list[Conclusion]]:
+    """What was concluded about the air while the unit was in it; several probes saying the same are one."""
+    meant = {(f"dev:{row['device']}", row["channel"], micros(row["from"])) for row in document["temperature"]}
+    names = {"rule", "subject", "channel", "from_us", "to_us", "verdict", "state", "detail", "due_us", "entries"}
+    found: dict[tuple[str, str], list[Conclusion]] = {}
+    for row in UnitQueries(connection).verdicts_on({subject for subject, _, _ in meant}):
+        if row["source"] == "temperature" and (row["subject"], row["channel"], row["from_us"]) in meant:
+            one = Conclusion(**{name: row[name] for name in names})
+            found.setdefault((one.rule, one.subject), []).append(one)
+    return list(found.values())
+
+
+def _published_as(row: Document, findings: Sequence[Document]) -> str:
+    same = ("rule", "subject", "channel", "from")
+    return next((f["finding"] for f in findings if f["current"] and all(f[name] == row[name] for name in same)), "")
+
+
+def _micros_or_none(text: str | None) -> int | None:
+    return None if text is None else micros(text)
+
+
+def _strips(document: Document, now_us: int) -> dict[str, Any] | None:
+    """Continuity and the air around it, on one axis of time."""
+    continuity = [Span(micros(s["from"]), micros(s["to"]), s["verdict"]) for s in document["segments"]]
+    order = {"unknown": 1, "breach": 2}
+    air = [
+        Span(max(from_us, begun), _earlier(to_us, ended), row["state"])
+        for row in sorted(document["temperature"], key=lambda row: order.get(row["state"], 0))
+        for begun, ended in _stays(document, row["place"])
+        for from_us, to_us in [(micros(row["from"]), _micros_or_none(row["to"]))]
+        if (ended is None or from_us < ended) and (to_us is None or begun < to_us)
+    ]
+    if not continuity and not air:
+        return None
+    from_us, to_us = extent([*continuity, *air], now_us)
+    return {
+        "from_us": from_us,
+        "to_us": to_us,
+        "continuity": boxes(continuity, from_us, to_us),
+        "air": boxes(air, from_us, to_us),
+    }
+
+
+def _points(connection: Connection, device: str, from_us: int, to_us: int) -> Iterator[Point]:
+    """One point a message, by its own summary; only messages that straddle the unit's coming or going are unpacked."""
+    for message in q.message_ranges(connection, device, from_us, to_us, CELL_US):
+        if from_us <= message.first_us and message.last_us < to_us:
+            yield Point(message.first_us, message.min_mc, message.max_mc)
+        else:
+            part = max(from_us, message.first_us), min(to_us, message.last_us + 1)
+            found = (point_of(reading) for reading in readings(connection, device, *part, PROBES))
+            yield from (point for point in found if point.high_mc is not None)
+
+
+def _stays(document: Document, place: str) -> list[tuple[int, int | None]]:
+    if place == document["id"]:
+        return [(0, None)]
+    return [(micros(s["from"]), _micros_or_none(s["to"])) for s in document["inside"] if s["parent"] == place]
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    ends = [end for end in (one, other) if end is not None]
+    return min(ends) if ends else None
+
+
+def _chart(connection: Connection, document: Document, until_us: int, now_us: int) -> tuple[Chart, int | None]:
+    """The air around the unit during the days before `until_us`, and where the chart of the days before those ends."""
+    places = {row["place"] for row in document["temperature"]}
+    rides = [
+        (place, max(posting.from_us, begun), _earlier(posting.to_us, ended) or now_us + 1, posting)
+        for place in sorted(places)
+        for posting in q.devices_at(connection, place)
+        for begun, ended in _stays(document, place)
+    ]
+    rides = [ride for ride in rides if ride[1] < ride[2]]
+    if not rides:
+        return Chart(until_us, until_us + 1), None
+    to_us = min(until_us, max(ended for _, _, ended, _ in rides))
+    begun = min(begun for _, begun, _, _ in rides)
+    chart = Chart(max(begun, to_us - WINDOW_US), to_us)
+    for place, ride_from, ride_to, posting in rides:
+        from_us, end_us = max(ride_from, chart.from_us), min(ride_to, chart.to_us)
+        if from_us < end_us:
+            chart.add(place, _points(connection, posting.device, from_us, end_us))
+    chart.apply(q.stage_rules(connection, [(posting.profile, stage_of(place)) for place, _, _, posting in rides]))
+    for row in document["temperature"]:
+        for from_us, ended in _stays(document, row["place"]):
+            end = _earlier(_micros_or_none(row["to"]), ended)
+            chart.shade(row["state"], max(micros(row["from"]), from_us), end)
+    return chart, chart.from_us if begun < chart.from_us else None
