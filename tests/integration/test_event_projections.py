@@ -263,40 +263,40 @@ def test_a_door_opened_on_the_road_is_a_suspicion_about_the_vehicle_and_what_was
     assert sqlite.rows(TRUCK) == [("B5", "suspected", "UNOBSERVED")]
 
 
-def test_a_confirmed_inspection_covers_the_opening_and_the_segment_it_lies_in(sqlite: World) -> None:
+def test_a_confirmed_inspection_covers_the_opening_and_the_segment_it_lies_in(world: World) -> None:
     whole = [read(6.1, DOCK, S, 1, 2, 3, 4, 5, 6), read(6.2, DOCK, T, 7, 8, 9, 10, 11, 12)]
-    sqlite.record(*swap()[:8], *whole)
-    assert sqlite.segments(S) == ["CONTINUOUS", "CONTINUOUS", "UNOBSERVED", "CONTINUOUS"]
-    sqlite.record(claimed("c1", 3, 3.5, evidence={**E1, "new_seal": ""}), decided("c1"))
-    assert sqlite.rows(TRUCK) == [("B5", "suspected", "UNOBSERVED")]
-    assert "claim c1 (E1) lacks new_seal" in sqlite.detail(TRUCK)["lacks"]
-    sqlite.record(claimed("c2", 3, 3.5))
-    assert sqlite.rows(TRUCK) == [("B5", "suspected", "UNOBSERVED")]
-    sqlite.record(decided("c2"))
-    assert sqlite.rows(TRUCK) == [("B5", "explained", "BROKEN_AUTHORISED")]
-    assert sqlite.segments(S) == ["CONTINUOUS", "CONTINUOUS", "BROKEN_AUTHORISED", "CONTINUOUS"]
+    world.record(*swap()[:8], *whole)
+    assert world.segments(S) == ["CONTINUOUS", "CONTINUOUS", "UNOBSERVED", "CONTINUOUS"]
+    world.record(claimed("c1", 3, 3.5, evidence={**E1, "new_seal": ""}), decided("c1"))
+    assert world.rows(TRUCK) == [("B5", "suspected", "UNOBSERVED")]
+    assert "claim c1 (E1) lacks new_seal" in world.detail(TRUCK)["lacks"]
+    world.record(claimed("c2", 3, 3.5))
+    assert world.rows(TRUCK) == [("B5", "suspected", "UNOBSERVED")]
+    world.record(decided("c2"))
+    assert world.rows(TRUCK) == [("B5", "explained", "BROKEN_AUTHORISED")]
+    assert world.segments(S) == ["CONTINUOUS", "CONTINUOUS", "BROKEN_AUTHORISED", "CONTINUOUS"]
 
 
-def test_a_claim_stops_the_clock_until_an_inspector_refuses_it(sqlite: World) -> None:
-    sqlite.record(*swap())
-    sqlite.settle()
-    sqlite.record(claimed("c1", 1.5, 6, units=[S], places=[]))
-    sqlite.pass_time(1000)
-    assert sqlite.rows(S) == [("P2", "asked", "BROKEN_PENDING")]
-    assert sqlite.rows(T) == [("P2", "standing", "BROKEN_UNEXPLAINED")]
-    sqlite.record(decided("c1", "refused", "inspector"))
-    assert sqlite.rows(S) == [("P2", "standing", "BROKEN_UNEXPLAINED")]
+def test_a_claim_stops_the_clock_until_an_inspector_refuses_it(world: World) -> None:
+    world.record(*swap())
+    world.settle()
+    world.record(claimed("c1", 1.5, 6, units=[S], places=[]))
+    world.pass_time(1000)
+    assert world.rows(S) == [("P2", "asked", "BROKEN_PENDING")]
+    assert world.rows(T) == [("P2", "standing", "BROKEN_UNEXPLAINED")]
+    world.record(decided("c1", "refused", "inspector"))
+    assert world.rows(S) == [("P2", "standing", "BROKEN_UNEXPLAINED")]
 
 
-def test_an_unloading_event_recorded_late_covers_the_opening_and_ends_the_ride(sqlite: World) -> None:
+def test_an_unloading_event_recorded_late_covers_the_opening_and_ends_the_ride(world: World) -> None:
     late = event(6, "DELETE", TRUCK, (S,))
-    sqlite.record(
+    world.record(
         mounted(), event(0, "ADD", S, tags(1)), event(1, "ADD", TRUCK, (S,)), doors(0, (6, True), (6.2, False))
     )
-    assert sqlite.rows(TRUCK) == [("B5", "suspected", "UNOBSERVED")]
-    sqlite.record(late)
-    assert sqlite.rows(TRUCK) == []
-    assert sqlite.inside(S)[-1] == (TRUCK, hours(1), hours(6))
+    assert world.rows(TRUCK) == [("B5", "suspected", "UNOBSERVED")]
+    world.record(late)
+    assert world.rows(TRUCK) == []
+    assert world.inside(S)[-1] == (TRUCK, hours(1), hours(6))
 
 
 def test_an_opening_after_the_goods_turn_out_to_have_left_is_no_suspicion(sqlite: World) -> None:
@@ -341,7 +341,8 @@ def story() -> list[Recorded]:
     handled = "hu:w1/7"
     born = fact("event", "ev/lot", events=(Event("lot", "ObjectEvent", hours(-1), "ADD", "", units=tags(1), lot="L1"),))
     wrong = event(2, "DELETE", handled, tags(31))
-    withdrawn = fact("event", "ev/error", events=(replace(wrong.events[0], error="did_not_occur"),))
+    error = replace(wrong.events[0], error="did_not_occur", parent="", units=())
+    withdrawn = fact("event", "ev/error", events=(error,))
     again = replace(wrong, entry=replace(wrong.entry, key="ev/again", grade="declared"))
     rule = f"P2 {RULES.version}"
     ask = {"v": 1, "order": "ask", "finding": "f1", "rule": rule, "subject": S, "asked": "carrier", "deadline_s": 3600,
@@ -383,6 +384,9 @@ def test_any_order_and_any_batches_lead_to_the_same_facts(tmp_path: Path) -> Non
         world.pass_time(10)
         assert world.rows(S) == [("P2", "standing", "BROKEN_UNEXPLAINED")]
         assert world.rows(T) == [("P2", "explained", "BROKEN_AUTHORISED")]
+        assert world.rows("hu:w1/7") == []
+        assert world.segments("hu:w1/7") == ["CONTINUOUS", "UNOBSERVED"]
+        assert world.inside(tags(31)[0]) == [("hu:w1/7", hours(0), hours(5))]
         seen.append(facts_of(world))
         world.engine.dispose()
     assert all(facts == seen[0] for facts in seen)

@@ -141,6 +141,12 @@ def test_a_scan_says_nothing_about_what_it_does_not_name() -> None:
     assert history(pack(0, 1, 2, 3), scan(1, 1), scan(2, 2)).opportunities == ()
 
 
+def test_a_list_of_several_pallets_and_their_cases_says_nothing_of_which_is_on_which() -> None:
+    units = tuple(sorted((S, T, *tags(1, 2, 7, 8))))
+    lists = [identified(Event(f"asn{h}", "ObjectEvent", h * HOUR, "OBSERVE", "", units=units, by="w1")) for h in (1, 2)]
+    assert history(pack(0, 1, 2), pack(0, 7, 8, parent=T), *lists).opportunities == ()
+
+
 def test_a_stray_tag_that_its_own_pallet_shows_as_often_is_never_confirmed() -> None:
     mine = [pack(0, 1, 2), read(2, A, 1, 2, 7), read(8, B, 1, 2, 7)]
     neighbour = [pack(0, 7, 8, parent=T), read(2.01, A, 7, 8, parent=T), read(8.01, B, 7, 8, parent=T)]
@@ -190,6 +196,24 @@ def test_accidents_while_an_undeclared_set_forms_accuse_nobody() -> None:
     assert history(first, second, *later).opportunities == ()
 
 
+def test_a_tag_that_joined_the_set_late_is_expected_like_any_other() -> None:
+    formed = [read(2, A, 1, 2, 8, 9), read(3, B, 1, 2), read(4, C, 1, 2, 8, 9)]
+    gone = [read(8, B, 1, 2), read(9, C, 1, 2), read(9.5, C, 8, 9, parent=T)]
+    back = read(20, D, 1, 2, 8, 9)
+    assert [o.missing for o in history(*formed, *gone).opportunities] == [tags(8, 9)]
+    assert [o.suspected for o in history(*formed, *gone, back).opportunities] == [(), tags(8, 9)]
+
+
+def test_a_disputed_event_makes_a_known_set_unknown_again() -> None:
+    versions = [
+        identified(Event("same", "AggregationEvent", 3 * HOUR, "DELETE", "", S, tags(*n), by="w1"))
+        for n in ((3,), (4,))
+    ]
+    known = [pack(0, 1, 2, 3, 4), read(2, A, 1, 2, 3, 4)]
+    assert only(history(*known, versions[0], read(8, B, 1, 2), read(9, C, 1, 2))).missing == tags(4)
+    assert history(*known, *versions, read(8, B, 1, 2), read(9, C, 1, 2)).opportunities == ()
+
+
 def test_two_versions_of_one_event_leave_the_contents_unknown() -> None:
     versions = [
         identified(Event("same", "AggregationEvent", 0, "ADD", "", S, tags(*n), by="w1")) for n in ((1, 2), (1, 3))
@@ -207,6 +231,7 @@ def test_an_event_declared_wrong_by_its_sender_is_as_if_it_had_not_been() -> Non
     events = [pack(0, 1, 2, 3), wrong, read(8, B, 1, 2, 3)]
     assert only(history(*events)).suspected == tags(3)
     assert history(*events, declared).opportunities == ()
+    assert verdicts(history(*events, declared)) == [CONTINUOUS]
 
 
 def test_nobody_withdraws_an_event_of_somebody_else() -> None:

@@ -21,7 +21,6 @@ class Rules:
     """The numbers continuity is judged by; a verdict names the version (domain, head)."""
 
     version: str = "continuity-2026.1"
-    ask_deadline_s: int = 72 * 3600
     cover_us: int = 10 * MINUTE_US
     """How far from an event a door may stand open and count as covered by it."""
     cross_read_us: int = 5 * MINUTE_US
@@ -79,6 +78,11 @@ class History:
     moves: tuple[Move, ...]
     doubted: frozenset[str]
     """Tags that deviated at some read; sightings of them under other parents matter to this history."""
+
+
+def is_pallet(name: str) -> bool:
+    """A load whose case set is watched: with an SSCC, or a handling unit without one."""
+    return name.startswith(("sscc:", "hu:"))
 
 
 def observe(unit: str, events: Iterable[Event], rules: Rules) -> History:
@@ -224,7 +228,10 @@ class _Contents:
         self.whole.append(time_us)
 
     def _scan(self, event: Event) -> None:
-        """Somebody scanned cases together with the unit: says what is there, nothing about what is not."""
+        """Somebody scanned cases together with the unit: says what is there, nothing about what is not. A list of several
+        pallets and their cases does not say which is on which."""
+        if sum(is_pallet(name) for name in event.units) > 1:
+            return
         for tag in event.units:
             if not tag.startswith("case:") or self._forming is not None or tag in self._once:
                 continue

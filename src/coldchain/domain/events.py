@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 
@@ -65,9 +65,12 @@ def identified(event: Event, by: str = "") -> Event:
 
     The sender is part of the key, so nobody can overwrite or dispute another's event by borrowing its event id.
     """
-    event = replace(event, by=event.by or by, key="")
-    content = json.dumps(astuple(event), ensure_ascii=False, separators=(",", ":"))
+    event = replace(event, by=event.by or by)
+    content = json.dumps([getattr(event, name) for name in _CONTENT], ensure_ascii=False, separators=(",", ":"))
     return replace(event, key=hashlib.sha256(content.encode()).hexdigest()[:32])
+
+
+_CONTENT = tuple(one.name for one in fields(Event) if one.compare)
 
 
 def in_force(events: Iterable[Event]) -> tuple[list[Event], frozenset[str]]:

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, or_, select
 from coldchain.db.queries_events import containments_within
 from coldchain.db.tables.events import continuity_deadline
 from coldchain.db.tables.verdicts import verdict
+from coldchain.domain.continuity import is_pallet
 from coldchain.domain.events import Event
 from coldchain.projections.doors import ALWAYS_US, Openings, Span
 from coldchain.projections.judging import SOURCE, judge_doors, judge_pallets
-from coldchain.projections.pallets import RULES, Folded, bearing, histories, is_pallet, touched_pallets
+from coldchain.projections.pallets import RULES, Folded, bearing, histories, touched_pallets
 from coldchain.projections.papers import record_papers
 from coldchain.services.ports import Recorded
 

@@ -49,7 +49,8 @@ class Events:
         fresh = [row for key, row in strongest.items() if key not in known]
         if fresh:
             connection.execute(insert(event), [_row(*row) for row in fresh])
-            connection.execute(insert(event_unit), [row for one, _, _ in fresh for row in _unit_rows(one)])
+            if named := [row for one, _, _ in fresh for row in _unit_rows(one)]:
+                connection.execute(insert(event_unit), named)
 
     def reset(self) -> None:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection
 
 from coldchain.db.queries_events import Stored, doubting, events_naming, with_copies
-from coldchain.domain.continuity import History, Rules, observe
+from coldchain.domain.continuity import History, Rules, is_pallet, observe
 from coldchain.domain.events import Event
 from coldchain.projections.events import own_events
 from coldchain.services.ports import Recorded
@@ -15,11 +15,6 @@ from coldchain.services.ports import Recorded
 RULES = Rules()
 Folded = dict[str, tuple[History, dict[str, Stored]]]
 """By unit: its history and the events it was folded from, by key."""
-
-
-def is_pallet(name: str) -> bool:
-    """A load whose case set is watched: with an SSCC, or a handling unit without one."""
-    return name.startswith(("sscc:", "hu:"))
 
 
 def bearing(connection: Connection, batch: Sequence[Recorded]) -> list[Event]:
@@ -37,21 +32,28 @@ def touched_pallets(connection: Connection, events: Iterable[Event]) -> set[str]
 
 def histories(connection: Connection, units: Iterable[str]) -> Folded:
     """The history of each unit from all events recorded so far."""
-    wanted = sorted(set(units))
-    loaded = events_naming(connection, wanted, ("parent", "child"))
-    by_unit: dict[str, dict[str, Stored]] = {unit: {} for unit in wanted}
-    ids: dict[str, set[str]] = {}
-    for key, stored in loaded.items():
-        ids.setdefault(stored.event.event_id, set()).add(key)
-    for stored in loaded.values():
-        for name in (stored.event.parent, *stored.event.units):
-            if name in by_unit:
-                by_unit[name].update((key, loaded[key]) for key in ids[stored.event.event_id])
+    wanted = set(units)
+    naming = _by_name(events_naming(connection, wanted, ("parent", "child")), wanted)
     found: Folded = {}
-    for unit, events in by_unit.items():
-        history = observe(unit, (stored.event for stored in events.values()), RULES)
+    for unit in sorted(wanted):
+        found[unit] = observe(unit, (stored.event for stored in naming[unit].values()), RULES), naming[unit]
+    tags = {tag for history, _ in found.values() for tag in history.doubted}
+    sightings = _by_name(events_naming(connection, tags, ("child",)), tags)
+    for unit, (history, events) in found.items():
         if history.doubted:
-            events |= events_naming(connection, history.doubted, ("child",))
-            history = observe(unit, (stored.event for stored in events.values()), RULES)
-        found[unit] = (history, events)
+            for tag in history.doubted:
+                events |= sightings[tag]
+            found[unit] = observe(unit, (stored.event for stored in events.values()), RULES), events
+    return found
+
+
+def _by_name(loaded: dict[str, Stored], names: set[str]) -> dict[str, dict[str, Stored]]:
+    """By name: the events naming it and every copy under their event ids, by key."""
+    copies: dict[str, dict[str, Stored]] = {}
+    for key, stored in loaded.items():
+        copies.setdefault(stored.event.event_id, {})[key] = stored
+    found: dict[str, dict[str, Stored]] = {name: {} for name in names}
+    for stored in loaded.values():
+        for name in names.intersection((stored.event.parent, *stored.event.units)):
+            found[name] |= copies[stored.event.event_id]
     return found

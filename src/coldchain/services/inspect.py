@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from coldchain.domain.contacts import Stay, holders
-from coldchain.domain.continuity import WORST_LAST
+from coldchain.domain.continuity import WORST_LAST, is_pallet
 from coldchain.domain.tracing import FOREVER_US
 from coldchain.services.moments import rfc3339, rfc3339_or_none
 from coldchain.services.trace import TraceSource, canonical_name
@@ -46,7 +46,7 @@ def inspect(source: InspectSource, identifier: str) -> dict[str, Any] | None:
         return None
     stays = holders({name: -FOREVER_US}, source)
     total, history = source.history(name, HISTORY)
-    pallets = {unit for unit in (name, *stays) if unit.startswith(("sscc:", "hu:"))}
+    pallets = {unit for unit in (name, *stays) if is_pallet(unit)}
     segments = [_segment(row, part) for row, part in _own_segments(source.segments(pallets), name, stays)]
     verdicts = [row for row in source.verdicts_on({name, *stays}) if _meets(row, name, stays)]
     return {
