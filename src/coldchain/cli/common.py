@@ -90,10 +90,10 @@ def told() -> Iterator[None]:
 def _code_of(error: Exception) -> int | None:
     """By name, so that telling an error imports nothing."""
     names = {base.__name__ for base in type(error).__mro__}
-    if names & {"StoreError", "OperationalError", "BrokerError"}:
+    if names & {"StoreError", "OperationalError", "BrokerError", "NoAnswer"}:
         return UNCHECKED
     if names & {"LedgerError"}:
         return BROKEN
-    if names & {"CommandRefused", "SetupError", "ValidationError", "Unattributable"}:
+    if names & {"CommandRefused", "SetupError", "ValidationError", "ArgumentError", "DeviceError", "DecodeError"}:
         return USAGE
     return None

@@ -8,10 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from coldchain.bootstrap.brokers import Address
+from coldchain.bootstrap.brokers import Address, Brokers
 from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.enrol import admit_devices
-from coldchain.services.identity import Enrolment
+from coldchain.bootstrap.server import Ingest
+from coldchain.cli.common import Data
+from coldchain.services.identity import CommandRefused, Enrolment
+from coldchain.settings import Settings
 from coldchain_devices.outbox import Outbox
 from coldchain_devices.plan import Action, Capture, DeviceSpec, Link, Paper, Plan, Publish
 from coldchain_devices.publisher import Publisher
@@ -25,6 +28,28 @@ class NoAnswer(Exception):
     """Messages that the ledger did not answer in time."""
 
 
+def settings_to_play(data: Data, mqtt: str | None = None) -> Settings:
+    """Settings under which a broker of our own is in nobody's way: on any free port, unless one is named."""
+    settings = data.settings(mqtt=mqtt)
+    if mqtt is None and "://" not in settings.mqtt:
+        return data.settings(mqtt="127.0.0.1:0")
+    return settings
+
+
+@contextmanager
+def broker_of(core: Core) -> Iterator[Address]:
+    """The running server's broker, or one of our own with admission behind it."""
+    with core.alone() as alone:
+        if not alone:
+            address = Brokers(core.settings, core.engine).address()
+            if address is None:
+                raise CommandRefused(f"another command works on {core.settings.dir}: try again when it has ended")
+            yield address
+            return
+        with Ingest(core, core.admission.admit).started() as ingest:
+            yield ingest.mqtt
+
+
 class Player:
     """The devices of a plan in this process; `play` carries out actions up to a moment."""
 
@@ -35,7 +60,8 @@ class Player:
         self._signers: dict[str, Signer] = {}
         self._publishers: dict[str, Publisher] = {}
         self._down: set[str] = set()
-        self.messages = 0
+        self.messages = self.captures = self.papers = 0
+        """How many of each were carried out."""
 
     @contextmanager
     def connected(self, broker: Address, time_floor_us: int = 0) -> Iterator[Player]:
@@ -74,8 +100,10 @@ class Player:
                     self._publishers[device].set_link(up)
                 case Capture(org=org, body=body):
                     self._core.capture(org, body)
+                    self.captures += 1
                 case Paper(org=org, payload=payload):
                     self._core.record_document(org, json.loads(payload))
+                    self.papers += 1
         self._sign(batch)
 
     def _sign(self, batch: dict[str, list[tuple[bytes, str]]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ import click
 from coldchain.cli.common import BROKEN, Data, data_options, fail
 
 if TYPE_CHECKING:
-    from coldchain.bootstrap.brokers import Address
     from coldchain.bootstrap.core import Core
     from coldchain_devices.replay import Recording
 
@@ -26,22 +25,23 @@ ORG = "replay"
 @click.command()
 @data_options
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--mqtt", metavar="HOST:PORT|URL", default="127.0.0.1:0", help="Broker, when no server runs on D.")
+@click.option("--mqtt", metavar="HOST:PORT|URL", help="Broker, when no server runs on D (default: one of our own).")
 @click.option("--profile", default="none", show_default=True, help="Rule pack to judge the temperatures by.")
-def command(data: Data, file: Path, mqtt: str, profile: str) -> None:
+def command(data: Data, file: Path, mqtt: str | None, profile: str) -> None:
     """Play a recorded CSV log as if its devices sent it: one signed message for each row that carries a value.
 
     Keys are kept in D/replay, so a second run sends the same bytes and every message is a duplicate. Goes through the
     broker of the server that runs on D; without one, through a broker of its own.
     """
     from coldchain.bootstrap.core import open_core
+    from coldchain.cli.playing import settings_to_play
     from coldchain_devices.replay import read_recording
     from coldchain_ledger.fsck import fsck
     from coldchain_ledger.keys import parse_vkey
 
     since = time.monotonic()
     recording = read_recording(file)
-    with open_core(data.settings(mqtt=mqtt), create=True) as core:
+    with open_core(settings_to_play(data, mqtt), create=True) as core:
         before = _telemetry_entries(core, recording)
         with tempfile.TemporaryDirectory(dir=core.settings.dir, prefix="replay-") as scratch:
             counts = _play(core, recording, Path(scratch), None if profile == "none" else profile)
@@ -65,7 +65,7 @@ def command(data: Data, file: Path, mqtt: str, profile: str) -> None:
 
 def _play(core: Core, recording: Recording, scratch: Path, profile: str | None) -> dict[str, int]:
     from coldchain.bootstrap.enrol import admit_devices
-    from coldchain.cli.playing import public_text, wait_for
+    from coldchain.cli.playing import broker_of, public_text, wait_for
     from coldchain.services.identity import Enrolment
     from coldchain_devices.outbox import Outbox
     from coldchain_devices.publisher import Publisher
@@ -78,7 +78,7 @@ def _play(core: Core, recording: Recording, scratch: Path, profile: str | None) 
     outbox = Outbox(scratch / "outbox.db", synchronous="OFF")  # the recording itself is the durable copy
     with ExitStack() as stack:
         stack.callback(outbox.close)
-        broker = stack.enter_context(_broker(core))
+        broker = stack.enter_context(broker_of(core))
         credentials = admit_devices(
             core,
             [
@@ -138,23 +138,6 @@ def _store(outbox: Any, recording: Recording, keys: Any) -> None:
             store(report.device)
     for device in list(waiting):
         store(device)
-
-
-@contextmanager
-def _broker(core: Core) -> Iterator[Address]:
-    """The running server's broker, or one of our own with admission behind it."""
-    from coldchain.bootstrap.brokers import Brokers
-    from coldchain.bootstrap.server import Ingest
-
-    with core.alone() as alone:
-        if not alone:
-            address = Brokers(core.settings, core.engine).address()
-            if address is None:
-                fail(f"another command works on {core.settings.dir}: try again when it has ended")
-            yield address
-            return
-        with Ingest(core, core.admission.admit).started() as ingest:
-            yield ingest.mqtt
 
 
 def _telemetry_entries(core: Core, recording: Recording) -> int:
