@@ -9,19 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldchain.domain.continuity import (
+from coldchain.domain.continuity import History, Opportunity, Rules, observe
+from coldchain.domain.events import Event, identified
+from coldchain.domain.segments import (
     BROKEN_AUTHORISED,
     BROKEN_UNEXPLAINED,
     CONTINUOUS,
     UNOBSERVED,
-    History,
-    Opportunity,
-    Rules,
     Touching,
-    observe,
     segments,
 )
-from coldchain.domain.events import Event, identified
 
 RULES = Rules()
 HOUR = 3_600_000_000

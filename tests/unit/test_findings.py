@@ -10,17 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldchain.domain.continuity import (
-    BROKEN_AUTHORISED,
-    BROKEN_PENDING,
-    BROKEN_UNEXPLAINED,
-    UNOBSERVED,
-    Opportunity,
-    Rules,
-)
+from coldchain.domain.continuity import Opportunity, Rules
 from coldchain.domain.doors import uncovered, windows
 from coldchain.domain.exceptions import Claim, Decision
 from coldchain.domain.findings import Ask, Current, Judgement, Published, changes, judge
+from coldchain.domain.segments import BROKEN_AUTHORISED, BROKEN_PENDING, BROKEN_UNEXPLAINED, UNOBSERVED
 from coldchain.services.emit import finding_entries
 
 RULES = Rules()

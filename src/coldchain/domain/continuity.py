@@ -228,8 +228,10 @@ class _Contents:
         self.whole.append(time_us)
 
     def _scan(self, event: Event) -> None:
-        """Somebody scanned cases together with the unit: says what is there, nothing about what is not. A list of several
-        pallets and their cases does not say which is on which."""
+        """Somebody scanned cases together with the unit: says what is there, nothing about what is not.
+
+        A list of several pallets and their cases does not say which is on which.
+        """
         if sum(is_pallet(name) for name in event.units) > 1:
             return
         for tag in event.units:
@@ -334,64 +336,3 @@ def _point(event: Event) -> str:
 def _places(event: Event, unit: str) -> tuple[str, ...]:
     parent = "" if event.parent == unit else event.parent
     return tuple(name for name in (event.read_point, event.location, parent) if name)
-
-
-CONTINUOUS = "CONTINUOUS"
-BROKEN_AUTHORISED = "BROKEN_AUTHORISED"
-UNOBSERVED = "UNOBSERVED"
-BROKEN_PENDING = "BROKEN_PENDING"
-BROKEN_UNEXPLAINED = "BROKEN_UNEXPLAINED"
-WORST_LAST = (CONTINUOUS, BROKEN_AUTHORISED, UNOBSERVED, BROKEN_PENDING, BROKEN_UNEXPLAINED)
-"""The five verdicts; the worst of those that touch a segment is the segment's (domain §3)."""
-
-
-class Touching(NamedTuple):
-    """A judged opportunity as a segment sees it."""
-
-    rule: str
-    subject: str
-    channel: str
-    from_us: int
-    to_us: int | None
-    verdict: str
-
-
-class Segment(NamedTuple):
-    """The time between two observations of a unit, and what may be said of it."""
-
-    unit: str
-    from_us: int
-    to_us: int
-    verdict: str
-    reason: str
-    """Why it is not CONTINUOUS for want of observation; "" where nothing is wanting."""
-    because: tuple[tuple[str, str, str, int], ...]
-    """(rule, subject, channel, from_us) of every judged opportunity within it."""
-
-
-def segments(history: History, judged: Iterable[Touching]) -> tuple[Segment, ...]:
-    """Every stretch between neighbouring observations; none after the last, of which nothing is known."""
-    judged = sorted(judged)
-    found = []
-    for from_us, to_us in zip(history.times, history.times[1:], strict=False):
-        reason = _unseen(history, from_us, to_us)
-        touching = [j for j in judged if _touches(j, from_us, to_us)]
-        verdicts = [UNOBSERVED if reason else CONTINUOUS, *(j.verdict for j in touching)]
-        because = tuple(dict.fromkeys(j[:4] for j in touching))
-        found.append(Segment(history.unit, from_us, to_us, max(verdicts, key=WORST_LAST.index), reason, because))
-    return tuple(found)
-
-
-def _unseen(history: History, from_us: int, to_us: int) -> str:
-    if not history.whole or from_us < history.whole[0]:
-        return "the contents had not been declared, nor read in full at two read points"
-    return "" if to_us <= history.whole[-1] else "the contents were not read in full again"
-
-
-def _touches(judged: Touching, from_us: int, to_us: int) -> bool:
-    """Overlapping for more than an instant; an instant belongs to the segments on both sides of it."""
-    if judged.to_us is None:
-        return judged.from_us < to_us
-    if judged.from_us == judged.to_us:
-        return from_us <= judged.from_us <= to_us
-    return judged.from_us < to_us and from_us < judged.to_us

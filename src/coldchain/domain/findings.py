@@ -8,15 +8,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
-from coldchain.domain.continuity import (
-    BROKEN_AUTHORISED,
-    BROKEN_PENDING,
-    BROKEN_UNEXPLAINED,
-    UNOBSERVED,
-    Opportunity,
-    Rules,
-)
+from coldchain.domain.continuity import Opportunity, Rules
 from coldchain.domain.exceptions import Claim, Decision, Ruling, ruling
+from coldchain.domain.segments import BROKEN_AUTHORISED, BROKEN_PENDING, BROKEN_UNEXPLAINED, UNOBSERVED
 
 State = Literal["suspected", "asked", "explained", "disputed", "standing"]
 _VERDICT: dict[State, str] = {

@@ -18,10 +18,11 @@ from coldchain.db.tables.events import (
 )
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.containment import Interval
-from coldchain.domain.continuity import Opportunity, Segment, Touching, segments
+from coldchain.domain.continuity import Opportunity
 from coldchain.domain.doors import Window, uncovered
 from coldchain.domain.exceptions import Claim, Decision
 from coldchain.domain.findings import Judgement, judge
+from coldchain.domain.segments import Segment, Touching, segments
 from coldchain.projections.doors import Span
 from coldchain.projections.events import weakest
 from coldchain.projections.pallets import RULES, Folded

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from coldchain.domain.contacts import Stay, holders
-from coldchain.domain.continuity import WORST_LAST, is_pallet
+from coldchain.domain.continuity import is_pallet
+from coldchain.domain.segments import WORST_LAST
 from coldchain.domain.tracing import FOREVER_US
 from coldchain.services.moments import rfc3339, rfc3339_or_none
 from coldchain.services.trace import TraceSource, canonical_name
