@@ -253,6 +253,18 @@ def test_the_tampering_demo_can_lift_the_triggers_of_its_copy(filled, engine):
             assert connection.execute(text(f"UPDATE {table} SET {values}")).rowcount == rows
 
 
+def test_a_hole_in_the_entries_is_named(filled, engine, make_rows, append):
+    with filled.transaction() as transaction:
+        append(transaction, make_rows(2, [()] * 3))
+    with writing(engine) as connection:
+        lift_append_only(connection)
+        connection.execute(text("DELETE FROM entry WHERE idx = 3"))
+    with filled.snapshot() as snapshot:
+        assert len(list(snapshot.entries(0, 3))) == 3
+        with pytest.raises(StoreError, match="no entry 3 "):
+            list(snapshot.entries(0, 5))
+
+
 def test_a_database_that_was_never_migrated_is_a_store_error(database_url):
     engine = make_engine(database_url)
     with pytest.raises(StoreError, match="edge"), SqlStore(engine).snapshot():
