@@ -1,0 +1,71 @@
+"""The command line as a whole: complete, uniform, and quick to answer `--help`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pkgutil import iter_modules
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from coldchain import cli
+from coldchain.cli import COMMANDS, group
+
+
+def leaves() -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, by the words that call it."""
+    context = click.Context(group)
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {sub}", one) for sub, one in command.commands.items())
+        else:
+            yield name, command
+
+
+def test_help_lists_every_command_with_what_it_does() -> None:
+    result = CliRunner().invoke(group, ["--help"], terminal_width=200)
+    assert result.exit_code == 0
+    for name, said in COMMANDS.items():
+        assert f"  {name} " in result.output
+        assert said in result.output
+
+
+def test_every_module_with_a_command_is_listed() -> None:
+    modules = {module.name for module in iter_modules(cli.__path__)}
+    found = {name for name in modules if hasattr(importlib.import_module(f"coldchain.cli.{name}"), "command")}
+    assert {name.rstrip("_") for name in found} == set(COMMANDS)
+
+
+@pytest.mark.parametrize(("words", "command"), [pytest.param(*leaf, id=leaf[0]) for leaf in leaves()])
+def test_every_command_takes_a_directory_a_database_and_json_and_explains_itself(
+    words: str, command: click.Command
+) -> None:
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {"--dir", "--database", "--json"} <= options
+
+    result = CliRunner().invoke(group, [*words.split(), "--help"])
+    assert result.exit_code == 0
+    assert command.help
+    assert command.help.splitlines()[0][:30] in result.output
+
+
+def test_help_imports_neither_database_nor_web_nor_cryptography() -> None:
+    program = (
+        "import json, sys; from coldchain.cli import group; group.main(['--help'], standalone_mode=False);"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert loaded.isdisjoint({"sqlalchemy", "fastapi", "pydantic", "cryptography", "rich", "coldchain.bootstrap.core"})
+    assert "coldchain.cli" in loaded
+
+
+def test_a_command_that_does_not_exist_is_a_usage_error() -> None:
+    assert CliRunner().invoke(group, ["nosuch"]).exit_code == 2
