@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql
 
 Rows = Sequence[tuple[Any, ...]]
 """Values in the order of the table's columns."""
@@ -34,17 +35,28 @@ def put_rows(connection: Connection, table: Table, rows: Rows) -> None:
         connection.exec_driver_sql(_sqlite_insert(table) + _on_conflict(table), list(rows))
     else:
         columns = tuple(map(list, zip(*rows, strict=True)))
-        connection.exec_driver_sql(_postgres_unnest(table, connection) + _on_conflict(table), columns)
+        connection.exec_driver_sql(_postgres_insert(table) + _on_conflict(table), columns)
 
 
-def remove_rows(connection: Connection, table: Table, keys: Rows, columns: Sequence[str] | None = None) -> None:
-    """Delete rows by primary key, or by the columns named."""
+def remove_rows(connection: Connection, table: Table, keys: Rows, where: Sequence[str] = ()) -> None:
+    """Delete rows by primary key, or by the comparisons given, e.g. `("device_no =", "from_us >=")`."""
     if not keys:
         return
-    names = columns or [column.name for column in table.primary_key]
+    comparisons = where or [f"{column.name} =" for column in table.primary_key]
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    where = " AND ".join(f"{name} = {mark}" for name in names)
-    connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE {where}", list(keys))  # noqa: S608 (names of ours)
+    condition = " AND ".join(f"{comparison} {mark}" for comparison in comparisons)
+    connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE {condition}", list(keys))  # noqa: S608 (names of ours)
+
+
+def fetch(connection: Connection, query: str, *values: Any) -> list[Any]:
+    """Rows of a query written with `?`, as the driver gives them, in the connection's transaction."""
+    driver: Any = connection.connection
+    cursor = driver.cursor()
+    try:
+        cursor.execute(query if connection.dialect.name == "sqlite" else query.replace("?", "%s"), values)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
 
 
 @lru_cache
@@ -54,9 +66,11 @@ def _sqlite_insert(table: Table) -> str:
 
 
 @lru_cache
-def _postgres_unnest(table: Table, connection: Connection) -> str:
+def _postgres_insert(table: Table) -> str:
+    """One array per column: a statement for any number of rows."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     names = ", ".join(column.name for column in table.columns)
-    arrays = ", ".join(f"%s::{column.type.compile(connection.dialect)}[]" for column in table.columns)
+    arrays = ", ".join(f"%s::{column.type.compile(dialect)}[]" for column in table.columns)
     return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608
 
 

@@ -118,10 +118,16 @@ class Changes:
     ranges: dict[Position, Range | None] = field(default_factory=dict)
     findings: dict[FindingKey, Finding | None] = field(default_factory=dict)
     disputed: list[Position] = field(default_factory=list)
+    """Places that got a differing copy."""
     held: dict[bytes, Message | None] = field(default_factory=dict)
     """Messages of a revoked key that do not count, by hash."""
     reached: list[Message] = field(default_factory=list)
     """Messages that did not count when they were recorded and do now."""
+
+    @property
+    def eventful(self) -> bool:
+        """Whether anything happened but messages following each other."""
+        return bool(self.findings or self.disputed or self.held)
 
 
 class Chain:
@@ -161,9 +167,9 @@ class Chain:
         else:
             self._insert(message)
 
-    def top(self) -> Position | None:
-        """The newest (boot, seq) received."""
-        return (self.ranges[-1].boot, self.ranges[-1].hi) if self.ranges else None
+    def top(self) -> Position | tuple[None, None]:
+        """The newest (boot, seq) that counts."""
+        return (self.ranges[-1].boot, self.ranges[-1].hi) if self.ranges else (None, None)
 
     def _place(self, boot: int, seq: int) -> int:
         """Index of the first range that starts after boot/seq."""
@@ -247,6 +253,8 @@ class Chain:
 
     def _dispute(self, boot: int, seq: int) -> None:
         """Set the place apart. Neither copy's links are evidence, so it agrees with every neighbour."""
+        self._changes.disputed.append((boot, seq))
+        self._changes.findings[DISPUTED, boot, seq] = Finding(DISPUTED, boot, seq, seq, None, None)
         if (boot, seq) in self.disputed:
             return
         self.disputed.add((boot, seq))
@@ -261,9 +269,7 @@ class Chain:
         self.ranges[place : place + 1] = parts
         for part in (*parts, *self._loosen_neighbours(boot, seq)):
             self._changes.ranges[part.boot, part.lo] = part
-        self._changes.disputed.append((boot, seq))
         self._note(before, place)
-        self._changes.findings[DISPUTED, boot, seq] = Finding(DISPUTED, boot, seq, seq, None, None)
 
     def _loosen_neighbours(self, boot: int, seq: int) -> list[Range]:
         place = self._place(boot, seq) - 1

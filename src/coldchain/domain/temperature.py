@@ -156,8 +156,8 @@ def open_segments(rule: Stage, state: FoldState, now_us: int, until_us: int | No
         return [past] if state.since_us < state.last_us else []
     if not lost and not ended:
         return [Segment(state.since_us, None, state.state, "", None, state.confirmed_us)]
-    known = _ending_at(state, state.last_us)
-    return [known, Segment(state.last_us, to_us, UNKNOWN, reason)] if lost else [known]
+    segments = [_ending_at(state, state.last_us)] if state.since_us < state.last_us else []
+    return [*segments, Segment(state.last_us, to_us, UNKNOWN, reason)] if lost else segments
 
 
 def _ending_at(state: FoldState, to_us: int) -> Segment:

@@ -103,9 +103,9 @@ device_held = Table(
     "device_held",
     metadata,
     _device_no(primary_key=True),
-    Column("sha256", LargeBinary, primary_key=True),
     Column("boot", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, primary_key=True),
     Column("prev", LargeBinary, nullable=False),
     Column("kid", String(80), nullable=False),
     Column("entry", BigInteger, nullable=False, info=_PROVENANCE),
@@ -139,7 +139,7 @@ channel = Table(
     metadata,
     _device_no(primary_key=True),
     Column("channel", String(64), primary_key=True),
-    Column("regime_us", BigInteger, nullable=False),
+    Column("lost", SmallInteger, nullable=False),
     Column("state", String(16), nullable=False),
     Column("since_us", BigInteger, nullable=False),
     Column("last_us", BigInteger),
@@ -150,10 +150,9 @@ channel = Table(
     Column("max_mc", BigInteger),
     Column("faults", BigInteger, nullable=False),
     Column("reason", String(16), nullable=False),
-    Column("silent", SmallInteger, nullable=False),
 )
 """One probe: where its fold stands (`coldchain.domain.temperature.FoldState`), so the newest reading is here too.
-regime_us: start of the rule in force at it. silent: 1 once the ledger's time has shown that no reading follows."""
+lost: 1 once nothing usable has followed for longer than the rule allows; `state` and `since_us` then tell of before."""
 
 segment = Table(
     "segment",
@@ -177,7 +176,7 @@ channel_snapshot = Table(
     Column("cell", BigInteger, primary_key=True, autoincrement=False),
     Column("fold", Text, nullable=False),
 )
-"""The fold before the first sample of a cell: late data folds on from here. JSON list: regime_us and FoldState."""
+"""The fold before the first item of a cell: late data folds on from here. JSON list, a FoldState, or null."""
 
 rule_pack = Table(
     "rule_pack",

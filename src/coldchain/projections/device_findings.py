@@ -1,0 +1,76 @@
+"""What is wrong with a device's chain or clock, as verdict rows: gaps, broken links, differing copies, absurd times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from coldchain.db.bulk import append_rows, remove_rows
+from coldchain.db.tables.verdicts import verdict
+from coldchain.domain.devices import DISPUTED, Changes, Finding
+from coldchain.projections.device_state import Device
+from coldchain.projections.series import Span
+
+SOURCE = "device"
+CLOCK = "device clock"
+_ROW = ("source =", "rule =", "subject =", "channel =")
+
+
+def write_chain_findings(
+    connection: Connection, chains: Iterable[tuple[Device, Changes]], copies: Mapping[int, Sequence[Span]]
+) -> None:
+    """Make the rows of these chains agree with what changed. copies: by device number, of its disputed messages."""
+    stale, rows = [], []
+    for known, changes in chains:
+        for (kind, boot, seq), finding in changes.findings.items():
+            key = (SOURCE, f"device {kind}", f"dev:{known.name}", _channel(boot, seq))
+            stale.append(key)
+            if finding is not None:
+                rows.append((*key, *_chain_columns(known, finding, copies.get(known.no, ()))))
+    remove_rows(connection, verdict, stale, _ROW)
+    append_rows(connection, verdict, rows)
+
+
+def write_clock_findings(connection: Connection, devices: Iterable[Device]) -> None:
+    """One row per device and direction: the whole span of times that were not believed."""
+    stale, rows = [], []
+    for known in devices:
+        clock = known.clock
+        spans = {"ahead": (clock.ahead_from_us, clock.ahead_to_us), "early": (clock.early_from_us, clock.early_to_us)}
+        for channel, (from_us, to_us) in spans.items():
+            if from_us is not None:
+                key = (SOURCE, CLOCK, f"dev:{known.name}", channel)
+                stale.append(key)
+                rows.append((*key, from_us, to_us, "unknown", "open", "{}", known.enrolled.grade, "[]"))
+    remove_rows(connection, verdict, stale, _ROW)
+    append_rows(connection, verdict, rows)
+
+
+def _channel(boot: int, seq: int) -> str:
+    return f"{boot}/start" if seq < 0 else f"{boot}/{seq}"
+
+
+def _chain_columns(known: Device, finding: Finding, copies: Sequence[Span]) -> tuple[Any, ...]:
+    from_us, to_us, entries = finding.from_us, finding.to_us, []
+    detail = {"boot": finding.boot, "seq": finding.seq, "upto": finding.upto}
+    if finding.kind == DISPUTED:
+        mine = [span for span in copies if (span.boot, span.seq) == (finding.boot, finding.seq)]
+        times = [t_us for span in mine for t_us in (span.first_us, span.last_us) if t_us is not None]
+        from_us, to_us = (min(times), max(times)) if times else (None, None)
+        entries = sorted({span.entry for span in mine})
+        detail["copies"] = len(entries)
+    stated = json.dumps(
+        {name: value for name, value in sorted(detail.items()) if value is not None}, separators=(",", ":")
+    )
+    return (
+        from_us or 0,
+        to_us,
+        "unknown",
+        "open",
+        stated,
+        known.enrolled.grade,
+        json.dumps(entries, separators=(",", ":")),
+    )

@@ -1,0 +1,315 @@
+"""Devices as the ledger knows them: who they are, what was received of their chain, what of it counts (design §6)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, select
+
+from coldchain.db.bulk import put_rows, remove_rows
+from coldchain.db.tables.telemetry import (
+    device,
+    device_disputed,
+    device_held,
+    device_key,
+    device_mounting,
+    device_range,
+    device_state,
+)
+from coldchain.domain.blocks import Run, runs_of
+from coldchain.domain.devices import Chain, Changes, Enrolment, Message, Range, parse_identity
+from coldchain.domain.rulepacks import Mounting, stage_of
+from coldchain.services.ports import Recorded
+
+DAY_US = 86_400_000_000
+LOG_BITS = 40
+
+
+def entry_ref(log: int, index: int) -> int:
+    """(log, index) as one integer that sorts in ledger order; in log 1 it is the index."""
+    return (log - 1) << LOG_BITS | index
+
+
+class Clock(NamedTuple):
+    """The newest news of a device, and the spans in which its clock was not believed."""
+
+    last_us: int | None = None
+    battery_us: int | None = None
+    battery: float | None = None
+    ahead_from_us: int | None = None
+    ahead_to_us: int | None = None
+    early_from_us: int | None = None
+    early_to_us: int | None = None
+    at_us: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Device:
+    """One device, in memory for as long as the projection runs."""
+
+    no: int
+    enrolled: Enrolment
+    mountings: list[Mounting] = field(default_factory=list)
+    chain: Chain = field(default_factory=Chain)
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def name(self) -> str:
+        return self.enrolled.device
+
+
+class Heard(NamedTuple):
+    """One message of a device on its way into the views."""
+
+    device: Device
+    ref: int
+    boot: int
+    seq: int
+    sha256: bytes
+    grade: str
+    quality: str | None
+    first_us: int | None
+    last_us: int | None
+    runs: list[Run]
+    """Samples whose time is not believed are in runs of quality `bad-time`."""
+
+    @property
+    def is_evidence(self) -> bool:
+        """Known only after the whole batch was taken."""
+        chain = self.device.chain
+        return self.sha256 not in chain.held and (self.boot, self.seq) not in chain.disputed
+
+
+class DeviceState:
+    """Folds identity entries and the chains of signed messages: `load` once, then `take` and `write` batch by batch."""
+
+    def __init__(self) -> None:
+        self._devices: dict[str, Device] = {}
+        self._heard: dict[int, Device] = {}
+        self._restated: dict[int, Device] = {}
+        self.moved: dict[int, Device] = {}
+        """Devices mounted elsewhere or judged by another pack in this batch."""
+        self.misclocked: dict[int, Device] = {}
+        """Devices with times not believed in this batch."""
+
+    def devices(self) -> Iterable[Device]:
+        return self._devices.values()
+
+    def load(self, connection: Connection) -> None:
+        """Everything the tables hold, so that no batch reads them again."""
+        revoked: dict[str, dict[str, int]] = {}
+        for row in connection.execute(select(device_key).where(device_key.c.revoked_index.is_not(None))):
+            revoked.setdefault(row.device, {})[row.kid] = row.revoked_index
+        by_no = {}
+        for row in connection.execute(select(device)):
+            known = Device(row.device_no, _enrolment(row), chain=Chain(revoked=revoked.get(row.device)))
+            by_no[row.device_no] = self._devices[row.device] = known
+        for row in connection.execute(select(device_mounting).order_by(device_mounting.c.at_us)):
+            by_no[row.device_no].mountings.append(Mounting(row.at_us, stage_of(row.place), row.profile))
+        for row in connection.execute(select(device_state)):
+            by_no[row.device_no].clock = Clock(*row[3:])
+        for row in connection.execute(select(device_range).order_by(*device_range.primary_key)):
+            by_no[row.device_no].chain.ranges.append(Range(*row[1:]))
+        for row in connection.execute(select(device_disputed)):
+            by_no[row.device_no].chain.disputed.add((row.boot, row.seq))
+        for row in connection.execute(select(device_held)):
+            by_no[row.device_no].chain.held[bytes(row.sha256)] = Message(*row[1:])
+
+    def take(self, connection: Connection, batch: Sequence[Recorded]) -> list[Heard]:
+        """Fold the batch in memory, identity entries into their tables. Returns its messages in ledger order."""
+        self.moved, self.misclocked = {}, {}
+        heard = []
+        for recorded in batch:
+            kind = recorded.entry.kind
+            if kind == "telemetry" and recorded.telemetry is not None:
+                heard.append(self._telemetry(recorded))
+            elif kind == "event" and recorded.kid:
+                heard += self._event(recorded)
+            elif kind == "identity":
+                self._identity(connection, recorded)
+        return heard
+
+    def _telemetry(self, recorded: Recorded) -> Heard:
+        telemetry, at_us = recorded.telemetry, recorded.entry.at_us
+        assert telemetry is not None
+        known = self._device(telemetry.device, recorded)
+        runs, clock = runs_of(telemetry.samples), known.clock
+        floor_us, latest_us = known.enrolled.time_floor_us, at_us + DAY_US
+        first_us, last_us = _span(runs)
+        if first_us is not None and last_us is not None and (first_us < floor_us or last_us > latest_us):
+            runs, clock = _disbelieve(runs, clock, floor_us, latest_us)
+            first_us, last_us = _span(runs)
+        for run in runs:
+            if run.name == "battery" and run.quality == "":
+                clock = _with_battery(clock, run)
+        quality = ",".join(telemetry.quality) or None
+        return self._follow(known, recorded, telemetry.boot, telemetry.seq, clock, quality, first_us, last_us, runs)
+
+    def _event(self, recorded: Recorded) -> list[Heard]:
+        """A signed event is a link of the same chain; its key says where (`tm/<device>/<boot>/<seq>`)."""
+        name, *position = recorded.entry.key.partition("#")[0].split("/")[1:]
+        if name != recorded.kid.partition("#")[0] or len(position) != 2 or not all(map(str.isdecimal, position)):
+            return []
+        known, (boot, seq) = self._device(name, recorded), map(int, position)
+        times = [event.time_us for event in recorded.events]
+        span = (min(times), max(times)) if times else (None, None)
+        return [self._follow(known, recorded, boot, seq, known.clock, None, *span, [])]
+
+    def _follow(
+        self,
+        known: Device,
+        recorded: Recorded,
+        boot: int,
+        seq: int,
+        clock: Clock,
+        quality: str | None,
+        first_us: int | None,
+        last_us: int | None,
+        runs: list[Run],
+    ) -> Heard:
+        """Put the message into its chain. What one that does not count says of the device is not believed either."""
+        entry, ref = recorded.entry, entry_ref(recorded.log, recorded.index)
+        sha256 = hashlib.sha256(entry.payload).digest()
+        known.chain.take(Message(boot, seq, sha256, recorded.prev, recorded.kid, ref, first_us, last_us))
+        if sha256 not in known.chain.held:
+            if clock[3:7] != known.clock[3:7]:
+                self.misclocked[known.no] = known
+            known.clock = Clock(_later(clock.last_us, last_us), *clock[1:-1], entry.at_us)
+        self._heard[known.no] = known
+        return Heard(known, ref, boot, seq, sha256, entry.grade, quality, first_us, last_us, runs)
+
+    def _identity(self, connection: Connection, recorded: Recorded) -> None:
+        order, ref = parse_identity(recorded.body), entry_ref(recorded.log, recorded.index)
+        if order is None:
+            return
+        known = self._device(order.device, recorded)
+        if isinstance(order, Enrolment):
+            key = (order.kid, order.device, order.alg, order.public_key, ref, known.chain.revoked.get(order.kid))
+            self._mount(connection, known, order, recorded.entry.at_us)
+        else:
+            known.chain.revoked[order.kid] = ref
+            stored = connection.execute(select(device_key).where(device_key.c.kid == order.kid)).one_or_none()
+            key = (*stored[:5], ref) if stored is not None else (order.kid, order.device, "", "", ref, ref)
+        put_rows(connection, device_key, [key])
+
+    def _mount(self, connection: Connection, known: Device, order: Enrolment, at_us: int) -> None:
+        before, known.enrolled = known.enrolled, order
+        self._restated[known.no] = known
+        if known.mountings and (before.place, before.profile) == (order.place, order.profile):
+            return
+        if known.mountings and known.mountings[-1].from_us == at_us:
+            known.mountings.pop()
+        known.mountings.append(Mounting(at_us, stage_of(order.place), order.profile))
+        self.moved[known.no] = known
+        put_rows(connection, device_mounting, [(known.no, at_us, order.place, order.profile)])
+
+    def _device(self, name: str, recorded: Recorded) -> Device:
+        """The device, by name alone until it is enrolled."""
+        known = self._devices.get(name)
+        if known is None:
+            unstated = Enrolment(name, "", "", "", "", "", recorded.entry.grade, "", "", 0, "")
+            known = self._devices[name] = Device(entry_ref(recorded.log, recorded.index), unstated)
+            self._restated[known.no] = known
+        return known
+
+    def write(self, connection: Connection) -> list[tuple[Device, Changes]]:
+        """Write what changed since the last time. Returns the chains that did anything but grow at their end."""
+        chains = [(known, known.chain.changes()) for known in self._heard.values()]
+        for known, changes in chains:
+            for message in changes.reached:
+                known.clock = known.clock._replace(last_us=_later(known.clock.last_us, message.last_us))
+        ranges = {(known.no, *at): kept for known, changes in chains for at, kept in changes.ranges.items()}
+        put_rows(connection, device_range, [_range_row(no, kept) for (no, *_), kept in ranges.items() if kept])
+        remove_rows(connection, device_range, [key for key, kept in ranges.items() if kept is None])
+        put_rows(connection, device_state, [(known.no, *known.chain.top(), *known.clock) for known, _ in chains])
+        put_rows(connection, device, [_device_row(known) for known in self._restated.values()])
+        self._heard, self._restated = {}, {}
+        eventful = [(known, changes) for known, changes in chains if changes.eventful]
+        self._write_exceptions(connection, eventful)
+        return eventful
+
+    def _write_exceptions(self, connection: Connection, chains: Sequence[tuple[Device, Changes]]) -> None:
+        disputed = [(known.no, *position) for known, changes in chains for position in changes.disputed]
+        put_rows(connection, device_disputed, disputed)
+        held = {(known.no, sha256): kept for known, changes in chains for sha256, kept in changes.held.items()}
+        put_rows(connection, device_held, [_held_row(no, kept) for (no, _), kept in held.items() if kept])
+        remove_rows(connection, device_held, [key for key, kept in held.items() if kept is None])
+
+
+def _span(runs: Iterable[Run]) -> tuple[int | None, int | None]:
+    """First and last time of the samples whose time is believed."""
+    times = [t_us for run in runs if run.quality != "bad-time" for t_us in (min(run.times), max(run.times))]
+    return (min(times), max(times)) if times else (None, None)
+
+
+def _later(one_us: int | None, other_us: int | None) -> int | None:
+    return one_us if other_us is None else other_us if one_us is None else max(one_us, other_us)
+
+
+def _disbelieve(runs: Iterable[Run], clock: Clock, floor_us: int, latest_us: int) -> tuple[list[Run], Clock]:
+    """Set apart the samples timed before the device's floor or more than a day after their receipt (telemetry §2)."""
+    result = []
+    for run in runs:
+        if run.quality == "bad-time":
+            result.append(run)
+            continue
+        good, bad = Run(run.name, run.quality, [], []), Run(run.name, "bad-time", [], [])
+        for t_us, value in zip(run.times, run.values, strict=True):
+            part = good if floor_us <= t_us <= latest_us else bad
+            part.times.append(t_us)
+            part.values.append(value)
+        result += [part for part in (good, bad) if part.times]
+        clock = _with_spans(clock, [t for t in bad.times if t > latest_us], [t for t in bad.times if t < floor_us])
+    return result, clock
+
+
+def _with_spans(clock: Clock, ahead: Sequence[int], early: Sequence[int]) -> Clock:
+    ahead_from_us, ahead_to_us = _widened(clock.ahead_from_us, clock.ahead_to_us, ahead)
+    early_from_us, early_to_us = _widened(clock.early_from_us, clock.early_to_us, early)
+    return clock._replace(
+        ahead_from_us=ahead_from_us, ahead_to_us=ahead_to_us, early_from_us=early_from_us, early_to_us=early_to_us
+    )
+
+
+def _widened(from_us: int | None, to_us: int | None, times: Sequence[int]) -> tuple[int | None, int | None]:
+    known = [t_us for t_us in (from_us, to_us, *times) if t_us is not None]
+    return (min(known), max(known)) if known else (None, None)
+
+
+def _with_battery(clock: Clock, run: Run) -> Clock:
+    """The newest value counts; of several at one time the lowest, so that order does not matter."""
+    t_us, negated = max((t_us, -float(value or 0)) for t_us, value in zip(run.times, run.values, strict=True))
+    if clock.battery_us is not None and (clock.battery_us, -(clock.battery or 0)) >= (t_us, negated):
+        return clock
+    return clock._replace(battery_us=t_us, battery=0.0 - negated)
+
+
+def _enrolment(row: Row[Any]) -> Enrolment:
+    stated = {name: getattr(row, name) for name in device.columns.keys() if name != "device_no"}  # noqa: SIM118
+    return Enrolment(kid="", alg="", public_key="", **stated)
+
+
+def _device_row(known: Device) -> tuple[Any, ...]:
+    stated = asdict(known.enrolled) | {"device_no": known.no}
+    return tuple(stated[column.name] for column in device.columns)
+
+
+def _range_row(no: int, kept: Range) -> tuple[Any, ...]:
+    return (
+        no,
+        kept.boot,
+        kept.lo,
+        kept.hi,
+        kept.first_prev,
+        kept.last_sha256,
+        kept.first_us,
+        kept.last_us,
+        kept.reach,
+    )
+
+
+def _held_row(no: int, kept: Message) -> tuple[Any, ...]:
+    return no, *kept

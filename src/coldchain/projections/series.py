@@ -1,0 +1,207 @@
+"""Readings by device and time: one packed row per message and cell of time, and the ways to read them back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select, tuple_
+
+from coldchain.db.bulk import append_rows, fetch
+from coldchain.db.tables.telemetry import device, device_disputed, device_held, series
+from coldchain.domain.blocks import Run, pack, unpack
+from coldchain.domain.devices import Position
+from coldchain.domain.telemetry import Value
+from coldchain.domain.temperature import Item, merged
+from coldchain.projections.device_state import Device, Heard
+
+CELL_US = 6 * 3600 * 1_000_000
+"""A message that spans several cells has a row in each: so a query by time reads a bounded stretch of the index."""
+GRADES = ("signed", "transport", "declared", "transcribed", "derived")
+"""From the strongest to the weakest (design §6); their places are what the table holds."""
+PROBES = "temp/"
+
+
+class Reading(NamedTuple):
+    """One stored sample. quality: as `Sample.quality`, or `disputed`, `revoked`, `conflict`: kept, and no evidence, or,
+    for a conflict, one of several values at one time, the warmest of which is judged."""
+
+    name: str
+    t_us: int
+    value: Value | None
+    quality: str
+    boot: int
+    seq: int
+    entry: int
+
+
+class Span(NamedTuple):
+    """Where a message's samples are."""
+
+    boot: int
+    seq: int
+    entry: int
+    first_us: int | None
+    last_us: int | None
+
+
+def append(connection: Connection, heard: Iterable[Heard]) -> None:
+    """Keep the samples of messages recorded now, whatever they are worth."""
+    append_rows(connection, series, [row for message in heard for row in _rows(message)])
+
+
+def _rows(message: Heard) -> Iterator[tuple[Any, ...]]:
+    first_us, last_us = message.first_us, message.last_us
+    if first_us is None or last_us is None:
+        yield _row(message, 0, None, None, message.runs)
+    elif first_us // CELL_US == last_us // CELL_US:
+        yield _row(message, first_us // CELL_US, first_us, last_us, message.runs)
+    else:
+        for cell, runs in sorted(_by_cell(message.runs, first_us // CELL_US).items()):
+            times = [t_us for run in runs if run.quality != "bad-time" for t_us in run.times]
+            yield _row(message, cell, min(times, default=None), max(times, default=None), runs)
+
+
+def _row(message: Heard, cell: int, first_us: int | None, last_us: int | None, runs: Sequence[Run]) -> tuple[Any, ...]:
+    count, min_mc, max_mc = 0, None, None
+    for name, quality, times, values in runs:
+        count += len(times)
+        if quality == "" and name.startswith(PROBES):
+            low: Any = min(values)  # type: ignore[type-var]
+            high: Any = max(values)  # type: ignore[type-var]
+            min_mc = low if min_mc is None else min(min_mc, low)
+            max_mc = high if max_mc is None else max(max_mc, high)
+    return (
+        message.device.no,
+        cell,
+        message.boot,
+        message.seq,
+        message.ref,
+        first_us,
+        last_us,
+        count,
+        min_mc,
+        max_mc,
+        GRADES.index(message.grade),
+        message.quality,
+        pack(runs, first_us or 0),
+    )
+
+
+def _by_cell(runs: Iterable[Run], first_cell: int) -> dict[int, list[Run]]:
+    cells: dict[int, list[Run]] = {first_cell: []}
+    for run in runs:
+        if run.quality == "bad-time":
+            cells[first_cell].append(run)
+            continue
+        parts: dict[int, Run] = {}
+        for t_us, value in zip(run.times, run.values, strict=True):
+            part = parts.setdefault(t_us // CELL_US, Run(run.name, run.quality, [], []))
+            part.times.append(t_us)
+            part.values.append(value)
+        for cell, part in parts.items():
+            cells.setdefault(cell, []).append(part)
+    return cells
+
+
+def next_cell(connection: Connection, device_no: int, cell: int) -> int | None:
+    """The first cell from this one on that holds anything of the device."""
+    query = "SELECT min(cell) FROM series WHERE device_no = ? AND cell >= ?"
+    return fetch(connection, query, device_no, cell)[0][0]  # type: ignore[no-any-return]
+
+
+def cell_items(connection: Connection, known: Device, name: str, cell: int) -> list[Item]:
+    """What the device's messages that are evidence say of one probe in a cell, as the fold takes it."""
+    query = "SELECT boot, seq, entry, first_us, block FROM series WHERE device_no = ? AND cell = ?"
+    held = {message.ref for message in known.chain.held.values()}
+    items: list[Item] = []
+    for boot, seq, entry, first_us, block in fetch(connection, query, known.no, cell):
+        if (boot, seq) not in known.chain.disputed and entry not in held:
+            for run in unpack(block, first_us or 0):
+                items += run_items(run) if run.name == name else ()
+    return merged(items)
+
+
+def run_items(run: Run) -> list[Item]:
+    """A probe's run as the fold takes it: a fault is a time without a value, an unbelievable time nothing at all."""
+    if run.quality == "bad-time":
+        return []
+    if run.quality:
+        return [(t_us, None) for t_us in run.times]
+    return list(zip(run.times, run.values, strict=True))  # type: ignore[arg-type]
+
+
+def probes_of(connection: Connection, device_no: int, entry: int, first_us: int, last_us: int) -> set[str]:
+    """Names of the probes a message speaks of between these times."""
+    query = "SELECT first_us, block FROM series WHERE device_no = ? AND cell BETWEEN ? AND ? AND entry = ?"
+    rows = fetch(connection, query, device_no, first_us // CELL_US, last_us // CELL_US, entry)
+    runs = (run for base_us, block in rows for run in unpack(block, base_us))
+    return {run.name for run in runs if run.name.startswith(PROBES) and run.quality != "bad-time"}
+
+
+def spans(connection: Connection, device_no: int, positions: Collection[Position]) -> list[Span]:
+    """Every copy of the messages at these places. Walks the device's index: for the rare case."""
+    columns = (series.c.boot, series.c.seq, series.c.entry, series.c.first_us, series.c.last_us)
+    query = select(*columns).where(series.c.device_no == device_no, tuple_(*columns[:2]).in_(positions))
+    return [Span(*row) for row in connection.execute(query)]
+
+
+def evidence(connection: Connection, known: Device, name: str, from_us: int, to_us: int) -> tuple[set[int], set[int]]:
+    """Ledger entries with usable readings of a probe from one time to another, both included; and their grades."""
+    query = (
+        "SELECT boot, seq, entry, first_us, grade, block FROM series"
+        " WHERE device_no = ? AND cell BETWEEN ? AND ? AND first_us <= ? AND last_us >= ?"
+    )
+    rows = fetch(connection, query, known.no, from_us // CELL_US, to_us // CELL_US, to_us, from_us)
+    held = {message.ref for message in known.chain.held.values()}
+    entries, grades = set(), set()
+    for boot, seq, entry, first_us, grade, block in rows:
+        if (boot, seq) in known.chain.disputed or entry in held:
+            continue
+        runs = (run for run in unpack(block, first_us) if run.name == name and run.quality == "")
+        if any(from_us <= t_us <= to_us for run in runs for t_us in run.times):
+            entries.add(entry)
+            grades.add(grade)
+    return entries, grades
+
+
+def readings(connection: Connection, device_name: str, from_us: int, to_us: int, prefix: str = "") -> list[Reading]:
+    """Samples of a device from `from_us` to before `to_us` whose name starts with the prefix, by name and time."""
+    no = connection.scalar(select(device.c.device_no).where(device.c.device == device_name))
+    if no is None:
+        return []
+    disputed = {(row.boot, row.seq) for row in _of(connection, device_disputed, no)}
+    held = {row.entry for row in _of(connection, device_held, no)}
+    query = (
+        "SELECT boot, seq, entry, first_us, block FROM series"
+        " WHERE device_no = ? AND cell BETWEEN ? AND ? AND first_us < ? AND last_us >= ?"
+    )
+    rows = fetch(connection, query, no, from_us // CELL_US, (to_us - 1) // CELL_US, to_us, from_us)
+    found = []
+    for boot, seq, entry, first_us, block in rows:
+        worth = "disputed" if (boot, seq) in disputed else "revoked" if entry in held else ""
+        for run in unpack(block, first_us):
+            if run.name.startswith(prefix):
+                found += [
+                    Reading(run.name, t_us, value, worth or run.quality, boot, seq, entry)
+                    for t_us, value in zip(run.times, run.values, strict=True)
+                    if from_us <= t_us < to_us
+                ]
+    return _with_conflicts(sorted(found, key=lambda reading: (reading.name, reading.t_us, reading.entry)))
+
+
+def _with_conflicts(found: list[Reading]) -> list[Reading]:
+    values: dict[tuple[str, int], set[Value | None]] = {}
+    for reading in found:
+        if not reading.quality:
+            values.setdefault((reading.name, reading.t_us), set()).add(reading.value)
+    return [
+        reading._replace(quality="conflict")
+        if not reading.quality and len(values[reading.name, reading.t_us]) > 1
+        else reading
+        for reading in found
+    ]
+
+
+def _of(connection: Connection, table: Any, device_no: int) -> Sequence[Any]:
+    return connection.execute(select(table).where(table.c.device_no == device_no)).all()

@@ -1,0 +1,71 @@
+"""What devices say: their state, their readings and the judgement of their probes, folded together.
+
+One projection of three parts under one cursor, because they speak of the same messages: whether a message counts is the
+chain's to say, late data is read back from the series, and both must be as new as the fold that asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from coldchain.db.tables import telemetry as tables
+from coldchain.db.tables.verdicts import verdict
+from coldchain.domain.devices import Changes
+from coldchain.projections import series
+from coldchain.projections.device_findings import write_chain_findings, write_clock_findings
+from coldchain.projections.device_state import Device, DeviceState
+from coldchain.projections.series import Span
+from coldchain.projections.temperature import Temperature
+from coldchain.services.ports import Projection, Recorded
+
+
+class TelemetryViews(Projection):
+    """Devices, series, channels, segments, and the verdicts of sources `device` and `temperature`."""
+
+    name = "telemetry"
+    tables = (
+        tables.device.name,
+        tables.device_key.name,
+        tables.device_mounting.name,
+        tables.device_state.name,
+        tables.device_range.name,
+        tables.device_disputed.name,
+        tables.device_held.name,
+        tables.series.name,
+        tables.channel.name,
+        tables.segment.name,
+        tables.channel_snapshot.name,
+        tables.rule_pack.name,
+        verdict.name,
+    )
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._devices = DeviceState()
+        self._temperature = Temperature()
+        self._loaded = False
+
+    def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
+        """Fold the batch. A crash before the caller's commit leaves nothing of it; `reset` forgets it too."""
+        if not self._loaded:
+            self._devices.load(connection)
+            self._temperature.load(connection, self._devices.devices())
+            self._loaded = True
+        heard = self._devices.take(connection, batch)
+        series.append(connection, heard)
+        chains = self._devices.write(connection)
+        turned = [(known, _turned(connection, known, changes)) for known, changes in chains]
+        write_chain_findings(connection, chains, {known.no: spans for known, spans in turned})
+        write_clock_findings(connection, self._devices.misclocked.values())
+        moved = self._devices.moved.values()
+        self._temperature.apply(connection, batch, heard, moved, turned, ledger_time_us)
+
+
+def _turned(connection: Connection, known: Device, changes: Changes) -> list[Span]:
+    """Messages whose worth changed: every copy at a disputed place, and messages reached at last."""
+    reached = [Span(m.boot, m.seq, m.ref, m.first_us, m.last_us) for m in changes.reached]
+    return reached + (series.spans(connection, known.no, changes.disputed) if changes.disputed else [])

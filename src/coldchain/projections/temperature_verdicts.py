@@ -1,0 +1,95 @@
+"""Segments that a person should see, as verdict rows with thresholds and the entries they rest on (telemetry §4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, Regime, regime_at
+from coldchain.domain.temperature import BREACH, IN_RANGE, Segment
+from coldchain.projections.device_state import Device
+from coldchain.projections.series import GRADES, PROBES, evidence
+
+SOURCE = "temperature"
+
+
+def verdict_rows(
+    connection: Connection, known: Device, name: str, schedule: Sequence[Regime], segments: Iterable[Segment]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of the `verdict` table for breaches and for time that is unknown."""
+    for found in segments:
+        if found.state == IN_RANGE:
+            continue
+        regime = _regime(schedule, found)
+        entries, weakest = _basis(connection, known, name, found)
+        yield (
+            SOURCE,
+            _rule(regime, found),
+            f"dev:{known.name}",
+            name[len(PROBES) :],
+            found.from_us,
+            found.to_us,
+            found.state,
+            "open" if found.to_us is None else "closed",
+            _canonical(_detail(regime, found)),
+            weakest,
+            _canonical(entries),
+        )
+
+
+def _regime(schedule: Sequence[Regime], found: Segment) -> Regime:
+    """The rule a segment was judged by. One that starts while nothing was judged was seen by the rule after."""
+    place = regime_at(schedule, found.from_us if found.confirmed_us is None else found.confirmed_us)
+    return next((regime for regime in schedule[place:] if regime.rule is not None), schedule[place])
+
+
+def _rule(regime: Regime, found: Segment) -> str:
+    if found.state == BREACH:
+        return f"{regime.pack} {regime.stage} limit"
+    return f"{regime.pack} sensor fault" if found.reason == "fault" else f"{regime.pack} gap"
+
+
+def _detail(regime: Regime, found: Segment) -> dict[str, Any]:
+    """What was applied. A breach tells its warmest reading once it ended: open verdicts do not change by the minute."""
+    rule = regime.rule
+    assert rule is not None, "only what a rule judged has segments"
+    detail: dict[str, Any] = {
+        "pack": regime.pack,
+        "version": regime.version,
+        "stage": regime.stage,
+        "clause": rule.clause,
+        "verified": regime.verified,
+    }
+    if found.state == BREACH:
+        detail |= {
+            "limit_mc": rule.limit_mc,
+            "hysteresis_mc": rule.hysteresis_mc,
+            "consecutive_s": rule.consecutive_s,
+            "confirmed_us": found.confirmed_us,
+        }
+        return detail if found.max_mc is None else detail | {"max_mc": found.max_mc}
+    if found.reason == "fault":
+        return detail | {"faults_in_a_row": FAULTS_IN_A_ROW}
+    return detail | {"max_gap_s": rule.max_gap_s}
+
+
+def _basis(connection: Connection, known: Device, name: str, found: Segment) -> tuple[list[int], str]:
+    """Ledger entries and weakest grade of the readings that confirm a breach, or that bound what is unknown."""
+    if found.confirmed_us is not None:
+        spans = [(found.from_us, found.confirmed_us)]
+    else:
+        spans = [(t_us, t_us) for t_us in (found.from_us, found.to_us) if t_us is not None]
+    entries: set[int] = set()
+    grades: set[int] = set()
+    for from_us, to_us in spans:
+        more, weaker = evidence(connection, known, name, from_us, to_us)
+        entries |= more
+        grades |= weaker
+    return sorted(entries), GRADES[max(grades)] if grades else known.enrolled.grade
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

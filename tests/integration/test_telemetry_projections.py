@@ -1,0 +1,517 @@
+"""What devices say, folded from ledger entries into tables: any order, any batches, rebuilt, it comes out the same."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, select
+
+from coldchain.db.engine import make_engine, writing
+from coldchain.db.migrate import migrate
+from coldchain.db.tables import metadata, telemetry
+from coldchain.db.tables.verdicts import verdict
+from coldchain.decoders import decode_recorded
+from coldchain.domain.temperature import advance, merged, open_segments
+from coldchain.projections.series import readings
+from coldchain.projections.telemetry import TelemetryViews
+from coldchain.rules import shipped_packs
+from coldchain_ledger.entry import Entry, encode_entry
+
+MINUTE = 60_000_000
+START = 1_760_000_400_000_000
+"""A multiple of ten minutes, not of six hours."""
+TABLES = [metadata.tables[name] for name in TelemetryViews.tables]
+
+
+def b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Device:
+    """Signs messages that chain; nobody here verifies signatures, the way in has."""
+
+    def __init__(self, name: str = "TRUCK-1") -> None:
+        self.name, self.kid = name, f"{name}#1"
+        self.boot, self.seq, self.prev = 1, 0, b""
+
+    def says(self, *samples: tuple[float, float | str | None], probe: str = "air") -> bytes:
+        """One message; samples are (minute, °C), a text being what JSON makes of a number."""
+        records = [
+            f'{{"n":"temp/{probe}","t":{(START + round(minute * MINUTE)) / 1e6:.6f},"v":{value}}}'
+            for minute, value in samples
+        ]
+        return self.sends(f"[{','.join(records)}]")
+
+    def sends(self, body: str) -> bytes:
+        jws = self.signs(body)
+        self.seq, self.prev = self.seq + 1, hashlib.sha256(jws).digest()
+        return jws
+
+    def signs(self, body: str) -> bytes:
+        header = {
+            "alg": "EdDSA",
+            "kid": self.kid,
+            "typ": "senml+json",
+            "boot": self.boot,
+            "seq": self.seq,
+            "prev": b64(self.prev),
+        }
+        return f"{b64(json.dumps(header).encode())}.{b64(body.encode())}.{b64(bytes(64))}".encode()
+
+    def reboots(self) -> None:
+        self.boot, self.seq = self.boot + 1, 0
+
+
+class World:
+    """A ledger of entries in memory, and the views folded from it in a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.views = TelemetryViews()
+        self.entries: list[bytes] = []
+        self.folded = 0
+        self.now_us = START + 10_000 * MINUTE
+        with writing(engine) as connection:
+            for table in TABLES:
+                connection.execute(table.delete())
+
+    def record(self, kind: str, key: str, payload: bytes, at_us: int | None = None) -> int:
+        media = "application/jose" if kind == "telemetry" else "application/json"
+        at_us = self.now_us if at_us is None else at_us
+        self.entries.append(encode_entry(Entry(kind, "polar", at_us, media, key, "signed", (), payload)))
+        return len(self.entries) - 1
+
+    def enrol(self, device: Device, at_us: int | None = None, **stated: Any) -> int:
+        body = {
+            "v": 1,
+            "op": "enrol",
+            "device": device.name,
+            "org": "polar",
+            "site": "s1",
+            "kid": device.kid,
+            "alg": "EdDSA",
+            "public_key": "AA==",
+            "grade": "signed",
+            "place": f"veh:{device.name}",
+            "profile": "CN-frozen",
+            "time_floor_us": START - 10**15,
+            "role": "sensor",
+            **stated,
+        }
+        return self.record("identity", f"identity/enrol/{device.kid}/{len(self.entries)}", _json(body), at_us)
+
+    def revoke(self, device: Device) -> int:
+        body = {"v": 1, "op": "revoke", "device": device.name, "kid": device.kid}
+        return self.record("identity", f"identity/revoke/{device.kid}", _json(body))
+
+    def hear(self, *messages: bytes, at_us: int | None = None) -> list[int]:
+        return [self.record("telemetry", f"tm/{hashlib.sha256(m).hexdigest()}", m, at_us) for m in messages]
+
+    def fold(self, size: int | None = None, now_us: int | None = None) -> World:
+        """Fold what is new, in batches of `size`, up to a ledger time."""
+        new = [decode_recorded(1, i, e) for i, e in enumerate(self.entries)][self.folded :]
+        for start in range(0, len(new), size or len(new) or 1):
+            batch = new[start : start + (size or len(new))]
+            with writing(self.engine) as connection:
+                self.views.apply(connection, batch, now_us or max(r.entry.at_us for r in batch))
+        self.folded = len(self.entries)
+        return self
+
+    def rebuilt(self, size: int | None = None, now_us: int | None = None) -> World:
+        again = World(self.engine)
+        again.entries = self.entries
+        return again.fold(size, now_us)
+
+    def restarted(self) -> World:
+        self.views.reset()
+        return self
+
+    def rows(self, *, facts_only: bool = False) -> dict[str, list[str]]:
+        with self.engine.connect() as connection:
+            return {
+                table.name: sorted(
+                    repr(tuple(row))
+                    for row in connection.execute(
+                        select(*(c for c in table.columns if not (facts_only and c.info.get("provenance"))))
+                    )
+                )
+                for table in TABLES
+            }
+
+    def verdicts(self, *columns: str, source: str = "temperature") -> list[tuple[Any, ...]]:
+        with self.engine.connect() as connection:
+            chosen = [verdict.c[name] for name in columns]
+            query = select(*chosen).where(verdict.c.source == source).order_by(verdict.c.from_us, verdict.c.rule)
+            return [tuple(row) for row in connection.execute(query)]
+
+    def segments(self, probe: str = "air") -> list[tuple[Any, ...]]:
+        columns = telemetry.segment.c
+        with self.engine.connect() as connection:
+            query = select(columns.from_us, columns.to_us, columns.state, columns.reason, columns.max_mc)
+            found = connection.execute(query.where(columns.channel == probe).order_by(columns.from_us)).all()
+        return [(_minute(a), None if b is None else _minute(b), *rest) for a, b, *rest in found]
+
+
+def _minute(t_us: int) -> float:
+    return (t_us - START) / MINUTE
+
+
+def _json(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+@pytest.fixture(scope="module")
+def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('views') / 'views.db'}")
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def world(sqlite_engine: Engine) -> World:
+    return World(sqlite_engine)
+
+
+@pytest.fixture
+def truck(world: World) -> Device:
+    device = Device()
+    world.enrol(device)
+    return device
+
+
+def steady(
+    device: Device, first: float, last: float, value: float, step: float = 5, per_message: int = 4
+) -> list[bytes]:
+    """Messages with a reading every `step` minutes."""
+    times = [first + step * i for i in range(round((last - first) / step) + 1)]
+    return [device.says(*((t, value) for t in times[i : i + per_message])) for i in range(0, len(times), per_message)]
+
+
+def test_a_breach_is_found_with_its_thresholds_and_the_entries_that_confirm_it(world: World, truck: Device) -> None:
+    cold = world.hear(*steady(truck, 0, 15, -20.5))
+    warm = world.hear(*steady(truck, 20, 55, -12.25))
+    world.hear(*steady(truck, 60, 75, -19))
+    world.fold(now_us=START + 80 * MINUTE)
+    assert world.segments() == [
+        (0, 20, "in_range", "", None),
+        (20, 60, "breach", "", -12_250),
+        (60, None, "in_range", "", None),
+    ]
+    ((rule, subject, channel, found, state, detail, grade, basis),) = world.verdicts(
+        "rule", "subject", "channel", "verdict", "state", "detail", "weakest_grade", "basis_index"
+    )
+    assert (rule, subject, channel, found, state) == (
+        "CN-frozen transport limit",
+        "dev:TRUCK-1",
+        "air",
+        "breach",
+        "closed",
+    )
+    assert (grade, json.loads(basis)) == ("signed", warm[:1])
+    assert json.loads(detail) == {
+        "clause": shipped_packs()[0].stages["transport"].clause,
+        "confirmed_us": START + 35 * MINUTE,
+        "consecutive_s": 900,
+        "hysteresis_mc": 500,
+        "limit_mc": -18_000,
+        "max_mc": -12_250,
+        "pack": "CN-frozen",
+        "stage": "transport",
+        "verified": False,
+        "version": 1,
+    }
+    assert cold[0] not in json.loads(basis)
+
+
+def test_an_open_breach_keeps_the_same_words_while_it_gets_worse(world: World, truck: Device) -> None:
+    world.hear(*steady(truck, 0, 20, -17))
+    first = world.fold(now_us=START + 20 * MINUTE).verdicts("from_us", "to_us", "state", "detail")
+    world.hear(*steady(truck, 25, 45, -5))
+    assert world.fold(now_us=START + 45 * MINUTE).verdicts("from_us", "to_us", "state", "detail") == first
+    assert first[0][:3] == (START, None, "open")
+
+
+def test_silence_turns_into_unknown_by_ledger_time_alone(world: World, truck: Device) -> None:
+    world.hear(*steady(truck, 0, 20, -20))
+    world.fold(now_us=START + 30 * MINUTE)
+    assert world.segments() == [(0, None, "in_range", "", None)]
+    world.record("time", "time/1", b"{}")
+    world.fold(now_us=START + 30 * MINUTE + 1)
+    assert world.segments() == [(0, 20, "in_range", "", None), (20, None, "unknown", "gap", None)]
+    assert world.verdicts("rule", "to_us", "state") == [("CN-frozen gap", None, "open")]
+
+
+def test_a_late_reading_that_fills_the_silence_takes_the_verdict_back(world: World, truck: Device) -> None:
+    first, late, last = truck.says((0, -20), (10, -20)), truck.says((20, -20)), truck.says((30, -20), (35, -20))
+    world.hear(first, last)
+    world.fold(now_us=START + 40 * MINUTE)
+    assert [row[2] for row in world.segments()] == ["in_range", "unknown", "in_range"]
+    world.hear(late)
+    world.fold(now_us=START + 40 * MINUTE)
+    assert world.segments() == [(0, None, "in_range", "", None)]
+    assert world.verdicts("rule") == []
+
+
+def test_fault_values_are_neither_breach_nor_in_range(world: World, truck: Device) -> None:
+    world.hear(truck.says((0, -20), (5, -20)))
+    world.hear(truck.says((6, 85.0), (7, "1e999"), (8, 4294967294), (9, '"###"')))
+    world.hear(truck.says((10, -20), (15, -20)))
+    world.fold(now_us=START + 20 * MINUTE)
+    assert world.segments() == [
+        (0, 5, "in_range", "", None),
+        (5, 10, "unknown", "fault", None),
+        (10, None, "in_range", "", None),
+    ]
+    assert world.verdicts("rule", "verdict") == [("CN-frozen sensor fault", "unknown")]
+
+
+def test_times_that_cannot_be_are_kept_and_judge_nothing(world: World, truck: Device) -> None:
+    world.hear(truck.says((0, -20), (5, -20)), at_us=START + 5 * MINUTE)
+    world.hear(truck.says((3 * 1440, -5), (10, -20)), at_us=START + 10 * MINUTE)
+    world.hear(truck.says((-(2 * 10**7), -5)), at_us=START + 10 * MINUTE)
+    world.fold(now_us=START + 10 * MINUTE)
+    assert world.segments() == [(0, None, "in_range", "", None)]
+    assert [row[:2] for row in world.verdicts("rule", "channel", "from_us", source="device")] == [
+        ("device clock", "early"),
+        ("device clock", "ahead"),
+    ]
+
+
+def test_differing_copies_are_evidence_of_nothing_whichever_came_first(world: World, truck: Device) -> None:
+    world.hear(*steady(truck, 0, 15, -20))
+    honest, forged = truck.signs(_pack(20, -5, 40)), truck.signs(_pack(20, -20, 40))
+    results = []
+    for order in ((honest, forged), (forged, honest)):
+        mine = World(world.engine)
+        mine.entries = list(world.entries)
+        for copy in order:
+            mine.hear(copy)
+            mine.fold(now_us=START + 90 * MINUTE)
+        results.append(mine.rows(facts_only=True))
+        assert mine.segments() == [(0, 15, "in_range", "", None), (15, None, "unknown", "gap", None)]
+        assert mine.verdicts("rule", "channel", source="device") == [("device disputed", "1/1")]
+    assert results[0] == results[1]
+
+
+def test_a_message_of_a_revoked_key_counts_only_when_one_recorded_before_reaches_it(
+    world: World, truck: Device
+) -> None:
+    early, middle, newest = (truck.says((m, -20), (m + 5, -20)) for m in (0, 10, 20))
+    thief = truck.signs(_pack(30, -1, 30))
+    world.hear(newest)
+    world.revoke(truck)
+    world.hear(early, thief)
+    world.fold(now_us=START + 30 * MINUTE)
+    assert world.segments() == [(20, None, "in_range", "", None)]
+    world.hear(middle)
+    world.fold(now_us=START + 30 * MINUTE)
+    assert world.segments() == [(0, None, "in_range", "", None)]
+    with world.engine.connect() as connection:
+        stored = readings(connection, "TRUCK-1", START, START + 90 * MINUTE)
+    assert {reading.quality for reading in stored if reading.t_us >= START + 30 * MINUTE} == {"revoked"}
+
+
+def test_missing_messages_show_as_a_gap_until_they_come(world: World, truck: Device) -> None:
+    messages = steady(truck, 0, 100, -20)
+    truck.reboots()
+    messages += steady(truck, 105, 140, -20)
+    world.hear(*messages[:2], *messages[4:5], *messages[7:])
+    world.fold()
+    assert [(rule, channel, json.loads(detail)) for rule, channel, detail in _device_rows(world)] == [
+        ("device gap", "1/2", {"boot": 1, "seq": 2, "upto": 3}),
+        ("device gap", "2/0", {"boot": 2, "seq": 0, "upto": 0}),
+    ]
+    world.hear(*messages[2:4], *messages[5:7])
+    world.fold()
+    assert _device_rows(world) == []
+
+
+def test_a_message_that_names_another_predecessor_is_a_broken_link(world: World, truck: Device) -> None:
+    first = truck.says((0, -20))
+    truck.prev = bytes(32)
+    world.hear(first, truck.says((5, -20)))
+    assert [row[:2] for row in _device_rows(world.fold())] == [("device prev-mismatch", "1/1")]
+
+
+def test_a_room_is_judged_as_storage_and_a_device_without_profile_not_at_all(world: World) -> None:
+    room, logger = Device("ROOM-1"), Device("LOGGER-1")
+    world.enrol(room, place="room:w1/a")
+    world.enrol(logger, place=None, profile=None)
+    world.hear(*steady(room, 0, 60, -5, step=25), *steady(logger, 0, 60, -5, step=25))
+    world.fold(now_us=START + 60 * MINUTE)
+    assert world.verdicts("rule", "subject") == [("CN-frozen storage limit", "dev:ROOM-1")]
+    with world.engine.connect() as connection:
+        c = telemetry.channel.c
+        assert connection.execute(select(c.state, c.last_mc).order_by(c.state)).all() == [
+            ("breach", -5_000),
+            ("unjudged", -5_000),
+        ]
+
+
+def test_a_pack_recorded_in_the_ledger_judges_from_its_own_day_on(world: World, truck: Device) -> None:
+    stage = {"clause": "test", "limit_mc": -30_000, "hysteresis_mc": 0, "consecutive_s": 60, "max_gap_s": 600}
+    pack = {"v": 1, "name": "CN-frozen", "version": 2, "from_us": START + 30 * MINUTE, "clause": "test"}
+    world.hear(*steady(truck, 0, 60, -20))
+    world.fold(now_us=START + 60 * MINUTE)
+    world.record("rules", "rules/CN-frozen/2", _json({**pack, "verified": True, "stages": {"transport": stage}}))
+    world.fold(now_us=START + 60 * MINUTE)
+    assert world.segments() == [
+        (0, 25, "in_range", "", None),
+        (25, 30, "in_range", "", None),
+        (30, None, "breach", "", None),
+    ]
+    assert [json.loads(detail)["version"] for (detail,) in world.verdicts("detail")] == [2]
+
+
+def test_a_device_mounted_elsewhere_is_judged_by_its_new_place_from_then_on(world: World) -> None:
+    device = Device()
+    world.enrol(device, at_us=START)
+    world.hear(*steady(device, 0, 20, -5), at_us=START + 20 * MINUTE)
+    world.fold(now_us=START + 20 * MINUTE)
+    world.enrol(device, at_us=START + 22 * MINUTE, op="rotate", place="room:w1/a")
+    world.hear(*steady(device, 25, 90, -5, step=20), at_us=START + 90 * MINUTE)
+    world.fold(now_us=START + 90 * MINUTE)
+    assert world.verdicts("rule", "to_us") == [
+        ("CN-frozen transport limit", START + 20 * MINUTE),
+        ("CN-frozen storage limit", None),
+    ]
+
+
+def test_readings_come_back_by_probe_and_time_with_their_quality(world: World, truck: Device) -> None:
+    world.hear(truck.says((0, -20.125), (5, "NaN"), (400, -18.0005)), truck.says((0, -20.5)))
+    world.fold()
+    with world.engine.connect() as connection:
+        found = readings(connection, "TRUCK-1", START, START + 401 * MINUTE, "temp/air")
+        part = readings(connection, "TRUCK-1", START + 5 * MINUTE, START + 400 * MINUTE)
+    assert [(r.t_us - START, r.value, r.quality, r.seq) for r in found] == [
+        (0, -20_125, "conflict", 0),
+        (0, -20_500, "conflict", 1),
+        (5 * MINUTE, None, "not-finite", 0),
+        (400 * MINUTE, -18_000, "", 0),
+    ]
+    assert [r.t_us - START for r in part] == [5 * MINUTE]
+
+
+def _pack(minute: float, value: float, until: float) -> str:
+    records = [
+        {"n": "temp/air", "t": (START + m * MINUTE) / 1e6, "v": value} for m in range(int(minute), int(until) + 1, 5)
+    ]
+    return json.dumps(records)
+
+
+def _device_rows(world: World) -> list[tuple[Any, ...]]:
+    rows = world.verdicts("rule", "channel", "detail", source="device")
+    return sorted(rows, key=lambda row: (row[0], row[1]))
+
+
+moments = st.sampled_from(
+    [0, 3, 5, 8, 10, 12, 15, 20, 25, 30, 33, 40, 50, 60, 75, 90, 360, 365, 370, 375, 380, 720, 725, 750]
+)
+celsius = st.sampled_from([-20, -20, -18.2, -17, -17, -10, -5, 85.0, "NaN"])
+contents = st.lists(st.lists(st.tuples(moments, celsius), min_size=1, max_size=5), min_size=1, max_size=14)
+views = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def told(world: World, contents: Sequence[Sequence[tuple[float, Any]]], rng: random.Random) -> list[bytes]:
+    """Messages of one truck with two probes, some of them lost, repeated with another content, or after a reboot."""
+    device = Device()
+    world.enrol(device)
+    messages = []
+    for samples in contents:
+        if rng.random() < 0.1:
+            messages.append(device.signs(_pack(10, -3, 30)))
+        message = device.says(*samples, probe=rng.choice(["air", "air", "box"]))
+        messages += [message] if rng.random() < 0.9 else []
+        if rng.random() < 0.1:
+            device.reboots()
+    return messages
+
+
+@views
+@given(contents, st.randoms(use_true_random=False), st.integers(1, 5))
+def test_any_order_of_arrival_in_any_batches_ends_in_the_same_facts(
+    sqlite_engine: Engine, contents: list[list[tuple[float, Any]]], rng: random.Random, size: int
+) -> None:
+    now_us = START + rng.choice([0, 20, 400, 2_000]) * MINUTE
+    one = World(sqlite_engine)
+    messages = told(one, contents, rng)
+    enrolment = list(one.entries)
+    one.hear(*messages)
+    facts = one.fold(now_us=now_us).rows(facts_only=True)
+    other = World(sqlite_engine)
+    other.entries = enrolment
+    rng.shuffle(messages)
+    other.hear(*messages)
+    assert other.fold(size, now_us).rows(facts_only=True) == facts
+
+
+@views
+@given(contents, st.randoms(use_true_random=False), st.integers(1, 5))
+def test_a_rebuild_gives_every_column_back_and_a_restart_changes_nothing(
+    sqlite_engine: Engine, contents: list[list[tuple[float, Any]]], rng: random.Random, size: int
+) -> None:
+    world = World(sqlite_engine)
+    messages = told(world, contents, rng)
+    rng.shuffle(messages)
+    for message in messages:
+        world.hear(message)
+        world.fold(now_us=START + 380 * MINUTE)
+        if rng.random() < 0.3:
+            world.restarted()
+        if rng.random() < 0.1:
+            world.revoke(Device())
+    rows = world.fold(now_us=START + 380 * MINUTE).rows()
+    assert world.rebuilt(size, START + 380 * MINUTE).rows() == rows
+
+
+@views
+@given(contents, st.randoms(use_true_random=False))
+def test_the_segments_are_those_of_the_fold_over_everything_at_once(
+    sqlite_engine: Engine, contents: list[list[tuple[float, Any]]], rng: random.Random
+) -> None:
+    rule, now_us = shipped_packs()[0].stages["transport"], START + 400 * MINUTE
+    world = World(sqlite_engine)
+    device = Device()
+    world.enrol(device)
+    messages = [device.says(*samples) for samples in contents]
+    rng.shuffle(messages)
+    world.hear(*messages)
+    world.fold(3, now_us)
+    items = [
+        (START + m * MINUTE, round(v * 1000) if isinstance(v, (int, float)) and v < 85 else None)
+        for samples in contents
+        for m, v in samples
+    ]
+    state, closed = advance(rule, None, merged(items))
+    assert state is not None
+    expected = closed + open_segments(rule, state, now_us)
+    assert world.segments() == [
+        (_minute(s.from_us), None if s.to_us is None else _minute(s.to_us), s.state, s.reason, s.max_mc)
+        for s in expected
+    ]
+
+
+def test_postgresql_holds_the_same_rows_as_sqlite(world: World, postgres_url: str, tmp_path: Path) -> None:
+    engine = make_engine(postgres_url)
+    migrate(engine)
+    other = World(engine)
+    rng = random.Random(7)
+    samples = [
+        [(rng.randrange(0, 800, 5), rng.choice([-20, -17, -5, 85.0, "NaN"])) for _ in range(5)] for _ in range(60)
+    ]
+    messages = told(world, samples, rng)
+    rng.shuffle(messages)
+    world.hear(*messages)
+    other.entries = world.entries
+    assert other.fold(7, START + 900 * MINUTE).rows() == world.fold(11, START + 900 * MINUTE).rows()
+    engine.dispose()
