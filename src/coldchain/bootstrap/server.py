@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 import uvicorn
@@ -106,7 +108,9 @@ class Running:
 
 
 def serve_pages(ports: AppPorts, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Answer requests on the listener until SIGTERM or Ctrl-C."""
+    """Answer requests on the listener until SIGTERM or Ctrl-C, either of which ends the process with exit code 0."""
+    for end in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(end, _leave)  # uvicorn takes the signal first, finishes, and raises it again for us
     config = uvicorn.Config(
         create_app(ports),
         log_config=None,
@@ -116,6 +120,10 @@ def serve_pages(ports: AppPorts, listener: socket.socket, on_ready: Callable[[],
         h11_max_incomplete_event_size=64 * 1024,
     )
     _Uvicorn(config, on_ready).run(sockets=[listener])
+
+
+def _leave(_number: int, _frame: object) -> NoReturn:
+    sys.exit(0)
 
 
 class _Uvicorn(uvicorn.Server):

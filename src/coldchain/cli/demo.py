@@ -122,16 +122,16 @@ def _play(core: Core, plan: Plan, player: Any, clock: Clock, say: _Teller) -> No
 
 
 def _conclude(core: Core, plan: Plan, messages: int, directory: Path) -> dict[str, Any]:
-    from coldchain.db.queries_summary import findings_now, reading_count
+    from coldchain.db.queries_summary import findings_now, first_case, reading_count
     from coldchain_ledger.keys import parse_vkey
     from coldchain_ledger.verify import log_policy, verify_dossier
 
     with core.store.snapshot() as snapshot:
         findings = findings_now(snapshot.connection, snapshot)
         readings = reading_count(snapshot.connection)
-    positive = _positive(findings)
-    traced = core.trace(positive) if positive else None
-    path, _ = core.save_evidence(positive) if positive else core.save_evidence(f"dev:{plan.devices[0].id}")
+        positive = _positive(findings) or first_case(snapshot.connection)
+    traced = core.trace(positive)
+    path, _ = core.save_evidence(positive)
     with path.open("rb") as file:
         report = verify_dossier(file, log_policy(parse_vkey(core.log.vkey)))
     return {

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from coldchain.db.tables.events import finding
+from coldchain.db.tables.events import event_unit, finding
 from coldchain.db.tables.telemetry import rule_pack, series
 from coldchain.domain.findings import WITHDRAWN
 from coldchain_ledger.entry import parse_entry
@@ -17,6 +17,12 @@ from coldchain_ledger.store import Snapshot
 
 def reading_count(connection: Connection) -> int:
     return connection.scalar(select(func.coalesce(func.sum(series.c.count), 0))) or 0
+
+
+def first_case(connection: Connection) -> str:
+    """The first case of goods any event names."""
+    unit = event_unit.c.unit
+    return connection.execute(select(unit).where(unit.startswith("case:")).order_by(unit).limit(1)).scalar_one()
 
 
 def rule_packs(connection: Connection) -> list[dict[str, Any]]:

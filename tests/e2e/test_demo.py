@@ -1,0 +1,133 @@
+"""The demo as a visitor runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coldchain_ledger.entry import parse_entry
+from e2e.serving import COLDCHAIN, run
+
+
+def demo(directory: Path, seed: int = 20260302) -> Any:
+    return run("demo", "--dir", str(directory), "--seed", str(seed), "--no-serve")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    directory = tmp_path_factory.mktemp("demo") / "data"
+    return directory, demo(directory)
+
+
+def found(document: Any) -> set[tuple[str, ...]]:
+    return {(f["rule"], f["subject"], f["channel"], f["from"], f["to"], f["verdict"]) for f in document["findings"]}
+
+
+def messages(directory: Path) -> set[tuple[str, bytes]]:
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(directory / "coldchain.db")) as db:
+        entries = [parse_entry(bytes(row[0])) for row in db.execute("SELECT data FROM entry")]
+    return {(entry.key, entry.payload) for entry in entries if entry.type == "application/jose"}
+
+
+def test_what_happened_is_found_and_nobody_else_is_accused(finished: tuple[Path, Any]) -> None:
+    _, document = finished
+    by_code = {}
+    for finding in document["findings"]:
+        by_code.setdefault(finding["rule"].split()[0], []).append((finding["subject"], finding["verdict"]))
+    assert set(by_code) == {"CN-frozen", "P2", "B5"}
+    assert set(by_code["CN-frozen"]) == {("dev:truck-1-gw", "breach")}, (
+        "the door left open; truck 2's flood is no breach"
+    )
+    assert sorted(by_code["B5"]) == [("veh:TRUCK-1", "UNOBSERVED"), ("veh:TRUCK-2", "BROKEN_AUTHORISED")]
+    assert sorted(by_code["P2"]) == [
+        ("sscc:169012340000000013", "BROKEN_UNEXPLAINED"),
+        ("sscc:169012340000000020", "BROKEN_UNEXPLAINED"),
+        ("sscc:169012340000000112", "BROKEN_AUTHORISED"),
+    ]
+
+
+def test_the_document_keeps_its_contract(finished: tuple[Path, Any]) -> None:
+    directory, document = finished
+    assert {
+        "seed", "messages", "readings", "entries", "rejected", "checkpoint", "log_vkey", "findings", "trace",
+        "evidence", "verified", "seconds",
+    } <= document.keys()  # fmt: skip
+    assert document["verified"] is True
+    assert document["rejected"] == 0
+    assert document["messages"] > 5_000
+    assert document["readings"] > 130_000
+    for finding in document["findings"]:
+        assert finding["entries"], f"{finding['rule']} rests on nothing"
+        assert all(0 <= index < document["entries"] for index in finding["entries"])
+    grades = {contact["grade"] for contact in document["trace"]["contacts"]}
+    assert {"G1", "G2", "G3"} <= grades <= {"G1", "G2", "G3", "G4"}
+    report = run("fsck", "--dir", str(directory))
+    assert (report["ok"], report["entries"]) == (True, document["entries"])
+    tables = run("rebuild", "--check", "--dir", str(directory))["tables"]
+    assert all(one["before"] == one["after"] for one in tables.values())
+
+
+def test_the_same_seed_gives_the_same_messages_and_findings(finished: tuple[Path, Any], tmp_path: Path) -> None:
+    directory, document = finished
+    again = demo(tmp_path / "again")
+    assert messages(tmp_path / "again") == messages(directory)
+    assert found(again) == found(document)
+
+
+def test_an_edited_entry_is_named(finished: tuple[Path, Any]) -> None:
+    directory, document = finished
+    for index in (0, 1, document["entries"] // 2, document["entries"] - 1):
+        told = run("demo", "--dir", str(directory), "--tamper", str(index))
+        assert told["first_bad"]["index"] == index
+    assert run("fsck", "--dir", str(directory))["ok"], "the demo itself is untouched"
+    done = subprocess.run(
+        [COLDCHAIN, "demo", "--dir", str(directory), "--tamper", str(document["entries"])],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+
+
+def test_the_dossier_verifies_with_the_key_only(finished: tuple[Path, Any]) -> None:
+    _, document = finished
+    verify = [str(COLDCHAIN.with_name("coldchain-verify")), document["evidence"]]
+    assert (
+        subprocess.run([*verify, "--log-vkey", document["log_vkey"]], capture_output=True, check=False).returncode == 0
+    )
+    assert subprocess.run(verify, capture_output=True, check=False).returncode == 3
+
+
+def test_a_directory_that_is_not_a_demos_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("irreplaceable")
+    done = subprocess.run(
+        [COLDCHAIN, "demo", "--dir", str(tmp_path), "--no-serve", "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "not empty" in done.stderr
+    assert (tmp_path / "thesis.txt").read_text() == "irreplaceable"
+
+
+def test_what_it_prints_can_be_pasted(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COLDCHAIN, "demo", "--scenario", "smoke", "--dir", str(tmp_path / "d"), "--no-serve"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    pasted = {
+        line.split("  ")[0]: line.split("  ", 1)[1].strip()
+        for line in done.stdout.splitlines()
+        if "  coldchain" in line
+    }
+    assert pasted.keys() == {"look", "check yourself", "break it"}
+    for command in pasted.values():
+        path = f"{COLDCHAIN.parent}:/usr/bin:/bin"
+        assert subprocess.run(command, shell=True, capture_output=True, check=False, env={"PATH": path}).returncode == 0
+    json.loads(subprocess.run(
+        [COLDCHAIN, "rejects", "--dir", str(tmp_path / "d"), "--json"], capture_output=True, text=True, check=True
+    ).stdout)  # fmt: skip

@@ -1,0 +1,151 @@
+"""The server as its operator runs it, and a device that knows nothing but the contract."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from coldchain_devices.signer import Chain, DeviceKey, seal
+from e2e.serving import COLDCHAIN, Server, enrol, parse_ready, run
+
+
+class Device:
+    """Plain paho, no code of ours but the signature."""
+
+    def __init__(self, server: Server, device: str, account: Any, key: DeviceKey) -> None:
+        self.topic, self.kid, self.key = account["topic"], account["kid"], key
+        self.chain = Chain(1, 0, b"")
+        self.heard: list[tuple[str, Any]] = []
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, account["client_id"])
+        self.client.username_pw_set(account["username"], account["password"])
+        self.client.on_message = lambda _c, _d, m: self.heard.append(
+            (m.topic.rpartition("/")[2], json.loads(m.payload))
+        )
+        self.client.connect(*server.mqtt)
+        self.client.subscribe([(f"{self.topic}/ack", 0), (f"{self.topic}/nack", 0)])
+        self.client.loop_start()
+
+    def publish(self, celsius: float, t_s: float) -> bytes:
+        body = json.dumps([{"n": "temp/box", "u": "Cel", "t": t_s, "v": celsius}]).encode()
+        signed, self.chain = seal(self.key, self.kid, self.chain, body, "senml+json")
+        self.client.publish(f"{self.topic}/up", signed.jws, qos=1)
+        return signed.jws
+
+    def wait(self, count: int) -> None:
+        deadline = time.monotonic() + 10
+        while len(self.heard) < count and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(self.heard) >= count, self.heard
+
+    def stop(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def test_a_device_enrols_beside_the_server_publishes_and_hears_where_its_message_is(server: Server) -> None:
+    key = DeviceKey.generate()
+    account = enrol(server.directory, key, "truck-7", "--place", "veh:TRUCK-7")
+    assert {"device", "kid", "topic", "client_id", "username", "password"} == account.keys()
+    device = Device(server, "truck-7", account, key)
+    now_s = int(time.time())
+    for minute in range(40):
+        device.publish(-5.0, now_s - 60 * (40 - minute))
+    deadline = time.monotonic() + 10
+    while sum(1 + len(a.get("more", [])) for _, a in device.heard) < 40 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    device.client.publish(f"{device.topic}/up", b"nonsense", qos=1)
+    while device.heard[-1][0] != "nack" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert device.heard[-1][1]["reason"] == "malformed-jws"
+    device.stop()
+    rejects = run("rejects", "--dir", str(server.directory))
+    assert rejects["total"] == 1
+    assert rejects["items"][0]["device"] == "truck-7"
+    assert {"id", "at", "topic", "device", "reason", "detail", "bytes", "sha256"} == rejects["items"][0].keys()
+    assert breach_of(server, "dev:truck-7")["verdict"] == "breach"
+    assert server.terminate() < 5
+    assert run("fsck", "--dir", str(server.directory))["ok"]
+
+
+def breach_of(server: Server, subject: str) -> Any:
+    """The breach, as soon as the server's own interface shows it."""
+    import urllib.request
+
+    token = run("token", "show", "--dir", str(server.directory))["token"]
+    request = urllib.request.Request(
+        f"{server.http}/v1/findings?subject={subject}", headers={"Authorization": f"Bearer {token}"}
+    )
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(request) as answer:
+            for item in json.load(answer)["items"]:
+                if item["verdict"] == "breach":
+                    return item
+        time.sleep(0.1)
+    raise AssertionError(f"no breach of {subject} is shown")
+
+
+def test_a_revoked_device_is_cut_and_the_others_stay(server: Server) -> None:
+    keys = {name: DeviceKey.generate() for name in ("truck-1", "truck-2")}
+    devices = {n: Device(server, n, enrol(server.directory, key, n), key) for n, key in keys.items()}
+    for device in devices.values():
+        device.publish(-20.0, time.time())
+        device.wait(1)
+    stays = devices["truck-2"].client.is_connected
+    assert run("device", "revoke", "truck-1", "--dir", str(server.directory))["account_closed"]
+    deadline = time.monotonic() + 10
+    while devices["truck-1"].client.is_connected() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not devices["truck-1"].client.is_connected()
+    assert stays()
+    devices["truck-2"].publish(-20.0, time.time())
+    devices["truck-2"].wait(2)
+    for device in devices.values():
+        device.stop()
+
+
+def test_the_ready_line_gives_both_addresses_and_port_0_chooses(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", 0, 0)
+    http, broker = parse_ready(server.start())
+    assert not http.endswith(":0")
+    assert not broker.endswith(":0")
+    assert server.terminate() < 5
+    assert server.process is not None
+    assert server.process.returncode == 0
+    assert server.broker_pids() == []
+
+
+@pytest.mark.parametrize("taken", ["http", "mqtt"])
+def test_a_taken_port_is_an_error_that_names_it(
+    server: Server, tmp_path: Path, taken: str, free_port: Callable[[], int]
+) -> None:
+    port = int(server.http.rpartition(":")[2]) if taken == "http" else server.mqtt[1]
+    other = {"http": "127.0.0.1:0", "mqtt": "127.0.0.1:0", taken: f"127.0.0.1:{port}"}
+    done = subprocess.run(
+        [COLDCHAIN, "serve", "--dir", str(tmp_path / "other"), "--http", other["http"], "--mqtt", other["mqtt"]],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode in (2, 3)
+    assert str(port) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_server_on_the_same_directory_is_refused(server: Server) -> None:
+    done = subprocess.run(
+        [COLDCHAIN, "serve", "--dir", str(server.directory), "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "another server" in done.stderr
+
+
+def test_rebuild_beside_a_running_server_could_not_check(server: Server) -> None:
+    run("rebuild", "--dir", str(server.directory), expect=3)
