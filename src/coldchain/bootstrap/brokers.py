@@ -67,7 +67,7 @@ class Brokers:
 
     def accounts(self) -> list[Account]:
         """The server's, the probe's and every device's that is in force."""
-        own = [load_or_create(self._directory / f"{role}.json", role)[0] for role in ("server", "probe")]
+        own = [self._own("server")[0], self._own("probe")[0]]
         return own + [
             Account(one.username, _role(one.role), one.org, one.site, one.device, one.nats_hash, one.mosquitto_hash)
             for one in active_accounts(self._engine)
@@ -94,10 +94,13 @@ class Brokers:
         if self.external and settings.mqtt_username:
             client_id = settings.mqtt_client_id or settings.mqtt_username
             return Credentials(settings.mqtt_username, settings.mqtt_password, client_id)
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        credentials = load_or_create(self._directory / "server.json", "server")[1]
+        credentials = self._own("server")[1]
         assert credentials.username == SERVER_NAME
         return credentials
+
+    def _own(self, role: Role) -> tuple[Account, Credentials]:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return load_or_create(self._directory / f"{role}.json", role)
 
 
 def _role(stored: str) -> Role:
