@@ -22,7 +22,7 @@ def reading_count(connection: Connection) -> int:
 def first_case(connection: Connection) -> str:
     """The first case of goods any event names."""
     unit = event_unit.c.unit
-    return connection.execute(select(unit).where(unit.startswith("case:")).order_by(unit).limit(1)).scalar_one()
+    return str(connection.execute(select(unit).where(unit.startswith("case:")).order_by(unit).limit(1)).scalar_one())
 
 
 def rule_packs(connection: Connection) -> list[dict[str, Any]]:
