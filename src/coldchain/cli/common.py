@@ -29,9 +29,12 @@ class Data:
     as_json: bool
 
     def settings(self, **options: object) -> Settings:
+        from coldchain.bootstrap.logs import configure_logs
         from coldchain.settings import load_settings
 
-        return load_settings(dir=self.directory, database=self.database, **options)
+        settings = load_settings(dir=self.directory, database=self.database, **options)
+        configure_logs(settings.log_level)
+        return settings
 
     def core(self, *, create: bool = False) -> AbstractContextManager[Core]:
         from coldchain.bootstrap.core import open_core

@@ -123,12 +123,18 @@ def _temperature(source: InspectSource, stays: Mapping[str, Sequence[Stay]], nam
     """Temperature of every vehicle and room it was in, for as long as it was in it. Air, not product."""
     here = {name: [(-FOREVER_US, FOREVER_US)]} | {place: _spans(several) for place, several in stays.items()}
     return [
-        {**_timed(row), "place": place}
+        {**_timed(_within(row, from_us, to_us)), "place": place}
         for place in sorted(here)
         if place.startswith(("veh:", "room:"))
         for from_us, to_us in here[place]
         for row in source.temperatures(place, from_us, to_us)
     ]
+
+
+def _within(row: Mapping[str, Any], from_us: int, to_us: int) -> dict[str, Any]:
+    """The segment cut to the stay; its warmest reading stays that of the whole segment."""
+    ends = [end for end in (row["to_us"], to_us if to_us < FOREVER_US else None) if end is not None]
+    return {**row, "from_us": max(row["from_us"], from_us), "to_us": min(ends, default=None)}
 
 
 def _spans(stays: Iterable[Stay]) -> list[tuple[int, int]]:
