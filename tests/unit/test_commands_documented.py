@@ -1,0 +1,51 @@
+"""docs/commands.md names every command with all its options and arguments, and none that does not exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from coldchain.cli import COMMANDS, group
+
+TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+USAGES = {
+    re.split(r" (?=[A-Z\[-])", usage, maxsplit=1)[0]: usage
+    for usage in (" ".join(block.split()) for block in re.findall(r"^```\ncoldchain (.+?)^```", TEXT, re.M | re.S))
+}
+"""`device enrol` -> its whole usage line."""
+COMMON = {"--dir", "--database", "--json"}
+
+
+def leaves() -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        subcommands = getattr(command, "commands", None) or {"": command}
+        yield from ((f"{name} {sub}".strip(), one) for sub, one in subcommands.items())
+
+
+LEAVES = dict(leaves())
+
+
+def test_every_command_has_its_section_in_the_order_of_help() -> None:
+    assert re.findall(r"^## (.+)$", TEXT, re.M) == list(COMMANDS)
+
+
+def test_no_usage_is_of_a_command_that_is_gone() -> None:
+    assert set(USAGES) == set(LEAVES)
+
+
+@pytest.mark.parametrize("words", LEAVES)
+def test_the_usage_has_the_options_and_arguments_the_command_takes(words: str) -> None:
+    usage, command = USAGES[words], LEAVES[words]
+    options = {name for p in command.params if isinstance(p, click.Option) for name in p.opts} - COMMON
+    assert set(re.findall(r"--[a-z-]+", usage)) == options
+    required = {p.opts[0] for p in command.params if isinstance(p, click.Option) and p.required}
+    assert {name for name in options if f"[{name}" not in usage} == required
+    arguments = [p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)]
+    plain = re.sub(r"\[[^]]*\]|--[a-z-]+ \S+", "", usage.removeprefix(words))
+    assert plain.split() == arguments
