@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from decimal import Context, Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -34,7 +34,7 @@ from coldchain.domain.units import (
 RELATIVE_BELOW_US = 2**28 * 1_000_000
 """RFC 8428 §4.5.3: smaller times are relative to now, and a signed pack has no now."""
 YEAR_10000_US = 253_402_300_800 * 1_000_000
-SENML_VERSION = 10
+SENML_VERSION: Literal[10] = 10
 _HUGE = 10.0**MAX_EXPONENT
 
 
@@ -51,7 +51,7 @@ class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     bn: str | UnsetType = UNSET
     bt: float | UnsetType = UNSET
     bu: str | UnsetType = UNSET
-    bver: int = SENML_VERSION
+    bver: Literal[10] = SENML_VERSION
 
 
 class _Unusual(Exception):
@@ -90,8 +90,10 @@ def _typed(body: bytes, device: str) -> list[Sample]:
         name, kind = _meaning(base_name, record.n, device)
         t_us = base_us + round(record.t * 1e6)
         v = record.v
-        if v is UNSET or record.bver != SENML_VERSION or not RELATIVE_BELOW_US <= t_us < YEAR_10000_US:
+        if v is UNSET or record.vb is not UNSET or record.vs is not UNSET:
             samples.extend(_without_number(record, name, kind, t_us))
+        elif not RELATIVE_BELOW_US <= t_us < YEAR_10000_US:
+            raise _Unusual
         elif kind is Kind.TEMPERATURE and (record.u or base_unit) in CELSIUS:
             scaled = v * 1e3
             milli = round(scaled)
@@ -120,7 +122,7 @@ def _numeric(name: str, kind: Kind, t_us: int, v: float) -> Sample:
 def _without_number(record: _Record, name: str, kind: Kind, t_us: int) -> list[Sample]:
     """Flags, texts and records of base fields alone, in the one form that needs no second look."""
     flag, text = record.vb, record.vs
-    if record.v is UNSET and record.bver == SENML_VERSION:
+    if record.v is UNSET:
         if not record.n and flag is text is UNSET and not record.bt is record.bn is record.bu is UNSET:
             return []
         if RELATIVE_BELOW_US <= t_us < YEAR_10000_US:

@@ -155,8 +155,8 @@ class DeviceState:
             return []
         known, (boot, seq) = self._device(name, recorded), map(int, position)
         times = [event.time_us for event in recorded.events]
-        span = (min(times), max(times)) if times else (None, None)
-        return [self._follow(known, recorded, boot, seq, known.clock, None, *span, [])]
+        first_us, last_us = min(times, default=None), max(times, default=None)
+        return [self._follow(known, recorded, boot, seq, known.clock, None, first_us, last_us, [])]
 
     def _follow(
         self,
