@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import Connection, Select, and_, select
 
+from coldchain.db.bulk import fetch
 from coldchain.db.tables import events as t
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.containment import Interval, Move
@@ -109,11 +110,14 @@ def intervals(connection: Connection, column: Any, units: Iterable[str]) -> list
 
 def aboard(connection: Connection, place: str, from_us: int, to_us: int) -> list[Interval]:
     """What was directly in `place` at some moment of [from_us, to_us]."""
-    c = t.containment.c
-    query = select(t.containment).where(
-        c.parent == place, c.from_us <= to_us, or_(c.to_us.is_(None), c.to_us > from_us)
+    query = (
+        "SELECT child, parent, from_us, to_us, why FROM containment"
+        " WHERE parent = ? AND from_us <= ? AND (to_us IS NULL OR to_us > ?)"
     )
-    return [_interval(row) for row in connection.execute(query)]
+    return [
+        Interval(child, parent, begin_us, end_us, tuple(json.loads(why)))
+        for child, parent, begin_us, end_us, why in fetch(connection, query, place, to_us, from_us)
+    ]
 
 
 def containments_within(connection: Connection, units: Iterable[str], prefix: str) -> dict[str, list[Interval]]:
@@ -197,12 +201,13 @@ def asks_about(connection: Connection, subjects: Iterable[str]) -> dict[str, lis
 
 def verdicts(connection: Connection, subjects: Iterable[str], source: str | None = None) -> list[dict[str, Any]]:
     """Verdict rows of the subjects, by time; of every source, or of one."""
+    names = [column.name for column in verdict.columns]
+    sources = () if source is None else (source,)
     rows: list[dict[str, Any]] = []
     for part in chunks(subjects):
-        query = select(verdict).where(verdict.c.subject.in_(part))
-        if source is not None:
-            query = query.where(verdict.c.source == source)
-        rows += [dict(row._mapping) for row in connection.execute(query)]
+        query = f"SELECT {', '.join(names)} FROM verdict WHERE subject IN ({', '.join('?' * len(part))})"  # noqa: S608
+        found = fetch(connection, query + " AND source = ?" * len(sources), *part, *sources)
+        rows += [dict(zip(names, row, strict=True)) for row in found]
     return sorted(rows, key=lambda row: (row["from_us"], row["rule"], row["subject"], row["channel"]))
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, select
 
+from coldchain.db.bulk import append_rows, fetch, put_rows
 from coldchain.db.queries_events import chunks
 from coldchain.db.tables.events import door_mount, door_sample, door_window
 from coldchain.domain.devices import Enrolment, parse_identity
-from coldchain.domain.doors import windows
+from coldchain.domain.doors import Window, windows
 from coldchain.services.ports import Recorded
 
 ALWAYS_US = 2**62
@@ -24,77 +25,100 @@ class Span(NamedTuple):
     to_us: int
 
 
+class _Door(NamedTuple):
+    """What is known last of a door."""
+
+    t_us: int
+    since_us: int | None
+    """When the opening that lasts at `t_us` began; None: it is closed."""
+
+
+Samples = list[tuple[int, bool, int]]
+"""(time, open, ledger entry)"""
+
+
 class Openings:
     """Fills `door_sample`, `door_window` and `door_mount`.
 
-    A closed door that stays closed, nearly every sample, costs one insert: each door's newest sample is remembered.
+    Each door's newest sample is remembered, so what comes in order costs no query: one insert where a closed door
+    stays closed, nearly every sample. Late samples have their stretch of openings made anew.
     """
 
     def __init__(self) -> None:
-        self._newest: dict[tuple[str, str], tuple[int, bool]] = {}
+        self._newest: dict[tuple[str, str], _Door] = {}
 
     def reset(self) -> None:
         self._newest.clear()
 
     def apply(self, connection: Connection, batch: Sequence[Recorded]) -> list[Span]:
         """Fold the batch; where openings, or what they belong to, are others than before."""
-        moved = _mount(connection, batch)
-        rows = {
-            (item.telemetry.device, sample.name, sample.t_us, sample.value): item.index
-            for item in reversed(batch)
-            if item.telemetry is not None
-            for sample in item.telemetry.samples
-            if sample.name.startswith("door/") and isinstance(sample.value, bool) and not sample.quality
-        }
-        spans = [Span(place, -ALWAYS_US, ALWAYS_US) for place in moved]
-        if not rows:
-            return spans
-        changed = self._insert(connection, rows)
-        places = _places(connection, (device for device, _ in changed))
-        for (device, door), (from_us, to_us) in sorted(changed.items()):
-            from_us, to_us = _rewrite(connection, device, door, from_us, to_us)
-            if device in places:
-                spans.append(Span(places[device], from_us, to_us))
-        return spans
-
-    def _insert(
-        self, connection: Connection, rows: dict[tuple[str, str, int, bool], int]
-    ) -> dict[tuple[str, str], tuple[int, int]]:
-        """Add samples; by door, the stretch of time of those that may change an opening."""
-        by_door: dict[tuple[str, str], list[tuple[int, bool, int]]] = {}
-        for (device, door, t_us, is_open), entry in rows.items():
-            by_door.setdefault((device, door), []).append((t_us, is_open, entry))
-        changed: dict[tuple[str, str], tuple[int, int]] = {}
-        fresh: list[dict[str, object]] = []
-        for (device, door), samples in by_door.items():
-            samples.sort()
+        spans = [Span(place, -ALWAYS_US, ALWAYS_US) for place in _mount(connection, batch)]
+        fresh: list[tuple[str, str, int, bool, int]] = []
+        found: list[tuple[str, str, int, int | None, int]] = []
+        late: dict[tuple[str, str], Samples] = {}
+        changed: list[tuple[str, int, int]] = []
+        for (device, door), samples in _by_door(batch).items():
             newest = self._newest_of(connection, device, door)
-            if newest is not None and samples[0][0] <= newest[0]:
-                samples = _unknown(connection, device, door, samples)
-            if not samples:
-                continue
-            fresh += [
-                {"device": device, "door": door, "t_us": t_us, "open": is_open, "entry": entry}
-                for t_us, is_open, entry in samples
-            ]
-            stays_shut = not any(is_open for _, is_open, _ in samples)
-            if not (stays_shut and (newest is None or (newest[0] < samples[0][0] and not newest[1]))):
-                changed[device, door] = samples[0][0], samples[-1][0]
-            last = samples[-1][:2]
-            self._newest[device, door] = last if newest is None else max(newest, last)
-        if fresh:
-            connection.execute(insert(door_sample), fresh)
+            if newest is not None and samples[0][0] <= newest.t_us:
+                samples = late[device, door] = _unknown(connection, device, door, samples)
+            else:
+                openings = _continued(newest, samples)
+                found += [(device, door, *opening) for opening in openings]
+                changed += [(device, opening.from_us, samples[-1][0]) for opening in openings[:1]]
+                self._remember(device, door, samples, openings)
+            fresh += [(device, door, *sample) for sample in samples]
+        append_rows(connection, door_sample, fresh)
+        put_rows(connection, door_window, found)
+        changed += self._rewrite_late(connection, late)
+        places = _places(connection, (device for device, _, _ in changed))
+        return spans + [Span(places[device], *span) for device, *span in sorted(changed) if device in places]
+
+    def _remember(self, device: str, door: str, samples: Samples, openings: Sequence[Window]) -> None:
+        lasting = openings[-1] if openings and openings[-1].to_us is None else None
+        self._newest[device, door] = _Door(samples[-1][0], lasting.from_us if lasting else None)
+
+    def _rewrite_late(
+        self, connection: Connection, late: Mapping[tuple[str, str], Samples]
+    ) -> list[tuple[str, int, int]]:
+        changed = []
+        for (device, door), samples in late.items():
+            if samples:
+                changed.append((device, *_rewrite(connection, device, door, samples[0][0], samples[-1][0])))
+                del self._newest[device, door]
         return changed
 
-    def _newest_of(self, connection: Connection, device: str, door: str) -> tuple[int, bool] | None:
+    def _newest_of(self, connection: Connection, device: str, door: str) -> _Door | None:
         if (device, door) not in self._newest:
-            c = door_sample.c
-            query = select(c.t_us, c.open).where(c.device == device, c.door == door)
-            row = connection.execute(query.order_by(c.t_us.desc(), c.open.desc()).limit(1)).first()
-            if row is None:
+            query = "SELECT max(t_us) FROM door_sample WHERE device = ? AND door = ?"
+            ((t_us,),) = fetch(connection, query, device, door)
+            if t_us is None:
                 return None
-            self._newest[device, door] = (row.t_us, bool(row.open))
+            query = "SELECT from_us FROM door_window WHERE device = ? AND door = ? AND to_us IS NULL"
+            lasting = fetch(connection, query, device, door)
+            self._newest[device, door] = _Door(t_us, lasting[0][0] if lasting else None)
         return self._newest[device, door]
+
+
+def _by_door(batch: Sequence[Recorded]) -> dict[tuple[str, str], Samples]:
+    """The readable door samples of the batch in order of time, each (time, open) with the first entry that says it."""
+    found: dict[tuple[str, str], dict[tuple[int, bool], int]] = {}
+    for item in batch:
+        if item.telemetry is None:
+            continue
+        for name, t_us, is_open, quality in item.telemetry.samples:
+            if name.startswith("door/") and isinstance(is_open, bool) and not quality:
+                found.setdefault((item.telemetry.device, name), {}).setdefault((t_us, is_open), item.index)
+    return {door: sorted((*said, entry) for said, entry in samples.items()) for door, samples in found.items()}
+
+
+def _continued(newest: _Door | None, samples: Samples) -> list[Window]:
+    """Openings that samples newer than all before them begin, prolong or end."""
+    said = [(t_us, is_open) for t_us, is_open, _ in samples]
+    if newest is not None and newest.since_us is not None:
+        said += [(newest.since_us, True), (newest.t_us, True)]
+    elif not any(is_open for _, is_open in said):
+        return []
+    return windows(said)
 
 
 def _places(connection: Connection, devices: Iterable[str]) -> dict[str, str]:
@@ -104,9 +128,7 @@ def _places(connection: Connection, devices: Iterable[str]) -> dict[str, str]:
     return {row.device: row.place for some in rows for row in some if row.place}
 
 
-def _unknown(
-    connection: Connection, device: str, door: str, samples: list[tuple[int, bool, int]]
-) -> list[tuple[int, bool, int]]:
+def _unknown(connection: Connection, device: str, door: str, samples: Samples) -> Samples:
     c = door_sample.c
     query = select(c.t_us, c.open).where(c.device == device, c.door == door)
     query = query.where(c.t_us.between(samples[0][0], samples[-1][0]))

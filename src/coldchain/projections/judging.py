@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, and_, delete, func, insert, select
+from sqlalchemy import Connection, Table, and_, delete, insert, select
 
 from coldchain.db import queries_events as q
-from coldchain.db.tables.events import (
-    continuity_deadline,
-    door_mount,
-    door_sample,
-    door_window,
-    unit_segment,
-)
+from coldchain.db.bulk import fetch
+from coldchain.db.tables.events import continuity_deadline, door_mount, door_sample, unit_segment
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.containment import Interval
 from coldchain.domain.continuity import Opportunity
@@ -33,13 +28,22 @@ Row = dict[str, Any]
 Judge = Callable[[Opportunity], Judgement]
 
 
+class Opening(NamedTuple):
+    """A door of a vehicle seen open, and on what grade of evidence."""
+
+    device: str
+    grade: str
+    door: str
+    window: Window
+
+
 def judge_doors(connection: Connection, spans: Iterable[Span], ledger_time_us: int) -> set[str]:
     """Verdicts on the openings of each vehicle in its span; the units aboard at those that changed."""
     affected: set[str] = set()
     for span in spans:
         from_us, to_us = span.from_us - RULES.cover_us, span.to_us + RULES.cover_us
         openings = _openings(connection, span.place, from_us, to_us)
-        starts = {window.from_us for _, _, window in openings}
+        starts = {opening.window.from_us for opening in openings}
         before = {
             _key(row): row
             for row in q.verdicts(connection, [span.place], SOURCE)
@@ -51,31 +55,33 @@ def judge_doors(connection: Connection, spans: Iterable[Span], ledger_time_us: i
     return affected
 
 
-def _openings(connection: Connection, place: str, from_us: int, to_us: int) -> list[tuple[Any, str, Window]]:
-    w = door_window.c
+def _openings(connection: Connection, place: str, from_us: int, to_us: int) -> list[Opening]:
     query = (
-        select(door_mount, w.door, w.from_us, w.to_us, w.seen_us)
-        .join(door_window, w.device == door_mount.c.device)
-        .where(door_mount.c.place == place, w.from_us <= to_us, func.coalesce(w.to_us, w.seen_us) >= from_us)
+        "SELECT door_mount.device, grade, door, from_us, to_us, seen_us"
+        " FROM door_mount JOIN door_window ON door_window.device = door_mount.device"
+        " WHERE place = ? AND from_us <= ? AND coalesce(to_us, seen_us) >= ?"
     )
-    return [(row, row.door, Window(row.from_us, row.to_us, row.seen_us)) for row in connection.execute(query)]
+    return [
+        Opening(device, grade, door, Window(*times))
+        for device, grade, door, *times in fetch(connection, query, place, to_us, from_us)
+    ]
 
 
-def _door_rows(
-    connection: Connection, vehicle: str, openings: Sequence[tuple[Any, str, Window]], ledger_time_us: int
-) -> list[Row]:
+def _door_rows(connection: Connection, vehicle: str, openings: Sequence[Opening], ledger_time_us: int) -> list[Row]:
     rows = []
-    for mount, door, window in openings:
+    for device, grade, door, window in openings:
         end_us = window.seen_us if window.to_us is None else window.to_us
         units = sorted({interval.child for interval in q.aboard(connection, vehicle, window.from_us, end_us)})
+        if not units:
+            continue  # of all openings nearly every one: no need to ask what events there were
         times = q.event_times(connection, [vehicle, *units], window.from_us - RULES.cover_us, end_us + RULES.cover_us)
-        it = uncovered(vehicle, f"{mount.device} {door}", window, units, times, RULES)
+        it = uncovered(vehicle, f"{device} {door}", window, units, times, RULES)
         if it is not None:
             judgement = _judge(connection, [it], {}, ledger_time_us)(it)
             c = door_sample.c
-            samples = select(c.entry).where(c.device == mount.device, c.door == door)
+            samples = select(c.entry).where(c.device == device, c.door == door)
             samples = samples.where(c.t_us.in_([window.from_us, end_us]))
-            rows.append(_row(judgement, mount.grade, connection.scalars(samples)))
+            rows.append(_row(judgement, grade, connection.scalars(samples)))
     return rows
 
 
