@@ -40,6 +40,7 @@ class Conclusions:
         self._rejects = rejects
         self._clock = clock
         self._settings = settings
+        self._behind = False
         self._indexed: tuple[int, int] | None = None
 
     def step(self) -> bool:
@@ -74,8 +75,12 @@ class Conclusions:
     def _passing_time(self) -> list[Draft]:
         with self._engine.connect() as connection:
             running = queries_events.pending_deadline(connection) is not None
-        draft = time_entry(self._log.origin, self._clock(), self._log.edge().at_us, running)
-        return [draft] if draft is not None else []
+        now_us, last_us = self._clock(), self._log.edge().at_us
+        draft = time_entry(self._log.origin, now_us, last_us, running)
+        stepped_back, self._behind = self._behind, now_us < last_us
+        if draft is None or (stepped_back and self._behind):  # told once, not until the clock has caught up
+            return []
+        return [draft]
 
     def _index(self) -> bool:
         """An index root covers everything before it, so it goes last."""

@@ -11,6 +11,7 @@ def all_projections() -> tuple[Projection, ...]:
     from coldchain.projections.continuity import Continuity
     from coldchain.projections.events import Events
     from coldchain.projections.findings import Findings
+    from coldchain.projections.server_clock import ServerClock
     from coldchain.projections.telemetry import TelemetryViews
 
-    return (TelemetryViews(), Events(), Containment(), Continuity(), Findings())
+    return (TelemetryViews(), Events(), Containment(), Continuity(), ServerClock(), Findings())

@@ -11,13 +11,16 @@ from coldchain_ledger.log import Draft
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
+CLOCK_TOLERANCE_US = 5_000_000
+"""A server clock further behind the newest entry than this has stepped back (ledger §3.6)."""
 INDEX_EVERY = 100_000
 """Entries between two index roots at most (ledger §5.5)."""
 
 
 def time_entry(origin: str, now_us: int, last_us: int, deadlines_running: bool) -> Draft | None:
-    """A `time` entry when a day, or an hour while a deadline runs, passed since the newest entry (ledger §3.6)."""
-    if now_us - last_us < (HOUR_US if deadlines_running else DAY_US):
+    """A `time` entry when a day, or an hour while a deadline runs, passed since the newest entry; or when the clock is
+    behind that entry, so that the step back is on record (ledger §3.6)."""
+    if -CLOCK_TOLERANCE_US <= now_us - last_us < (HOUR_US if deadlines_running else DAY_US):
         return None
     return Draft(
         kind="time",
