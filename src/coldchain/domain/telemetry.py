@@ -12,9 +12,10 @@ class Sample(NamedTuple):
     """One measured value.
 
     name: a name of telemetry §2 (`temp/<probe>`, `door/<id>`, `lat`, …) or `x/<vendor name>`.
-    t_us: when the device says it measured, microseconds since the epoch, UTC.
+    t_us: when the device says it measured, microseconds since the epoch, UTC; 0 where it says no absolute time.
     value: `temp/*`, `setpoint`: int milli-°C; `lat`, `lon`: int 1e-7 degree; other numbers: float in the SenML unit;
-        `door/*`, `defrost`, `compressor`: bool; texts: str; None where quality says why there is none.
+        `door/*`, `defrost`, `compressor`: bool; texts: str; None where quality says why there is none. A `fault` keeps
+        the number the sensor gave, for people to see.
     quality: "" for good, else one word: `not-finite`, `bad-time`, `fault`, `bad-type`.
     """
 
