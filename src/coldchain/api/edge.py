@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -26,8 +25,6 @@ SECURITY_HEADERS = {
 Answer = Callable[[Request, Exception], Response]
 Observe = Callable[[Scope, int, float], None]
 """Takes (scope after routing, status, seconds) of each answered request."""
-
-logger = structlog.get_logger("coldchain.http")
 
 
 class Edge:

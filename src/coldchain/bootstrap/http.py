@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import structlog
 from fastapi import Depends, FastAPI, Request
@@ -45,10 +47,14 @@ def create_app(ports: AppPorts) -> FastAPI:
     machine_routes = api.routes(ports, registry)
     for router in (*machine_routes, *web.routes(site)):
         app.include_router(router)
-    document = openapi_document([route for router in machine_routes for route in router.routes], version("coldchain"))
+
+    @cache
+    def document() -> dict[str, Any]:
+        routes = [route for router in machine_routes for route in router.routes]
+        return openapi_document(routes, version("coldchain"))
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(operator_only(ports.access))])
     def openapi() -> JSONResponse:
-        return JSONResponse(document)
+        return JSONResponse(document())
 
     return app

@@ -67,13 +67,17 @@ class Access:
             raise AccessDenied("this link was used already, is older than 15 minutes or never existed")
         return self._sessions.issue()
 
-    def check_session(self, secret: str | None) -> None:
+    def knows(self, session: str | None) -> bool:
+        """Whether the session is live."""
+        return session is not None and self._sessions.holds(session)
+
+    def check_session(self, session: str | None) -> None:
         """Returns for a live session. Raises AccessDenied; an expired cookie is no attack and is not counted."""
-        if secret is None or not self._sessions.holds(secret):
+        if not self.knows(session):
             raise AccessDenied("not signed in, or the session ended")
 
-    def end_session(self, secret: str) -> None:
-        self._sessions.spend(secret)
+    def end_session(self, session: str) -> None:
+        self._sessions.spend(session)
 
 
 class _Secrets:

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse
 
 from coldchain.db import queries_api as q
 from coldchain.db.queries_units import UnitQueries
+from coldchain.domain.findings import WITHDRAWN
 from coldchain.web.reasons import Conclusion, reasons, title
 from coldchain.web.site import Site
 from coldchain_ledger.entry import parse_entry
@@ -38,7 +39,9 @@ def router(site: Site) -> APIRouter:
         with site.ports.engine.connect() as connection:
             life = q.finding_life(connection, finding)
             due_us = _due(UnitQueries(connection), life[-1])
-        it = conclusion(life[-1], due_us)
+        # Withdrawing says nothing new: what was found stands in the entry before.
+        told = next((row for row in reversed(life) if row.state != WITHDRAWN), life[-1])
+        it = conclusion(told, due_us)._replace(state=life[-1].state)
         return site.page(
             request,
             "finding.html",

@@ -55,14 +55,20 @@ def title(t: Words, it: Conclusion) -> str:
 
 def reasons(t: Words, it: Conclusion) -> list[Reason]:
     """What was seen, what was asked and answered, and what is still missing."""
-    if it.kind in ("P2", "B5"):
-        return [*_seen(t, it), *_life(t, it)]
+    found = [*_seen(t, it), *_life(t, it)] if it.kind in ("P2", "B5") else list(_measured(t, it))
+    return [*found, Reason(t("life.withdrawn"))] if it.state == "withdrawn" else found
+
+
+def _measured(t: Words, it: Conclusion) -> Iterator[Reason]:
+    """What a device's readings or messages show."""
     key = f"why.{it.kind}"
     if it.kind == "chain_gap" and "upto" not in it.detail:
         key = "why.chain_gap_open"
-    if not t.has(key):
-        return [Reason(", ".join(f"{name}: {value}" for name, value in sorted(it.detail.items())))]
-    return [Reason(t(key, **_figures(it))), *_thresholds(t, it)]
+    if t.has(key):
+        yield Reason(t(key, **_figures(it)))
+    else:
+        yield Reason(", ".join(f"{name}: {value}" for name, value in sorted(it.detail.items())))
+    yield from _thresholds(t, it)
 
 
 def _seen(t: Words, it: Conclusion) -> Iterator[Reason]:
@@ -87,7 +93,8 @@ def _life(t: Words, it: Conclusion) -> Iterator[Reason]:
         yield Reason(t("life.answer", by=answer["by"], claim=answer["claim"], code=answer["code"]) + ruling)
     if it.detail.get("lacks"):
         yield Reason(t("life.lacks", lacks=t.sentence(it.detail["lacks"])))
-    yield Reason(t(f"life.{it.state}"))
+    if it.state != "withdrawn":
+        yield Reason(t(f"life.{it.state}"))
 
 
 def _figures(it: Conclusion) -> dict[str, object]:

@@ -59,7 +59,8 @@ class Site:
         """The error as a page; reads no database, for that may be what failed."""
         template = "sign_in.html" if slug == "unauthorised" else "problem.html"
         shown = detail if slug != "unauthorised" or request.url.path == "/login" else ""
-        context = {"slug": slug, "status": status, "detail": shown}
+        signed_in = self.ports.access.knows(request.cookies.get(SESSION_COOKIE))
+        context = {"slug": slug, "status": status, "detail": shown, "signed_in": signed_in}
         return self.renderer.page(request, template, context, status, headers)
 
     def check(self, request: Request, about: str) -> Check:

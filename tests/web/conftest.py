@@ -1,0 +1,76 @@
+"""One ledger with a story, made once, and a fresh app over it for each test."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from coldchain.bootstrap.core import open_core
+from coldchain.bootstrap.http import create_app
+from coldchain.bootstrap.ports import app_ports
+from coldchain.services.app_ports import AppPorts
+from coldchain.settings import load_settings
+from web.serving import Served
+from web.story import START, Clock, Told, tell
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    directory: Path = tmp_path_factory.mktemp("web") / "data"
+    clock = Clock(START)
+    with open_core(load_settings(dir=directory), create=True, clock=clock) as core:
+        tell(core, clock)
+        yield Told(core, clock)
+
+
+@pytest.fixture
+def ports(told: Told) -> AppPorts:
+    """Fresh access: no sessions, no codes, no counted failures."""
+    return app_ports(told.core, lambda: None, lambda: "")
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Served]:
+    behind = Served()
+    config = uvicorn.Config(behind, lifespan="off", log_config=None, ws="none", server_header=False)
+    server = uvicorn.Server(config)
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # else asyncio leaves Nagle on, 40 ms an answer
+        listener.bind(("127.0.0.1", 0))
+        behind.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield behind
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def client(ports: AppPorts, served: Served) -> Iterator[httpx.Client]:
+    """Nobody in particular."""
+    served.app = create_app(ports)
+    with httpx.Client(base_url=served.address) as client:
+        yield client
+
+
+@pytest.fixture
+def operator(client: httpx.Client, told: Told) -> httpx.Client:
+    """A program with the operator's token."""
+    client.headers["authorization"] = f"Bearer {told.core.operator_token}"
+    return client
+
+
+@pytest.fixture
+def visitor(client: httpx.Client, ports: AppPorts) -> httpx.Client:
+    """A person's browser, signed in by a one-time link."""
+    client.headers["accept"] = "text/html"
+    assert client.get(f"/login?code={ports.access.issue_code()}").status_code == 200
+    return client
