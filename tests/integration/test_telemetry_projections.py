@@ -479,7 +479,7 @@ def test_a_rebuild_gives_every_column_back_and_a_restart_changes_nothing(
         world.fold(now_us=until_us)
         if rng.random() < 0.3:
             world.views.reset()
-    rows = world.rows()
+    rows = world.fold(now_us=until_us).rows()
     assert world.rebuilt(size, until_us).rows() == rows
 
 
