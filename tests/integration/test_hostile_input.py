@@ -27,6 +27,10 @@ def door(tmp_path: Path) -> Iterator[Door]:
         assert fsck(core.store, parse_vkey(core.log.vkey)).ok
 
 
+EVENT = (
+    b'{"type":"ObjectEvent","eventID":"urn:uuid:7f254389-ec14-5207-bee1-9d4ef6d609b2","action":"OBSERVE",'
+    b'"eventTime":"2026-03-01T00:00:00Z","epcList":["urn:epc:id:sscc:6901234.1000000001"],"bizStep":"storing"}'
+)
 Case = Callable[[Door], str]
 
 
@@ -230,6 +234,12 @@ CASES: dict[str, Case] = {
     "a time in 2099": reading(t_s=4_070_908_800),
     "an event that is no EPCIS": lambda door: door.outcome(
         [door.truck.says(b"{}", "epcis+json")], topic=UP[:-2] + "evt"
+    ),
+    "an event with a NUL in a text": lambda door: door.outcome(
+        [door.truck.says(EVENT.replace(b"storing", b"sto\\u0000ring"), "epcis+json")], topic=UP[:-2] + "evt"
+    ),
+    "an event with half a surrogate": lambda door: door.outcome(
+        [door.truck.says(EVENT.replace(b"storing", b"\\ud800"), "epcis+json")], topic=UP[:-2] + "evt"
     ),
     "an unknown typ": header(typ="cbor"),
 }

@@ -23,6 +23,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _LIMIT = 2**43
 """Of quantities: their thousandths stay below 2^53, where every JSON reader agrees."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 
 class DocumentError(DecodeError):
     """No EPCIS document: the JSON pointer (RFC 6901) of the fault, what is expected there and what was found."""
@@ -211,6 +213,8 @@ def _text(holder: dict[str, Any], name: str, pointer: str, default: str | None =
     value = holder.get(name, default)
     if not isinstance(value, str):
         raise DocumentError(f"{pointer}/{name}", f"expected text, found {_kind(value)}")
+    if _CONTROL.search(value):  # PostgreSQL keeps no NUL, and no name or word of EPCIS has any of the others
+        raise DocumentError(f"{pointer}/{name}", f"expected text without control characters, found {value!r}")
     return value
 
 

@@ -137,6 +137,8 @@ def _field(body: Mapping[str, Any], name: str, kind: type, default: Any = None) 
     value = default if value is None else value
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ClaimError(f"{name}: expected {kind.__name__}, found {value!r}")
+    if isinstance(value, str) and not value.isprintable():
+        raise ClaimError(f"{name}: expected text without control characters, found {value!r}")
     return value
 
 
