@@ -23,6 +23,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.recorded: list[bytes] = []
+        self.topics: list[str] = []
         self.attempts = 0
         self.away = False
         self.open = threading.Event()
@@ -35,6 +36,7 @@ class Ledger:
         if self.away:
             raise OSError("database is away")
         self.recorded += [message.payload for message in batch]
+        self.topics += [message.topic for message in batch]
         return self.replies
 
 
@@ -91,12 +93,14 @@ def test_what_is_published_is_recorded_once_and_in_order(subscribe, device, ledg
 
 
 def test_events_come_in_too_and_the_state_of_connections_does_not(subscribe, device, ledger, wait_for):
-    subscribe()
+    subscriber = subscribe()
     device.publish("cc/v1/o/s/d1/status", b"online")
     device.publish("cc/v1/o/s/d1/evt", b"scan")
     device.client.publish(UP, b"at QoS 0", qos=0)
 
     wait_for(lambda: sorted(ledger.recorded) == [b"at QoS 0", b"scan"])
+    wait_for(lambda: subscriber.stats.queue_messages == 0)
+    assert subscriber.stats.acknowledged == 1
 
 
 def test_a_device_is_answered_after_the_commit_and_in_few_messages(subscribe, device, ledger, wait_for):
@@ -173,7 +177,7 @@ def test_a_full_queue_makes_the_broker_wait_and_loses_nothing(subscribe, device,
     wait_for(lambda: subscriber.stats.pauses == 1)
     time.sleep(0.1)  # more would come in now, if it could
 
-    assert subscriber.stats.queue_bytes < bound + 2 * connection.READ_BYTES
+    assert subscriber.stats.queue_bytes < bound + connection.BURST_BYTES + 5000
     assert subscriber.stats.queue_messages < len(sent) / 2
 
     ledger.open.set()
@@ -201,6 +205,26 @@ def test_a_backlog_larger_than_the_queue_does_not_keep_the_server_from_coming_ba
 
     wait_for(lambda: set(ledger.recorded) == sent | {b"last"} and not returned.fault)
     assert returned.stats.connections == 1
+
+
+def test_a_pause_that_outlasts_the_keepalive_costs_the_connection_and_no_message(
+    monkeypatch, subscribe, device, ledger, wait_for
+):
+    monkeypatch.setattr(connection, "KEEPALIVE_S", 1)
+    ledger.open.clear()
+    subscriber = subscribe(queue_bytes=64 * 1024, batch_messages=10)
+    sent = {b"%05d" % number + bytes(4096) for number in range(100)}
+    for payload in sent:
+        device.client.publish(UP, payload, qos=1)
+    wait_for(lambda: subscriber.stats.pauses and subscriber.fault)
+    assert subscriber.stats.connections == 1
+
+    ledger.open.set()
+
+    wait_for(lambda: subscriber.stats.acknowledged >= len(sent))
+    assert set(ledger.recorded) == sent
+    assert subscriber.stats.void
+    assert subscriber.stats.sessions_lost == 0
 
 
 def test_a_broker_that_is_killed_costs_no_recorded_message(broker, subscribe, device, ledger, wait_for):
@@ -295,7 +319,7 @@ def test_stopping_takes_two_seconds_at_most_even_when_the_database_hangs(subscri
 def test_a_server_whose_password_is_unknown_says_so_and_gets_in_once_it_is_known(broker, attach, wait_for):
     account, credentials = new_account("server")
     subscriber = attach(broker.address, credentials)
-    wait_for(lambda: "password is wrong" in subscriber.fault)
+    wait_for(lambda: "broker refuses the connection of 'coldchain': Not authorized" in subscriber.fault)
 
     broker.in_force[account.username] = account
     broker.apply()
@@ -316,35 +340,101 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(free_port, attach, wait_fo
     wait_for(lambda: f"broker at 127.0.0.1:{address[1]}: " in subscriber.fault)
 
 
+GRANTED = b"\x20\x02\x00\x00" + b"\x90\x04\x00\x01\x01\x01"
+"""CONNACK, and SUBACK for two filters at QoS 1."""
+
+
+@pytest.fixture
+def stranger():
+    """Listens where a broker should: `stranger(answer)` has it send these bytes to whoever connects."""
+    with contextlib.ExitStack() as stack:
+
+        def listen(answer: bytes) -> Stranger:
+            return stack.enter_context(Stranger(answer))
+
+        yield listen
+
+
+class Stranger:
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve)
+        self.address = self._listener.getsockname()
+        self.accepted: list[socket.socket] = []
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self.accepted.append(self._listener.accept()[0])
+                self.accepted[-1].sendall(self._answer)
+
+    def __enter__(self) -> Stranger:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        for one in (*self.accepted, self._listener):
+            one.close()
+
+
 @pytest.mark.parametrize(
     ("answer", "fault"),
     [
         (b"", "not granted a session"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not granted a session"),
-        (b"SSH-2.0-OpenSSH_9.2p1 Debian-2" + bytes(100), "packet of type 5"),
-        (b"\x20\x02\x00\x05", "may not connect"),
-        (b"\x30\x02\xff\xff", "does not fit"),
-        (b"\x30\xff\xff\xff\xff", "without end"),
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian-2" + bytes(100), "protocol error"),
+        (b"\x20\x02\x00\x05", "Not authorized"),
+        (b"\x20\x02\x00\x01", "protocol error"),
+        (b"\x30\x02\xff\xff", "protocol error"),
+        (b"\x30\xff\xff\xff\xff\xff", "protocol error"),
+        (b"\x20\x02\x00\x00\x90\x03\x00\x01\x80", "does not grant QoS 1"),
+        (GRANTED + b"\xf0\x00", "protocol error"),
     ],
 )
-def test_whoever_answers_on_the_port_cannot_bring_the_server_down(monkeypatch, attach, wait_for, answer, fault):
+def test_whoever_answers_on_the_port_cannot_bring_the_server_down(
+    monkeypatch, attach, stranger, wait_for, answer, fault
+):
     monkeypatch.setattr(connection, "OPEN_TIMEOUT_S", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as stranger:
-        accepted: list[socket.socket] = []
+    someone = stranger(answer)
 
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    accepted.append(stranger.accept()[0])
-                    accepted[-1].sendall(answer)
+    subscriber = attach(someone.address, new_account("server")[1])
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        subscriber = attach(stranger.getsockname(), new_account("server")[1])
-        wait_for(lambda: fault in subscriber.fault)
-        wait_for(lambda: len(accepted) >= 2)  # it tries again
-        subscriber.stop()
-        stranger.shutdown(socket.SHUT_RDWR)
-        thread.join()
-        for one in accepted:
-            one.close()
+    wait_for(lambda: fault in subscriber.fault)
+    wait_for(lambda: len(someone.accepted) >= 2)  # it tries again
+
+
+def test_a_topic_nobody_can_read_is_admission_s_to_refuse_and_not_met_again(stranger, attach, ledger, wait_for):
+    broken = stranger(GRANTED + b"\x32\x06\x00\x01\xff\x00\x07x")
+
+    subscriber = attach(broken.address, new_account("server")[1])
+
+    wait_for(lambda: subscriber.stats.acknowledged == 1)
+    assert ledger.topics == ["\ufffd"]
+    assert subscriber.stats.connections == 1
+
+
+def test_a_broker_that_falls_silent_is_left(monkeypatch, stranger, attach, wait_for):
+    monkeypatch.setattr(connection, "KEEPALIVE_S", 1)
+    silent = stranger(GRANTED)
+
+    subscriber = attach(silent.address, new_account("server")[1])
+
+    wait_for(lambda: not subscriber.fault)
+    wait_for(lambda: "has not answered a ping" in subscriber.fault)
+    wait_for(lambda: len(silent.accepted) >= 2)
+    assert silent.accepted[0].recv(4096).endswith(b"\xc0\x00")  # it had asked: PINGREQ
+
+
+def test_an_error_nobody_foresaw_costs_a_connection_and_no_message(monkeypatch, subscribe, device, ledger, wait_for):
+    subscriber = subscribe()
+    monkeypatch.setattr(connection, "Inbound", None)  # TypeError in the middle of a message
+    device.publish(UP, b"kept")
+    wait_for(lambda: "TypeError" in subscriber.fault)
+
+    monkeypatch.undo()
+
+    wait_for(lambda: ledger.recorded == [b"kept"])
+    wait_for(lambda: subscriber.stats.acknowledged == 1)

@@ -1,4 +1,9 @@
-"""One TCP connection to a broker, from CONNECT to its end: one thread serves it, others queue bytes for it."""
+"""One connection to a broker by paho-mqtt, from CONNECT to its end: one thread serves it, others queue work for it.
+
+paho is driven by the calls it offers to foreign event loops (`loop_read`, `loop_write`, `loop_misc`), from one thread.
+So we can stop reading without missing keepalives, as a callback that blocks paho's own loop would, and there is no
+thread of paho's that an exception could end unseen.
+"""
 
 from __future__ import annotations
 
@@ -6,52 +11,73 @@ import select
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
 
-from coldchain.mqtt import packets
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
+
 from coldchain.mqtt.accounts import Credentials
 from coldchain.mqtt.errors import ProtocolError
-from coldchain.mqtt.packets import Received
+from coldchain.services.messages import Inbound
 
 Address = tuple[str, int]
 
 KEEPALIVE_S = 30
-PING_EVERY_S = KEEPALIVE_S / 2
-DEAD_AFTER_S = KEEPALIVE_S * 1.5
-"""Silence that long although we pinged: the other side is gone, even if TCP has not noticed."""
+"""After that much silence paho pings, and after as much again without an answer the connection is given up."""
 OPEN_TIMEOUT_S = 5.0
-READ_BYTES = 64 * 1024
+GOODBYE_TIMEOUT_S = 1.0
+BURST_BYTES = 64 * 1024
+"""What was read is handed on when no more stands in the socket, or when it has that many bytes."""
+OBJECT_BYTES = 256
+"""What a message costs beside its bytes, so that a flood of tiny ones is bounded too."""
+UNREADABLE_TOPIC = "\ufffd"
+"""For a topic that is not UTF-8: admission refuses it, while an exception here would meet it again and again."""
 
-OnReceived = Callable[["Connection", Received, int], None]
-"""Takes the connection, what one read brought, and its bytes; called on the connection's thread."""
+Publication = tuple[str, bytes]
+"""(topic, payload)"""
+
+
+@dataclass(slots=True, eq=False)
+class Received:
+    """What one burst brought, ids and messages in step, with the connection that its packet ids belong to."""
+
+    connection: Connection
+    mids: list[int] = field(default_factory=list)
+    """0 for QoS 0, which wants no acknowledgement."""
+    messages: list[Inbound] = field(default_factory=list)
+    repeats: int = 0
+    """How many came with the DUP flag."""
+    size: int = 0
+    """Bytes in memory."""
 
 
 class Connection:
     """A session with clean_session off: the broker keeps what it could not deliver.
 
     Packet ids mean something on the connection they came by and on no other, so acknowledgements are queued on that
-    connection and end with it.
+    connection and end with it. The next connection is another object, with a paho client of its own.
     """
 
     def __init__(
-        self, address: Address, credentials: Credentials, filters: Sequence[str], on_received: OnReceived
+        self,
+        address: Address,
+        credentials: Credentials,
+        filters: Sequence[str],
+        on_received: Callable[[Received], None],
     ) -> None:
-        """Raises OSError when nobody answers at the address."""
+        """on_received: called on the connection's thread. Raises OSError when nobody answers at the address."""
+        self._username = credentials.username
         self._filters = tuple(filters)
         self._on_received = on_received
-        self._socket = _dial(address, OPEN_TIMEOUT_S)
-        self._socket.setblocking(False)
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
         self._lock = threading.Lock()
-        self._outbox = bytearray(
-            packets.connect(
-                credentials.client_id, credentials.username, credentials.password, clean=False, keepalive_s=KEEPALIVE_S
-            )
-        )
-        self._unread = b""
-        self._unacknowledged: set[bytes] = set()
+        self._outbox: deque[tuple[Sequence[int], Sequence[Publication]]] = deque()
+        self._received = Received(self)
+        self._unacknowledged: set[int] = set()
         self._reading = True
         self._closing = False
         self._ended = False
@@ -59,25 +85,36 @@ class Connection:
         """Whether the broker has granted every subscription."""
         self.session_kept = False
         """Whether the broker still had our session."""
+        self._client = self._new_client(credentials)
+        self._socket = _dial(self._client, address, OPEN_TIMEOUT_S)
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+
+    def _new_client(self, credentials: Credentials) -> Client:
+        client = _client(credentials, clean=False)
+        client.on_connect = self._connected
+        client.on_subscribe = self._subscribed
+        client.on_message = self._message
+        client.on_socket_register_write = lambda *_: None  # having one keeps paho from writing before loop_write
+        return client
 
     # From any thread
 
-    def send(self, data: bytes) -> bool:
-        """Queue bytes; False when the connection has ended and they go nowhere."""
+    def send(self, mids: Sequence[int], publications: Sequence[Publication] = ()) -> bool:
+        """Queue a PUBACK for each packet id and a PUBLISH at QoS 0 for each publication.
+
+        False when the connection has ended: they go nowhere, the ids are void.
+        """
         with self._lock:
             if self._ended:
                 return False
-            self._outbox += data
+            self._outbox.append((mids, publications))
         self._wake()
         return True
 
-    def acknowledge(self, mids: Sequence[bytes]) -> bool:
-        """Queue a PUBACK for each packet id; False when they are void because the connection has ended."""
-        self._unacknowledged.difference_update(mids)
-        return self.send(packets.pubacks(mids))
-
     def read(self, on: bool) -> None:
-        """Stop reading or go on. Keepalives are sent all the same; TCP makes the broker wait."""
+        """Stop reading or go on. TCP makes the broker wait; pings go out all the same, but after two keepalives, their
+        answers unread, paho gives the connection up."""
         if self._reading != on:
             self._reading = on
             self._wake()
@@ -107,81 +144,115 @@ class Connection:
     def _serve(self) -> None:
         poller = select.poll()
         poller.register(self._wake_out, select.POLLIN)
-        opened = pinged = heard = time.monotonic()
+        opened = time.monotonic()
         while not self._closing:
             reading = self._reading
-            poller.register(self._socket, (select.POLLIN if reading else 0) | (select.POLLOUT if self._outbox else 0))
+            wanted = (select.POLLIN if reading else 0) | (select.POLLOUT if self._client.want_write() else 0)
+            poller.register(self._socket, wanted)
             events = dict(poller.poll(1000))
-            now = time.monotonic()
             if self._wake_out.fileno() in events:
                 self._wake_out.recv(4096)
             event = events.get(self._socket.fileno(), 0)
-            if reading and event & select.POLLIN:
+            if event & select.POLLIN:
                 self._receive()
             elif event & (select.POLLHUP | select.POLLERR):
                 raise ProtocolError("broker closed the connection")
-            if event & select.POLLIN:
-                heard = now
             if not reading:
-                opened = heard = now  # what we wait for may stand unread, SUBACK behind a backlog too
-            if now - pinged > PING_EVERY_S:
-                pinged = now
-                self.send(packets.PINGREQ)
-            if not self.listening and now - opened > OPEN_TIMEOUT_S:
+                opened = time.monotonic()  # SUBACK may stand behind a backlog
+            if not self.listening and time.monotonic() - opened > OPEN_TIMEOUT_S:
                 raise ProtocolError(f"broker has not granted a session within {OPEN_TIMEOUT_S:g} s")
-            if now - heard > DEAD_AFTER_S:
-                raise ProtocolError(f"broker has been silent for {now - heard:.0f} s")
             self._flush()
+            self._keep_alive()
+
+    def _keep_alive(self) -> None:
+        if self._client.loop_misc() or self._client.socket() is None:
+            raise ProtocolError(f"broker has not answered a ping within {KEEPALIVE_S} s")
 
     def _receive(self) -> None:
-        data = self._socket.recv(READ_BYTES)
-        if not data:
-            raise ProtocolError(f"broker closed the connection{'' if self.listening else ' before it was set up'}")
-        received = packets.parse(self._unread + data if self._unread else data)
-        self._unread = received.rest
-        for packet_type, body in received.others:
-            self._control(packet_type, body)
-        if received.repeats:
-            received = self._without_pending(received)
-        self._unacknowledged.update(received.mids)
-        if received.messages or received.repeats:
-            self._on_received(self, received, len(data))
-
-    def _control(self, packet_type: int, body: bytes) -> None:
-        if packet_type == packets.CONNACK:
-            self.session_kept = packets.check_connack(body)
-            self.send(packets.subscribe(1, self._filters))
-        elif packet_type == packets.SUBACK:
-            packets.check_suback(body, self._filters)
-            self.listening = True
-        elif packet_type != packets.PINGRESP:
-            raise ProtocolError(f"broker sent a packet of type {packet_type}, which is not for a subscriber")
-
-    def _without_pending(self, received: Received) -> Received:
-        """NATS repeats what waits for its acknowledgement longer than `ack_wait`: under its old packet id, so it is the
-        very message that still stands in our queue."""
-        pending = self._unacknowledged
-        pairs = zip(received.mids, received.messages, strict=True)
-        fresh = [(mid, message) for mid, message in pairs if not mid or mid not in pending]
-        return received._replace(mids=[mid for mid, _ in fresh], messages=[message for _, message in fresh])
+        """Read on while messages come. paho reads one packet a call and does not tell whether it was a whole one."""
+        received = self._received
+        count = -1
+        while len(received.mids) > count and received.size < BURST_BYTES:
+            count = len(received.mids)
+            _check(self._client.loop_read())
+        if received.mids or received.repeats:
+            self._received = Received(self)
+            self._on_received(received)
 
     def _flush(self) -> None:
-        if not self._outbox:
-            return
-        with self._lock, suppress(BlockingIOError):
-            sent = self._socket.send(self._outbox)
-            del self._outbox[:sent]
+        while self._outbox:
+            mids, publications = self._outbox.popleft()
+            self._unacknowledged.difference_update(mids)
+            for mid in mids:
+                self._client.ack(mid, 1)
+            for topic, payload in publications:
+                self._client.publish(topic, payload)
+        if self._client.want_write():
+            _check(self._client.loop_write())
 
     def _say_goodbye(self) -> None:
-        self._socket.settimeout(1.0)
-        with self._lock:
-            self._socket.sendall(bytes(self._outbox) + packets.DISCONNECT)
+        self._socket.settimeout(GOODBYE_TIMEOUT_S)
+        self._flush()
+        self._client.disconnect()
+        self._client.loop_write()
+
+    # What paho calls, on the thread, inside loop_read; what they raise comes out of it
+
+    def _connected(self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Any) -> None:
+        if reason.is_failure:
+            raise ProtocolError(f"broker refuses the connection of {self._username!r}: {reason}")
+        self.session_kept = flags.session_present
+        client.subscribe([(one, 1) for one in self._filters])
+
+    def _subscribed(self, _client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Any) -> None:
+        granted = {one for one, reason in zip(self._filters, reasons, strict=False) if reason.value == 1}
+        if refused := [one for one in self._filters if one not in granted]:
+            raise ProtocolError(f"broker does not grant QoS 1 on {', '.join(refused)}: check the account's permissions")
+        self.listening = True
+
+    def _message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        mid, received = message.mid, self._received
+        received.repeats += message.dup
+        if message.dup and mid in self._unacknowledged:
+            # NATS repeats what waits for its acknowledgement longer than `ack_wait`, under its old packet id: it is the
+            # very message that still stands in our queue.
+            return
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = UNREADABLE_TOPIC
+        if mid:
+            self._unacknowledged.add(mid)
+        received.mids.append(mid)
+        received.messages.append(Inbound(topic, bytes(message.payload)))
+        received.size += OBJECT_BYTES + len(topic) + len(message.payload)
 
 
-def _dial(address: Address, timeout_s: float) -> socket.socket:
-    connection = socket.create_connection(address, timeout=timeout_s)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
+def _client(credentials: Credentials, *, clean: bool) -> Client:
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        credentials.client_id,
+        clean_session=clean,
+        reconnect_on_failure=False,
+        manual_ack=True,
+    )
+    client.username_pw_set(credentials.username, credentials.password)
+    return client
+
+
+def _dial(client: Client, address: Address, timeout_s: float) -> socket.socket:
+    """The socket, once TCP is connected; CONNECT is under way."""
+    client.connect_timeout = timeout_s
+    _check(client.connect(*address, keepalive=KEEPALIVE_S))
+    sock = client.socket()
+    assert isinstance(sock, socket.socket)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def _check(code: MQTTErrorCode) -> None:
+    if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+        raise ProtocolError(error_string(code))
 
 
 def probe_login(address: Address, credentials: Credentials, timeout_s: float = 5.0) -> bool:
@@ -190,17 +261,22 @@ def probe_login(address: Address, credentials: Credentials, timeout_s: float = 5
     The login is clean: under a client id in use it would cut that client and drop its session, so probe an account
     before its owner has it (Mosquitto takes the user name for the id), or with a client id of your own.
     """
-    hello = packets.connect(
-        credentials.client_id, credentials.username, credentials.password, clean=True, keepalive_s=KEEPALIVE_S
-    )
     deadline = time.monotonic() + timeout_s
     while (left_s := deadline - time.monotonic()) > 0:
-        with suppress(OSError, ProtocolError), _dial(address, left_s) as connection:
-            connection.sendall(hello)
-            for packet_type, body in packets.parse(connection.recv(64)).others:
-                if packet_type == packets.CONNACK:
-                    packets.check_connack(body)
-                    connection.sendall(packets.DISCONNECT)
-                    return True
-        time.sleep(min(0.02, max(left_s, 0)))
+        if _logs_in(address, credentials, left_s):
+            return True
+        time.sleep(0.02)
     return False
+
+
+def _logs_in(address: Address, credentials: Credentials, timeout_s: float) -> bool:
+    accepted: list[bool] = []
+    client = _client(credentials, clean=True)
+    client.on_connect = lambda _client, _data, _flags, reason, _properties: accepted.append(not reason.is_failure)
+    deadline = time.monotonic() + timeout_s
+    with suppress(OSError, ProtocolError):
+        _dial(client, address, timeout_s)
+        while not accepted and (left_s := deadline - time.monotonic()) > 0:
+            _check(client.loop(left_s))
+        client.disconnect()
+    return accepted == [True]

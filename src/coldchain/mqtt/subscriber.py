@@ -1,9 +1,11 @@
 """From the broker to admission and back: nothing is acknowledged before it is recorded (design §4, steps 2, 3, 7, 8).
 
-Two threads. The network thread reads, parses and parks; when the parked bytes reach their bound it stops reading, which
-TCP passes on to the broker, until half of them are recorded (NATS cuts whoever has not read for 10 s; then we come back
-when there is room). The worker takes a batch, has it recorded, and only then acknowledges to the broker and answers the
-devices. A crash at any line leaves messages that the broker, or at the latest the device, sends again.
+Two threads. The network thread reads and parks; when the parked bytes reach their bound it stops reading, which TCP
+passes on to the broker, until half of them are recorded. (Dropping the connection at once would void every packet id
+still to be acknowledged. A pause that outlasts two keepalives, or NATS's 10 s of patience, does cost the connection;
+then we come back when there is room.) The worker takes a batch, has it recorded, and only then acknowledges to the
+broker and answers the devices. A crash at any line leaves messages that the broker, or at the latest the device, sends
+again.
 """
 
 from __future__ import annotations
@@ -17,12 +19,10 @@ from itertools import groupby
 
 import structlog
 
-from coldchain.mqtt import packets
 from coldchain.mqtt.accounts import Credentials
 from coldchain.mqtt.answers import answers
-from coldchain.mqtt.connection import Address, Connection
+from coldchain.mqtt.connection import Address, Connection, Publication, Received
 from coldchain.mqtt.errors import ProtocolError
-from coldchain.mqtt.packets import Received
 from coldchain.mqtt.topics import INGEST_FILTERS
 from coldchain.services.messages import Inbound, Reply
 
@@ -30,8 +30,6 @@ log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 5.0
-OBJECT_BYTES = 256
-"""What a parked message costs beside its bytes, so that a flood of tiny ones is bounded too."""
 
 OnBatch = Callable[[list[Inbound]], Sequence[Reply | None]]
 """Records a batch durably and says what to answer. When it raises, the same messages are offered again: refuse what you
@@ -65,21 +63,11 @@ class Stats:
     queue_messages: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Parked:
-    """What one read brought, with the connection its packet ids belong to."""
-
-    connection: Connection
-    mids: list[bytes]
-    messages: list[Inbound]
-    size: int
-
-
 class Subscriber:
     """Keeps one durable session at the broker and feeds `on_batch` from it, from `start` to `stop`.
 
-    batch_messages: a batch is closed when it has that many (its last read of 64 KiB may exceed it), or linger_s seconds
-    after its first. queue_bytes: bytes received and not yet recorded at most, but for one read.
+    batch_messages: a batch is closed when it has that many (its last burst may exceed it), or linger_s seconds after
+    its first. queue_bytes: bytes received and not yet recorded at most, but for one burst (`connection.BURST_BYTES`).
     """
 
     def __init__(
@@ -96,7 +84,7 @@ class Subscriber:
         self._address, self._credentials, self._filters = address, credentials, filters
         self._on_batch = on_batch
         self._batch_messages, self._linger_s, self._queue_bytes = batch_messages, linger_s, queue_bytes
-        self._queue: deque[_Parked] = deque()
+        self._queue: deque[Received] = deque()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._connection: Connection | None = None
@@ -176,20 +164,19 @@ class Subscriber:
                 self.stats.sessions_lost += self._had_session and not connection.session_kept
                 self._had_session = True
 
-    def _park(self, connection: Connection, received: Received, size: int) -> None:
+    def _park(self, received: Received) -> None:
         count = len(received.messages)
-        parked = _Parked(connection, received.mids, received.messages, size + OBJECT_BYTES * count)
         stats = self.stats
         with self._changed:
             if count:
-                self._queue.append(parked)
+                self._queue.append(received)
             stats.received += count
             stats.repeated += received.repeats
             stats.queue_messages += count
-            stats.queue_bytes += parked.size
+            stats.queue_bytes += received.size
             if stats.queue_bytes >= self._queue_bytes:
                 stats.pauses += 1
-                connection.read(False)
+                received.connection.read(False)
             self._changed.notify_all()
 
     # The worker thread
@@ -197,15 +184,15 @@ class Subscriber:
     def _work(self) -> None:
         while batch := self._take():
             messages = [message for parked in batch for message in parked.messages]
-            answer_packets = self._record(messages)
-            if answer_packets is None:
+            publications = self._record(messages)
+            if publications is None:
                 return
             # A crash here leaves the batch recorded and unacknowledged: it comes again and admission knows it.
             self._acknowledge(batch)
-            self._answer(answer_packets)
+            self._answer(publications)
             self._release(batch, len(messages))
 
-    def _take(self) -> list[_Parked]:
+    def _take(self) -> list[Received]:
         """The next batch; empty when stopping."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping.is_set() or self._queue)
@@ -213,20 +200,20 @@ class Subscriber:
             while self.stats.queue_messages < self._batch_messages and not self._stopping.is_set():
                 if not self._changed.wait(deadline - time.monotonic()):
                     break
-            batch: list[_Parked] = []
+            batch: list[Received] = []
             count = 0
             while self._queue and count < self._batch_messages and not self._stopping.is_set():
                 batch.append(self._queue.popleft())
                 count += len(batch[-1].messages)
             return batch
 
-    def _record(self, messages: list[Inbound]) -> list[bytes] | None:
+    def _record(self, messages: list[Inbound]) -> list[Publication] | None:
         """The answers to publish, once the batch is recorded, however long that takes; None when stopping."""
         backoff_s = FIRST_BACKOFF_S
         while not self._stopping.is_set():
             try:
                 replies = self._on_batch(messages)
-                answer_packets = [packets.publish(topic, payload) for topic, payload in answers(replies)]
+                publications = list(answers(replies))
             except Exception as error:
                 self.stats.batch_failures += 1
                 self._recording_fault = f"cannot record messages: {type(error).__name__}: {error}"
@@ -237,25 +224,25 @@ class Subscriber:
                 self._recording_fault = ""
                 self.stats.batches += 1
                 self.stats.recorded += len(messages)
-                return answer_packets
+                return publications
         return None
 
-    def _acknowledge(self, batch: Sequence[_Parked]) -> None:
+    def _acknowledge(self, batch: Sequence[Received]) -> None:
         for connection, group in groupby(batch, key=lambda parked: parked.connection):
             mids = [mid for parked in group for mid in parked.mids if mid]
-            if connection.acknowledge(mids):
+            if connection.send(mids):
                 self.stats.acknowledged += len(mids)
             else:
                 self.stats.void += len(mids)
 
-    def _answer(self, answer_packets: Sequence[bytes]) -> None:
+    def _answer(self, publications: Sequence[Publication]) -> None:
         connection = self._connection
-        if connection is not None and connection.send(b"".join(answer_packets)):
-            self.stats.replies += len(answer_packets)
+        if connection is not None and connection.send((), publications):
+            self.stats.replies += len(publications)
         else:
-            self.stats.replies_lost += len(answer_packets)
+            self.stats.replies_lost += len(publications)
 
-    def _release(self, batch: Sequence[_Parked], count: int) -> None:
+    def _release(self, batch: Sequence[Received], count: int) -> None:
         stats = self.stats
         with self._changed:
             stats.queue_messages -= count

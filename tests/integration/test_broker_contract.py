@@ -1,74 +1,23 @@
-"""The pure parts: packets, topics, answers, accounts."""
+"""The pure parts: topics, answers, accounts."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from itertools import pairwise
 
 import bcrypt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldchain.mqtt import packets
 from coldchain.mqtt.accounts import Credentials, account_for, load_or_create, new_account, permissions
 from coldchain.mqtt.answers import MORE_PER_ACK, answers
-from coldchain.mqtt.errors import BrokerError, ProtocolError
+from coldchain.mqtt.errors import BrokerError
 from coldchain.mqtt.topics import format_topic
-from coldchain.services.messages import Inbound, Reply, Topic, TopicError, parse_topic
+from coldchain.services.messages import Reply, Topic, TopicError, parse_topic
 
 names = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 kinds = st.sampled_from(["up", "evt", "status", "cmd", "ack", "nack"])
-
-
-def publication(topic: str, payload: bytes, mid: int) -> bytes:
-    """As a broker sends it: QoS 1, or QoS 0 for mid 0. Written out here, not by the code under test."""
-    body = len(topic).to_bytes(2, "big") + topic.encode() + (mid.to_bytes(2, "big") if mid else b"") + payload
-    length, left = b"", len(body)
-    while left >= 128:
-        length += bytes([left % 128 + 128])
-        left //= 128
-    return bytes([0x32 if mid else 0x30]) + length + bytes([left]) + body
-
-
-@given(
-    st.lists(st.tuples(st.binary(max_size=20_000), st.integers(0, 65_535)), max_size=5),
-    st.lists(st.integers(0, 60_000), max_size=8),
-)
-def test_packets_come_out_whole_however_the_stream_is_cut(published, cuts):
-    stream = b"".join(publication("cc/v1/o/s/d/up", payload, mid) for payload, mid in published) + b"\xd0\x00"
-    places = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
-
-    mids, messages, others, rest = [], [], [], b""
-    for start, stop in pairwise(places):
-        received = packets.parse(rest + stream[start:stop])
-        mids += received.mids
-        messages += received.messages
-        others += received.others
-        rest = received.rest
-
-    assert messages == [Inbound("cc/v1/o/s/d/up", payload) for payload, _ in published]
-    assert mids == [mid.to_bytes(2, "big") if mid else b"" for _, mid in published]
-    assert (others, rest) == ([(packets.PINGRESP, b"")], b"")
-
-
-@given(st.binary(max_size=300))
-def test_no_bytes_whatever_raise_anything_but_a_protocol_error(data):
-    try:
-        received = packets.parse(data)
-    except ProtocolError:
-        return
-    assert data.endswith(received.rest)
-
-
-def test_an_acknowledgement_goes_out_for_each_packet_id_and_none_for_qos_0():
-    assert packets.pubacks([b"\x00\x01", b"", b"\xff\xfe"]) == bytes.fromhex("40020001 4002fffe")
-
-
-def test_a_packet_of_more_than_a_mebibyte_is_no_broker_of_ours():
-    with pytest.raises(ProtocolError, match="2097151 bytes"):
-        packets.parse(b"\x30\xff\xff\x7f")
 
 
 @given(names, names, names, kinds)
