@@ -21,7 +21,7 @@ from coldchain.db.tables import metadata
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.doors import windows
 from coldchain.domain.events import Event
-from coldchain.domain.telemetry import Sample, Telemetry
+from coldchain.domain.telemetry import Sample, Telemetry, runs_of
 from coldchain.projections.containment import Containment
 from coldchain.projections.continuity import Continuity
 from coldchain.projections.events import Events
@@ -68,7 +68,8 @@ def read(at_h: float, point: str, parent: str, *numbers: int, by: str = "w1") ->
 
 
 def doors(seq: int, *samples: tuple[float, bool], device: str = "truck-1") -> Recorded:
-    decoded = Telemetry(device, 1, seq, tuple(Sample("door/rear", hours(at_h), is_open) for at_h, is_open in samples))
+    runs = runs_of(Sample("door/rear", hours(at_h), is_open) for at_h, is_open in samples)
+    decoded = Telemetry(device, 1, seq, runs)
     return fact("telemetry", f"tm/{device}/1/{seq}", "carrier", telemetry=decoded)
 
 

@@ -7,8 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldchain.domain.blocks import QUALITIES, pack, runs_of, unpack
-from coldchain.domain.telemetry import Sample
+from coldchain.domain.blocks import QUALITIES, pack, unpack
+from coldchain.domain.telemetry import Sample, runs_of
 
 T_US = 1_760_000_000_000_000
 integers = st.integers(-(2**53), 2**53)
@@ -24,7 +24,7 @@ samples = st.builds(
 @given(st.lists(samples, max_size=30), st.sampled_from([0, T_US]))
 def test_every_sample_comes_back_exactly(listed: list[Sample], base_us: int) -> None:
     runs = runs_of(listed)
-    assert list(unpack(pack(runs, base_us), base_us)) == runs
+    assert tuple(unpack(pack(runs, base_us), base_us)) == runs
     again = [Sample(r.name, t, v, r.quality) for r in runs for t, v in zip(r.times, r.values, strict=True)]
     assert sorted(map(repr, again)) == sorted(map(repr, listed))
 

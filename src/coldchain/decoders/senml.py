@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from coldchain.domain.telemetry import Sample, Telemetry, Value
+from coldchain.domain.telemetry import Run, Sample, Telemetry, Value, runs_of
 from coldchain.domain.units import (
     CELSIUS,
     E7,
@@ -36,6 +36,8 @@ RELATIVE_BELOW_US = 2**28 * 1_000_000
 YEAR_10000_US = 253_402_300_800 * 1_000_000
 SENML_VERSION: Literal[10] = 10
 _HUGE = 10.0**MAX_EXPONENT
+_TEMPERATURE = Kind.TEMPERATURE
+_COLDEST_MC, _WARMEST_MC = PLAUSIBLE_MC
 
 
 class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -64,48 +66,60 @@ _UNBOUNDED = Context(prec=100_000, traps=[])
 
 
 def decode_senml(body: bytes, device: str, boot: int, seq: int) -> Telemetry:
-    """The message's samples in message order. Raises nothing; message qualities are `invalid-senml` and `empty`."""
+    """What the message says. Raises nothing; message qualities are `invalid-senml` and `empty`."""
     quality: tuple[str, ...] = ()
     try:
-        samples = _typed(body, device)
+        runs = _typed(body, device)
     except (_Unusual, msgspec.MsgspecError, UnicodeDecodeError, OverflowError, RecursionError):
         try:
-            samples = _exact(body, device)
+            runs = runs_of(_exact(body, device))
         except (ValueError, RecursionError):  # ValueError: neither JSON nor UTF-8 nor a SenML pack
-            samples, quality = [], ("invalid-senml",)
-    return Telemetry(device, boot, seq, tuple(samples), quality if quality or samples else ("empty",))
+            runs, quality = (), ("invalid-senml",)
+    return Telemetry(device, boot, seq, runs, quality if quality or runs else ("empty",))
 
 
-def _typed(body: bytes, device: str) -> list[Sample]:
+def _typed(body: bytes, device: str) -> tuple[Run, ...]:
     """Raises _Unusual, OverflowError or what msgspec raises. Flat, because it runs for every reading there is."""
     base_name, base_unit, base_us = "", "", 0
-    samples = []
+    meanings: dict[str, Meaning] = {}
+    runs: dict[tuple[str, type], Run] = {}
     for record in _records(body):
         if record.bt is not UNSET:
             base_us = round(record.bt * 1e6)
         if record.bn is not UNSET:
             base_name = record.bn
+            meanings.clear()
         if record.bu is not UNSET:
             base_unit = record.bu
-        name, kind = _meaning(base_name, record.n, device)
+        found = meanings.get(record.n)
+        if found is None:
+            found = meanings[record.n] = _meaning(base_name, record.n, device)
+        name, kind = found
         t_us = base_us + round(record.t * 1e6)
+        value: Value | None
         v = record.v
         if v is UNSET or record.vb is not UNSET or record.vs is not UNSET:
-            samples.extend(_without_number(record, name, kind, t_us))
-        elif not RELATIVE_BELOW_US <= t_us < YEAR_10000_US:
-            raise _Unusual
-        elif kind is Kind.TEMPERATURE and (record.u or base_unit) in CELSIUS:
+            value = _without_number(record, kind)
+            if value is None:
+                continue
+        elif kind is _TEMPERATURE and (record.u or base_unit) in CELSIUS:
             scaled = v * 1e3
-            milli = round(scaled)
-            if not (-0.49 < scaled - milli < 0.49 and PLAUSIBLE_MC[0] <= milli <= PLAUSIBLE_MC[1]):
+            value = round(scaled)
+            if not (-0.49 < scaled - value < 0.49 and _COLDEST_MC <= value <= _WARMEST_MC):
                 raise _Unusual
-            samples.append(Sample(name, t_us, milli))
         else:
-            samples.append(_numeric(name, kind, t_us, v))
-    return samples
+            value = _numeric(name, kind, v)
+        if not RELATIVE_BELOW_US <= t_us < YEAR_10000_US:
+            raise _Unusual
+        run = runs.get((name, value.__class__))
+        if run is None:
+            run = runs[name, value.__class__] = Run(name, "", [], [])
+        run.times.append(t_us)
+        run.values.append(value)
+    return tuple(runs.values())
 
 
-def _numeric(name: str, kind: Kind, t_us: int, v: float) -> Sample:
+def _numeric(name: str, kind: Kind, v: float) -> Value:
     value: Value = v
     if kind is Kind.POSITION:
         scaled = v * E7
@@ -116,20 +130,19 @@ def _numeric(name: str, kind: Kind, t_us: int, v: float) -> Sample:
         raise _Unusual
     if name == UNREADABLE.name or fault(name, kind, value):
         raise _Unusual
-    return Sample(name, t_us, value)
+    return value
 
 
-def _without_number(record: _Record, name: str, kind: Kind, t_us: int) -> list[Sample]:
-    """Flags, texts and records of base fields alone, in the one form that needs no second look."""
+def _without_number(record: _Record, kind: Kind) -> Value | None:
+    """A flag or text in the one form that needs no second look; None for a record of base fields alone."""
     flag, text = record.vb, record.vs
     if record.v is UNSET:
         if not record.n and flag is text is UNSET and not record.bt is record.bn is record.bu is UNSET:
-            return []
-        if RELATIVE_BELOW_US <= t_us < YEAR_10000_US:
-            if kind is Kind.FLAG and flag is not UNSET and text is UNSET:
-                return [Sample(name, t_us, flag)]
-            if kind is Kind.TEXT and text is not UNSET and flag is UNSET:
-                return [Sample(name, t_us, text)]
+            return None
+        if kind is Kind.FLAG and flag is not UNSET and text is UNSET:
+            return flag
+        if kind is Kind.TEXT and text is not UNSET and flag is UNSET:
+            return text
     raise _Unusual
 
 

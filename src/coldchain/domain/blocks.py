@@ -12,36 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, islice
 from math import gcd
 from operator import sub
-from typing import Any, NamedTuple
+from typing import Any
 
-from coldchain.domain.telemetry import Sample, Value
+from coldchain.domain.telemetry import Run, Value
 
 QUALITIES = ("", "not-finite", "bad-time", "fault", "bad-type")
 _INTEGER, _FLOAT, _FLAG, _TEXT, _NOTHING = range(5)
 _HEAD = struct.Struct("<BBH")
 _WIDTHS = {1: "b", 2: "h", 4: "i", 8: "q"}
-
-
-class Run(NamedTuple):
-    """Samples of one name and quality, in message order."""
-
-    name: str
-    quality: str
-    times: list[int]
-    values: list[Value | None]
-
-
-def runs_of(samples: Iterable[Sample]) -> list[Run]:
-    """The samples grouped by name, quality and kind of value; within a run the order is kept."""
-    grouped: dict[tuple[str, str, type], Run] = {}
-    for name, t_us, value, quality in samples:
-        key = (name, quality, value.__class__)
-        run = grouped.get(key)
-        if run is None:
-            run = grouped[key] = Run(name, quality, [], [])
-        run.times.append(t_us)
-        run.values.append(value)
-    return list(grouped.values())
 
 
 def pack(runs: Iterable[Run], base_us: int) -> bytes:

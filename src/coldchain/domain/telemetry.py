@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,13 +26,44 @@ class Sample(NamedTuple):
     quality: str = ""
 
 
+class Run(NamedTuple):
+    """Samples of one name, quality and kind of value, in message order."""
+
+    name: str
+    quality: str
+    times: list[int]
+    values: list[Value | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """One message of a device: what it says about itself and its samples in message order."""
+    """One message of a device: what it says about itself and its samples."""
 
     device: str
     boot: int
     seq: int
-    samples: tuple[Sample, ...]
+    runs: tuple[Run, ...]
     quality: tuple[str, ...] = field(default=())
     """Qualities of the whole message, e.g. `invalid-senml`, `empty`."""
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """One by one, run after run."""
+        return tuple(
+            Sample(run.name, t_us, value, run.quality)
+            for run in self.runs
+            for t_us, value in zip(run.times, run.values, strict=True)
+        )
+
+
+def runs_of(samples: Iterable[Sample]) -> tuple[Run, ...]:
+    """The samples grouped by name, quality and kind of value; within a run the order is kept."""
+    grouped: dict[tuple[str, str, type], Run] = {}
+    for name, t_us, value, quality in samples:
+        key = (name, quality, value.__class__)
+        run = grouped.get(key)
+        if run is None:
+            run = grouped[key] = Run(name, quality, [], [])
+        run.times.append(t_us)
+        run.values.append(value)
+    return tuple(grouped.values())

@@ -19,9 +19,9 @@ from coldchain.db.tables.telemetry import (
     device_range,
     device_state,
 )
-from coldchain.domain.blocks import Run, runs_of
 from coldchain.domain.devices import Chain, Changes, Enrolment, Message, Range, parse_identity
 from coldchain.domain.rulepacks import Mounting, stage_of
+from coldchain.domain.telemetry import Run
 from coldchain.services.ports import Recorded
 
 DAY_US = 86_400_000_000
@@ -73,7 +73,7 @@ class Heard(NamedTuple):
     quality: str | None
     first_us: int | None
     last_us: int | None
-    runs: list[Run]
+    runs: Sequence[Run]
     """Samples whose time is not believed are in runs of quality `bad-time`."""
 
     @property
@@ -136,7 +136,8 @@ class DeviceState:
         telemetry, at_us = recorded.telemetry, recorded.entry.at_us
         assert telemetry is not None
         known = self._device(telemetry.device, recorded)
-        runs, clock = runs_of(telemetry.samples), known.clock
+        runs: Sequence[Run] = telemetry.runs
+        clock = known.clock
         floor_us, latest_us = known.enrolled.time_floor_us, at_us + DAY_US
         first_us, last_us = _span(runs)
         if first_us is not None and last_us is not None and (first_us < floor_us or last_us > latest_us):
@@ -168,7 +169,7 @@ class DeviceState:
         quality: str | None,
         first_us: int | None,
         last_us: int | None,
-        runs: list[Run],
+        runs: Sequence[Run],
     ) -> Heard:
         """Put the message into its chain. What one that does not count says of the device is not believed either."""
         entry, ref = recorded.entry, entry_ref(recorded.log, recorded.index)
@@ -249,7 +250,7 @@ def _later(one_us: int | None, other_us: int | None) -> int | None:
     return one_us if other_us is None else other_us if one_us is None else max(one_us, other_us)
 
 
-def _disbelieve(runs: Iterable[Run], clock: Clock, floor_us: int, latest_us: int) -> tuple[list[Run], Clock]:
+def _disbelieve(runs: Iterable[Run], clock: Clock, floor_us: int, latest_us: int) -> tuple[Sequence[Run], Clock]:
     """Set apart the samples timed before the device's floor or more than a day after their receipt (telemetry §2)."""
     result = []
     for run in runs:

@@ -105,9 +105,12 @@ def _by_door(batch: Sequence[Recorded]) -> dict[tuple[str, str], Samples]:
     for item in batch:
         if item.telemetry is None:
             continue
-        for name, t_us, is_open, quality in item.telemetry.samples:
-            if name.startswith("door/") and isinstance(is_open, bool) and not quality:
-                found.setdefault((item.telemetry.device, name), {}).setdefault((t_us, is_open), item.index)
+        for run in item.telemetry.runs:
+            if run.name.startswith("door/") and not run.quality:
+                said = found.setdefault((item.telemetry.device, run.name), {})
+                for t_us, is_open in zip(run.times, run.values, strict=True):
+                    if isinstance(is_open, bool):
+                        said.setdefault((t_us, is_open), item.index)
     return {door: sorted((*said, entry) for said, entry in samples.items()) for door, samples in found.items()}
 
 

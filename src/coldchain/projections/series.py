@@ -9,9 +9,9 @@ from sqlalchemy import Connection, select, tuple_
 
 from coldchain.db.bulk import append_rows, fetch
 from coldchain.db.tables.telemetry import device, device_disputed, device_held, series
-from coldchain.domain.blocks import Run, pack, unpack
+from coldchain.domain.blocks import pack, unpack
 from coldchain.domain.devices import Position
-from coldchain.domain.telemetry import Value
+from coldchain.domain.telemetry import Run, Value
 from coldchain.domain.temperature import Item, merged
 from coldchain.projections.device_state import Device, Heard
 
