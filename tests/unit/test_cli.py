@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from pkgutil import iter_modules
 
 import click
@@ -14,7 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 from coldchain import cli
-from coldchain.cli import COMMANDS, group
+from coldchain.bootstrap.core import open_core
+from coldchain.cli import COMMANDS, group, main
+from coldchain.settings import load_settings
 
 
 def leaves() -> Iterator[tuple[str, click.Command]]:
@@ -69,3 +75,39 @@ def test_help_imports_neither_database_nor_web_nor_cryptography() -> None:
 
 def test_a_command_that_does_not_exist_is_a_usage_error() -> None:
     assert CliRunner().invoke(group, ["nosuch"]).exit_code == 2
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, str]:
+    """(exit code, stderr) of a command that cannot do its work; nothing is on stdout."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return ended.value.code, captured.err
+
+
+def test_what_a_person_can_mend_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, line = told(capsys, "log", "key", "--dir", str(tmp_path / "none"))
+    assert (code, line.count("\n")) == (2, 1)
+    code, line = told(capsys, "log", "key", "--dir", str(tmp_path), "--database", "mysql://x/y")
+    assert (code, line) == (
+        2,
+        f"coldchain: {tmp_path} is no data directory: `coldchain migrate --dir {tmp_path}` makes one\n",
+    )
+
+
+def test_a_database_of_a_newer_program_or_a_damaged_one_could_not_be_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_core(load_settings(dir=tmp_path), create=True):
+        pass
+    database = tmp_path / "coldchain.db"
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+    code, line = told(capsys, "log", "key", "--dir", str(tmp_path))
+    assert (code, "9999" in line) == (3, True)
+
+    os.truncate(database, database.stat().st_size // 2)
+    code, line = told(capsys, "inspect", "veh:TRUCK-1", "--dir", str(tmp_path))
+    assert code == 3
+    assert "malformed" in line

@@ -93,7 +93,9 @@ def told() -> Iterator[None]:
 def _code_of(error: Exception) -> int | None:
     """By name, so that telling an error imports nothing."""
     names = {base.__name__ for base in type(error).__mro__}
-    if names & {"StoreError", "OperationalError", "BrokerError", "NoAnswer"}:
+    # CommandError: a database of a newer program. DatabaseError itself: a damaged file; kinds of it may be our faults.
+    unchecked = {"StoreError", "OperationalError", "BrokerError", "NoAnswer", "CommandError"}
+    if names & unchecked or type(error).__name__ == "DatabaseError":
         return UNCHECKED
     if names & {"LedgerError"}:
         return BROKEN
