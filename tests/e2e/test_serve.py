@@ -147,5 +147,18 @@ def test_a_second_server_on_the_same_directory_is_refused(server: Server) -> Non
     assert "another server" in done.stderr
 
 
+def test_a_person_signs_in_with_a_link_that_works_once(server: Server) -> None:
+    import urllib.request
+    from http.cookiejar import CookieJar
+
+    link = run("token", "link", "--dir", str(server.directory))["link"]
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    with browser.open(link) as page, browser.open(server.http + "/") as board:
+        assert (page.status, board.status) == (200, 200)
+        assert "Open findings" in board.read().decode()
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(link)
+
+
 def test_rebuild_beside_a_running_server_could_not_check(server: Server) -> None:
     run("rebuild", "--dir", str(server.directory), expect=3)

@@ -109,14 +109,14 @@ def _run(
 def _play(core: Core, plan: Plan, player: Any, clock: Clock, say: _Teller) -> None:
     """Slice by slice: what happens in it is sent, answered by the ledger, and concluded from."""
     with say.progress(f"{plan.name}: {(plan.end_us - plan.start_us) // 3_600_000_000} simulated hours") as advance:
-        for from_us in range(plan.start_us, plan.end_us, SLICE_US):
-            to_us = min(from_us + SLICE_US, plan.end_us)
+        last_us = max(plan.end_us, plan.actions[-1].at_us + 1)  # the last packs leave seconds after the last hour
+        for from_us in range(plan.start_us, last_us, SLICE_US):
+            to_us = min(from_us + SLICE_US, last_us)
             clock.now_us = to_us
-            # The last slice includes its end: what happens at that very moment belongs to the run.
-            player.play(plan.slice(from_us, to_us + (to_us == plan.end_us)))
+            player.play(plan.slice(from_us, to_us))
             player.wait()
             core.settle()
-            advance((to_us - plan.start_us) / (plan.end_us - plan.start_us))
+            advance((to_us - plan.start_us) / (last_us - plan.start_us))
     core.log.append_index()
     core.settle()
 
