@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -29,7 +30,8 @@ def check(response: httpx.Response, slug: str) -> None:
     assert {"type", "title", "status", "detail", "instance"} <= body.keys() <= {*body.keys(), "errors"}
     assert (body["type"], body["status"]) == (f"/problems/{slug}", response.status_code)
     assert PROBLEMS[slug].status == response.status_code
-    assert body["instance"] == response.request.url.path
+    assert unquote(body["instance"]) == response.request.url.path
+    assert body["instance"].isascii()
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
@@ -60,6 +62,7 @@ def check(response: httpx.Response, slug: str) -> None:
         ("/v1/findings?cursor=WzE4NDQ2NzQ0MDczNzA5NTUxNjE2XQ", "malformed"),
         (f"/v1/devices/{DEVICE}/series?from=yesterday", "malformed"),
         (f"/v1/devices/{DEVICE}/series?from=2026-03-02T08:00:00", "malformed"),
+        (f"/v1/devices/{DEVICE}/series?to=1772438400", "malformed"),
         ("/v1/units/sscc:169012345000000026", "malformed"),
         ("/v1/units/nonsense", "malformed"),
         ("/v1/trace", "malformed"),

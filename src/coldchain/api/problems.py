@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -91,15 +92,15 @@ def failure_of(error: Exception) -> Failure:
     return Failure(problem, str(error), _headers(error))
 
 
-def problem_response(failure: Failure, instance: str) -> JSONResponse:
-    """The problem document (RFC 9457 §3); `type` is relative to the server it came from."""
+def problem_response(failure: Failure, path: str) -> JSONResponse:
+    """The problem document (RFC 9457 §3); `type` and `instance` are relative to the server it came from."""
     problem = failure.problem
     body: dict[str, Any] = {
         "type": f"/problems/{problem.slug}",
         "title": problem.title,
         "status": problem.status,
         "detail": failure.detail,
-        "instance": instance,
+        "instance": quote(path, safe="/:@"),
     }
     if failure.errors:
         body["errors"] = list(failure.errors)

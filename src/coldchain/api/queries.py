@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from coldchain.domain.identifiers import subject_name
 
@@ -15,6 +15,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """An identifier in any spelling; no database stores control characters in one."""
+
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _rfc3339(text: str) -> str:
+    """Only what the document promises: pydantic by itself also takes a bare number for seconds."""
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("expected a time with its offset, e.g. 2026-03-02T08:00:00Z")
+    return text
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 
 
 class Question(BaseModel):
@@ -43,8 +56,8 @@ class RejectQuery(Paging):
 
 class SeriesQuery(Question):
     probe: Annotated[Name | None, Field(description="one probe; all where it is left out")] = None
-    from_: Annotated[AwareDatetime | None, Field(alias="from", description="default: a day before `to`")] = None
-    to: Annotated[AwareDatetime | None, Field(description="exclusive; default: just after the newest reading")] = None
+    from_: Annotated[Moment | None, Field(alias="from", description="default: a day before `to`")] = None
+    to: Annotated[Moment | None, Field(description="exclusive; default: just after the newest reading")] = None
     limit: Annotated[int, Field(ge=1, le=10_000, description="readings on a page at most")] = 1_000
     cursor: Annotated[str | None, Field(max_length=500, description="`next` of the page before")] = None
 

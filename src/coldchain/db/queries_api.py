@@ -84,10 +84,14 @@ def decode_cursor(text: str, *types: type) -> tuple[Any, ...]:
         key = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError) as error:
         raise BadQuery("query cursor: not one that this server gave") from error
-    fits = isinstance(key, list) and tuple(map(type, key)) == types
-    if not fits or any(isinstance(part, int) and abs(part) >= 2**63 for part in key):
+    if not isinstance(key, list) or tuple(map(type, key)) != types or not all(map(_storable, key)):
         raise BadQuery("query cursor: not one that this list gave")
     return tuple(key)
+
+
+def _storable(part: int | str) -> bool:
+    """Whether a database takes it in a comparison."""
+    return part.isprintable() if isinstance(part, str) else abs(part) < 2**63
 
 
 def page(connection: Connection, query: Select[Any], limit: int, key: str) -> tuple[Rows, str | None]:

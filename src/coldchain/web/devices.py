@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import HTMLResponse
 
 from coldchain.db import queries_api as q
@@ -14,6 +16,7 @@ from coldchain.web.reasons import title
 from coldchain.web.site import Site
 
 PAGE = 50
+DeviceId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 SHOWN_US = DAY_US
 
 
@@ -28,7 +31,7 @@ def router(site: Site) -> APIRouter:
         return site.page(request, "devices.html", devices=devices, probes=probes, next=following)
 
     @routes.get("/devices/{device}")
-    def show_device(request: Request, device: str, until: Until = None) -> HTMLResponse:
+    def show_device(request: Request, device: DeviceId, until: Until = None) -> HTMLResponse:
         """until: end of the time the chart shows, microseconds; the newest reading by default."""
         with site.ports.engine.connect() as connection:
             row = q.device_row(connection, device)

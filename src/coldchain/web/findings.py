@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from sqlalchemy import Row
 from starlette.responses import HTMLResponse
 
@@ -17,6 +17,7 @@ from coldchain.web.site import Site
 from coldchain_ledger.entry import parse_entry
 
 PAGE = 50
+FindingId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 FILTERS = {"open": True, "settled": False, "all": None}
 
 
@@ -35,7 +36,7 @@ def router(site: Site) -> APIRouter:
         )
 
     @routes.get("/findings/{finding}")
-    def show_finding(request: Request, finding: str) -> HTMLResponse:
+    def show_finding(request: Request, finding: FindingId) -> HTMLResponse:
         with site.ports.engine.connect() as connection:
             life = q.finding_life(connection, finding)
             due_us = _due(UnitQueries(connection), life[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from coldchain.web.summaries import summaries
 from coldchain.web.timeline import Span, boxes, extent
 
 PAGE = 50
+FINDING = re.compile(r"[0-9a-f]{32}")
 Document = Mapping[str, Any]
 
 
@@ -64,7 +66,8 @@ def router(site: Site) -> APIRouter:
     @routes.get("/evidence")
     def evidence(id: str) -> Response:  # noqa: A002 (the name in the address)
         """The dossier as a file, for somebody who is signed in."""
-        dossier = site.ports.dossier(id)
+        about = id if FINDING.fullmatch(id) else subject_name(id)
+        dossier = site.ports.dossier(about)
         if dossier is None:
             raise q.NotKnown(f"{id!r} is named by no entry of this ledger")
         return Response(
