@@ -98,13 +98,14 @@ def _play(core: Core, plan: Plan, live: bool) -> tuple[Player, int]:
 
 
 def _play_history(player: Player, plan: Plan) -> None:
-    for from_us in range(plan.start_us, plan.end_us, SLICE_US):
-        player.play(plan.slice(from_us, min(from_us + SLICE_US, plan.end_us)))
+    after_us = plan.actions[-1].at_us + 1  # the last readings leave some minutes after they were taken
+    for from_us in range(plan.start_us, after_us, SLICE_US):
+        player.play(plan.slice(from_us, from_us + SLICE_US))
         player.wait()
 
 
 def _play_live(player: Player, plan: Plan) -> None:
-    for action in plan.slice(plan.start_us, plan.end_us):
+    for action in plan.actions:
         time.sleep(max(0, action.at_us - time.time_ns() // 1_000) / 1_000_000)
         player.play([action])
 
