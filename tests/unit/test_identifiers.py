@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coldchain.domain.identifiers import IdentifierError, check_container, check_digit, subject_name
@@ -105,7 +105,13 @@ def test_one_misread_digit_never_passes(body: str, place: int, shift: int) -> No
         subject_name(f"https://id.gs1.org/414/{wrong}")
 
 
-@given(st.text() | st.text("urnepcidsg:.0123456789/%", max_size=40).map("urn:epc:id:sgtin:".__add__))
+@given(
+    st.text()
+    | st.text("urnepcidsg:.0123456789/%", max_size=40).map("urn:epc:id:sgtin:".__add__)
+    | st.text("/[]:@0124 \t?#%", max_size=40).map("https://".__add__)
+)
+@example("http://[/")
+@example("https://id.gs1.org/0\t0/169012345000000025")
 def test_any_text_gives_a_name_of_at_most_128_bytes_or_a_reason(text: str) -> None:
     with suppress(IdentifierError):
         name = subject_name(text)

@@ -10,7 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 MAX_NAME_BYTES = 128
 """Ledger §5.1."""
@@ -186,7 +186,9 @@ _ORDER = ("22", "10", "21")
 
 
 def _from_digital_link(value: str) -> str:
-    segments = urlsplit(value).path.strip("/").split("/")
+    # By hand: urlsplit raises ValueError for some hosts and drops tabs from what it returns.
+    path = re.split("[?#]", value.partition("://")[2])[0].partition("/")[2]
+    segments = path.strip("/").split("/")
     start = next((i for i in range(len(segments) - 1) if segments[i] in _PRIMARY), None)
     if start is None:
         return f"code:uri/{value}"
