@@ -160,6 +160,7 @@ def test_how_to_check_it_names_the_key_and_a_dossier_that_verifies(visitor: http
 @pytest.mark.parametrize("spelling", [PALLET, "https://id.gs1.org/00/169012345000000025"])
 def test_looking_up_any_spelling_leads_to_the_page(visitor: httpx.Client, spelling: str) -> None:
     assert visitor.get("/find", params={"id": spelling}).headers["location"] == f"/units/{PALLET}"
+    assert visitor.get("/find", params={"id": DEVICE}).headers["location"] == f"/devices/{DEVICE}"
     assert visitor.get("/find", params={"id": "nonsense"}).status_code == 422
 
 

@@ -130,6 +130,10 @@ def device_row(connection: Connection, name: str) -> Row[Any]:
     return row
 
 
+def is_device(connection: Connection, name: str) -> bool:
+    return connection.scalar(select(device.c.device_no).where(device.c.device == name)) is not None
+
+
 def probes(connection: Connection, device_nos: Iterable[int]) -> Mapping[int, list[Row[Any]]]:
     """Temperature probes of each device, by name, each with its newest reading and state."""
     found: dict[int, list[Row[Any]]] = {}

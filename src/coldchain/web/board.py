@@ -46,7 +46,9 @@ def router(site: Site) -> APIRouter:
 
     @routes.get("/find")
     def find(id: str) -> Response:  # noqa: A002 (the name of the form's field)
-        """To the page of an identifier in any spelling. Raises IdentifierError."""
-        return RedirectResponse(page_of(subject_name(id)), 303)
+        """To the page of a device id or of an identifier in any spelling. Raises IdentifierError."""
+        with site.ports.engine.connect() as connection:
+            about = f"dev:{id}" if id.isprintable() and q.is_device(connection, id) else subject_name(id)
+        return RedirectResponse(page_of(about), 303)
 
     return routes
