@@ -47,7 +47,6 @@ def app_ports(
         origin=core.log.origin,
         vkey=core.log.vkey,
         access=Access(core.operator_token, clock or core.clock),
-        clock=clock or core.clock,
         metrics=metrics,
         faults=faults,
         receipt=core.log.receipt,

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Engine
 
 from coldchain.services.access import Access
-from coldchain.services.ports import Clock
 from coldchain_ledger.store import Store
 
 
@@ -23,7 +22,6 @@ class AppPorts:
     vkey: str
     """The log's verifier key text (ledger §3.2), shown on every page that tells how to check."""
     access: Access
-    clock: Clock
     metrics: Callable[[], Mapping[str, float]]
     """Figures of this process, as `name` or `name/kind`, e.g. `messages_total/refused:bad-signature`. Names ending in
     `_total` are counters, others gauges."""
