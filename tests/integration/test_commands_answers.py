@@ -163,9 +163,10 @@ def test_simulate_and_replay(tmp_path: Path) -> None:
     assert fresh.answer("replay", str(recording))["admitted"] == 1
 
 
-def test_the_line_of_a_server_that_is_ready(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_a_server_that_is_ready_and_a_link_into_it(tmp_path: Path, free_port: Callable[[], int]) -> None:
     server = Server(tmp_path / "data", free_port(), free_port(), "--json")
     line = server.start()
+    Played(tmp_path / "data").answer("token", "link")
     server.terminate()
     check(EXAMPLES["serve"][0], json.loads(line), "serve")
 
