@@ -11,7 +11,9 @@ import pytest
 
 from coldchain.cli import COMMANDS, group
 
-TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+PROJECT = Path(__file__).parents[2]
+TEXT = (PROJECT / "docs" / "commands.md").read_text()
+PAGES = [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md"), *PROJECT.glob("*/README.md")]
 USAGES = {
     re.split(r" (?=[A-Z\[-])", usage, maxsplit=1)[0]: usage
     for usage in (" ".join(block.split()) for block in re.findall(r"^```\ncoldchain (.+?)^```", TEXT, re.M | re.S))
@@ -49,3 +51,19 @@ def test_the_usage_has_the_options_and_arguments_the_command_takes(words: str) -
     arguments = [p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)]
     plain = re.sub(r"\[[^]]*\]|--[a-z-]+ \S+", "", usage.removeprefix(words))
     assert plain.split() == arguments
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_command_line_shown_anywhere_is_one_that_exists(page: Path) -> None:
+    for words in re.findall(r"(?:^|`|exec server )coldchain ([a-z][^`\n#)]*)", page.read_text(), re.M):
+        shown = words.split()
+        name = next((name for name in (" ".join(shown[:2]), shown[0]) if name in LEAVES), None)
+        assert name or words in COMMANDS, f"there is no `coldchain {words}`"
+        known = {option for p in (LEAVES[name].params if name else []) for option in p.opts} | {"--help"}
+        assert set(re.findall(r"--[a-z-]+", words)) <= known, f"no such option: coldchain {words}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
