@@ -16,6 +16,7 @@ from coldchain.projections.series import Span
 
 SOURCE = "device"
 CLOCK = "device clock"
+REVOKED = "device revoked-key"
 _ROW = ("source =", "rule =", "subject =", "channel =")
 
 
@@ -45,6 +46,25 @@ def write_clock_findings(connection: Connection, devices: Iterable[Device]) -> N
                 key = (SOURCE, CLOCK, f"dev:{known.name}", channel)
                 stale.append(key)
                 rows.append((*key, from_us, to_us, "unknown", "open", "{}", known.enrolled.grade, "[]"))
+    remove_rows(connection, verdict, stale, _ROW)
+    append_rows(connection, verdict, rows)
+
+
+def write_revoked_findings(connection: Connection, chains: Iterable[tuple[Device, Changes]]) -> None:
+    """One row per device with messages of a revoked key that do not count (design §6): somebody may hold that key."""
+    stale, rows = [], []
+    for known, changes in chains:
+        if not changes.held:
+            continue
+        key = (SOURCE, REVOKED, f"dev:{known.name}", "")
+        stale.append(key)
+        held = known.chain.held.values()
+        if held:
+            times = [t_us for message in held for t_us in (message.first_us, message.last_us) if t_us is not None]
+            from_us, to_us = (min(times), max(times)) if times else (0, None)
+            detail = json.dumps({"messages": len(held)}, separators=(",", ":"))
+            entries = json.dumps(sorted(message.ref for message in held), separators=(",", ":"))
+            rows.append((*key, from_us, to_us, "unknown", "open", detail, known.enrolled.grade, entries))
     remove_rows(connection, verdict, stale, _ROW)
     append_rows(connection, verdict, rows)
 

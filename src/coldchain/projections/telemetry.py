@@ -14,7 +14,7 @@ from coldchain.db.tables import telemetry as tables
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.devices import Changes
 from coldchain.projections import series
-from coldchain.projections.device_findings import write_chain_findings, write_clock_findings
+from coldchain.projections.device_findings import write_chain_findings, write_clock_findings, write_revoked_findings
 from coldchain.projections.device_state import Device, DeviceState
 from coldchain.projections.series import Span
 from coldchain.projections.temperature import Temperature
@@ -60,6 +60,7 @@ class TelemetryViews(Projection):
         chains = self._devices.write(connection)
         turned = [(known, _turned(connection, known, changes)) for known, changes in chains]
         write_chain_findings(connection, chains, {known.no: spans for known, spans in turned})
+        write_revoked_findings(connection, chains)
         write_clock_findings(connection, self._devices.misclocked.values())
         moved = self._devices.moved.values()
         self._temperature.apply(connection, batch, heard, moved, turned, ledger_time_us)
