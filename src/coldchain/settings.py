@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     batch_messages: int = Field(500, ge=1, le=10_000, description="Messages recorded in one transaction at most.")
     batch_ms: int = Field(50, ge=0, le=5_000, description="Longest wait for a batch to fill, milliseconds.")
     queue_bytes: int = Field(64 * 2**20, ge=2**20, description="Bytes waiting for the ledger at most.")
+    readers: int = Field(
+        2, ge=0, le=64, description="Processes that verify and decode messages; 0: the server does it itself."
+    )
     ask_parties: bool = Field(True, description="Ask the holder when a break of continuity is confirmed.")
     ask_deadline_h: float = Field(72, gt=0, description="Hours of ledger time the holder has to answer.")
     time_floor: str = Field("2020-01-01", description="Device times before this date are not believed.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,7 +22,9 @@ from coldchain.db.queries_evidence import evidence_about
 from coldchain.db.queries_units import UnitQueries
 from coldchain.db.rejects import SqlRejects
 from coldchain.decoders import decode_recorded, epcis, recorded_of
-from coldchain.decoders.wire import SignedWire, load_key
+from coldchain.decoders.jws import load_key
+from coldchain.decoders.readers import Readers
+from coldchain.decoders.wire import SignedWire
 from coldchain.projections import all_projections
 from coldchain.projections.follow import Follower
 from coldchain.rules import shipped_documents
@@ -64,15 +65,14 @@ class Core:
         self.rejects = SqlRejects(engine, settings.rejects_per_sender, settings.rejects_days)
         self.follower = Follower(engine, store, all_projections(), decode_recorded)
         self.conclusions = Conclusions(engine, store, log, self.follower, self.rejects, clock, settings)
-        self.verifiers = ThreadPoolExecutor(1, thread_name_prefix="verify")
+        self.readers = Readers()
         self.admission = Admission(
             store=store,
             log=log,
             registry=self.registry,
             rejects=self.rejects,
-            wire=SignedWire(),
+            wire=SignedWire(self.readers),
             clock=clock,
-            verifiers=self.verifiers,
             on_recorded=lambda added: self.follower.offer([recorded_of(1, *item) for item in added]),
         )
 
@@ -149,7 +149,6 @@ class Core:
             return path, save_dossier(snapshot, indices, path)
 
     def close(self) -> None:
-        self.verifiers.shutdown()
         self.engine.dispose()
 
 

@@ -18,8 +18,7 @@ from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.secrets import SetupError
 from coldchain.db.accounts import StoredAccount, close_account, save_account
 from coldchain.db.engine import writing
-from coldchain.decoders.jws import parse_envelope, verify
-from coldchain.decoders.wire import load_key
+from coldchain.decoders.jws import load_key, parse_envelope, verify
 from coldchain.mqtt.accounts import Account, Credentials, new_account
 from coldchain.mqtt.connection import probe_login
 from coldchain.services.identity import CommandRefused, Enrolment, enrol, revoke

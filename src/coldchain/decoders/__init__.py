@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from coldchain.decoders.content import Content, decode
 from coldchain.decoders.errors import DecodeError
-from coldchain.decoders.jws import Envelope, parse_envelope
-from coldchain.decoders.senml import decode_senml
+from coldchain.decoders.jws import parse_envelope
 from coldchain.domain.events import Event
-from coldchain.domain.telemetry import Telemetry
 from coldchain.services.ports import Recorded
 from coldchain_ledger.entry import Entry, parse_entry
 
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
 
 SIGNED = "application/jose"
 """Media type of a compact JWS."""
-TELEMETRY_TYPES: dict[str, Callable[[bytes, str, int, int], Telemetry]] = {"senml+json": decode_senml}
-"""`typ` of a signed message -> its decoder."""
 EVENT_TYPE = "epcis+json"
 _JSON_KINDS = frozenset({"identity", "master", "rules", "document", "order", "finding", "time"})
 
@@ -28,11 +24,11 @@ _JSON_KINDS = frozenset({"identity", "master", "rules", "document", "order", "fi
 def decode_recorded(log: int, index: int, entry_bytes: bytes) -> Recorded:
     """One stored entry as projections see it. What its payload does not say stays empty; raises EntryError only where
     the bytes are no entry at all."""
-    return _recorded(log, index, parse_entry(entry_bytes), None)
+    return _recorded(log, index, parse_entry(entry_bytes))
 
 
-def recorded_of(log: int, index: int, at_us: int, draft: Draft, envelope: Envelope | None) -> Recorded:
-    """The same of an entry just appended, from what the way in already holds."""
+def recorded_of(log: int, index: int, at_us: int, draft: Draft, content: Content) -> Recorded:
+    """The same of a signed message just appended, from what the way in already holds."""
     entry = Entry(
         kind=draft.kind,
         by=draft.by,
@@ -44,10 +40,10 @@ def recorded_of(log: int, index: int, at_us: int, draft: Draft, envelope: Envelo
         payload=draft.payload,
         quality=draft.quality,
     )
-    return _recorded(log, index, entry, envelope)
+    return _said(log, index, entry, content)
 
 
-def _recorded(log: int, index: int, entry: Entry, envelope: Envelope | None) -> Recorded:
+def _recorded(log: int, index: int, entry: Entry) -> Recorded:
     if entry.kind in _JSON_KINDS:
         return Recorded(log, index, entry, body=_json(entry.payload))
     if entry.kind not in ("telemetry", "event"):
@@ -55,15 +51,16 @@ def _recorded(log: int, index: int, entry: Entry, envelope: Envelope | None) -> 
     if entry.type != SIGNED:
         return Recorded(log, index, entry, events=_events(entry.payload, entry.by) if entry.kind == "event" else ())
     try:
-        envelope = envelope or parse_envelope(entry.payload)
+        envelope = parse_envelope(entry.payload)
     except DecodeError:
         return Recorded(log, index, entry)
-    decode = TELEMETRY_TYPES.get(envelope.typ)
-    if decode is not None:
-        telemetry = decode(envelope.body, envelope.device, envelope.boot, envelope.seq)
-        return Recorded(log, index, entry, telemetry, envelope.kid, envelope.prev)
+    return _said(log, index, entry, decode(envelope))
+
+
+def _said(log: int, index: int, entry: Entry, content: Content) -> Recorded:
+    envelope = content.envelope
     events = _events(envelope.body, entry.by) if envelope.typ == EVENT_TYPE else ()
-    return Recorded(log, index, entry, None, envelope.kid, envelope.prev, events)
+    return Recorded(log, index, entry, content.telemetry, envelope.kid, envelope.prev, events)
 
 
 def _events(body: bytes, by: str) -> tuple[Event, ...]:

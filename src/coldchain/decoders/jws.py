@@ -7,6 +7,7 @@ would differ in bytes from the message it repeats.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from typing import Annotated, Literal
@@ -41,7 +42,7 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     prev: str
 
 
-class Envelope(msgspec.Struct, frozen=True, gc=False):
+class Envelope(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A parsed message whose signature is not yet verified."""
 
     kid: str
@@ -125,6 +126,14 @@ def load_public_key(alg: str, spki: bytes) -> PublicKey:
     if alg == "ES256" and isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
         return key
     raise DecodeError(f"public key: expected one for {alg}, found {type(key).__name__}")
+
+
+def load_key(alg: str, public_key: str) -> PublicKey:
+    """An enrolled key from the base64 of its SubjectPublicKeyInfo. Raises DecodeError."""
+    try:
+        return load_public_key(alg, b64decode(public_key, validate=True))
+    except Base64Error as error:
+        raise DecodeError(f"public key: expected base64 of SubjectPublicKeyInfo DER: {error}") from error
 
 
 def _base64url(text: bytes, part: str) -> bytes:

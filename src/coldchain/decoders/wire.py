@@ -1,19 +1,20 @@
-"""The signed wire format as admission needs it: parse, verify, and the names an event speaks about."""
+"""The signed wire format as admission needs it: parse, read, and the names an event speaks about."""
 
 from __future__ import annotations
 
-from base64 import b64decode
-from binascii import Error as Base64Error
-from typing import Any
-
 from coldchain.decoders import epcis
+from coldchain.decoders.content import Content
 from coldchain.decoders.errors import DecodeError
-from coldchain.decoders.jws import Envelope, PublicKey, load_public_key, parse_envelope, verify
+from coldchain.decoders.jws import Envelope, parse_envelope
+from coldchain.decoders.readers import Claims, Readers
 from coldchain.services.admit import Unattributable
 
 
 class SignedWire:
     """Compact JWS of SenML or EPCIS (telemetry §2.1)."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
 
     def parse(self, payload: bytes) -> Envelope:
         try:
@@ -21,8 +22,8 @@ class SignedWire:
         except DecodeError as error:
             raise Unattributable("malformed-jws", str(error)) from error
 
-    def verify(self, envelope: Envelope, public_key: Any) -> bool:
-        return verify(envelope, public_key)
+    def read(self, claims: Claims) -> list[Content | None]:
+        return self._readers.read(claims)
 
     def subjects(self, envelope: Envelope, by: str) -> tuple[tuple[str, ...], str]:
         """What an unreadable event is about nobody knows: it is recorded under its device alone, and moves nothing."""
@@ -31,11 +32,3 @@ class SignedWire:
         except DecodeError:
             return (), "invalid-epcis"
         return tuple(sorted({name for event in events for name in event.names})), ""
-
-
-def load_key(alg: str, public_key: str) -> PublicKey:
-    """An enrolled key from the base64 of its SubjectPublicKeyInfo. Raises DecodeError."""
-    try:
-        return load_public_key(alg, b64decode(public_key, validate=True))
-    except Base64Error as error:
-        raise DecodeError(f"public key: expected base64 of SubjectPublicKeyInfo DER: {error}") from error

@@ -1,0 +1,29 @@
+"""What a signed message says, by its type."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from coldchain.decoders.jws import Envelope, PublicKey, verify
+from coldchain.decoders.senml import decode_senml
+from coldchain.domain.telemetry import Telemetry
+
+
+class Content(NamedTuple):
+    """What a message says, its signature being genuine."""
+
+    envelope: Envelope
+    telemetry: Telemetry | None
+    """None for other types than SenML."""
+
+
+def read(envelope: Envelope, public_key: PublicKey) -> Content | None:
+    """None where the signature does not hold under the key."""
+    return decode(envelope) if verify(envelope, public_key) else None
+
+
+def decode(envelope: Envelope) -> Content:
+    """Of a message whose signature holds, or held when it was recorded."""
+    if envelope.typ != "senml+json":
+        return Content(envelope, None)
+    return Content(envelope, decode_senml(envelope.body, envelope.device, envelope.boot, envelope.seq))
