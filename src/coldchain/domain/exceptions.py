@@ -82,7 +82,7 @@ Ruling = Literal["open", "confirmed", "refused", "refused by authority"]
 
 def ruling(claim: Claim, decisions: Iterable[Decision]) -> tuple[Ruling, Decision | None]:
     """Where the claim stands. Nobody confirms his own claim; once an authority ruled, only authorities rule again."""
-    entitled = [d for d in decisions if d.claim_id == claim.claim_id and (d.role in AUTHORITIES or d.by != claim.by)]
+    entitled = [d for d in decisions if d.claim_id == claim.claim_id and d.by != claim.by]
     if not entitled:
         return "open", None
     last = max(entitled, key=lambda d: (d.role in AUTHORITIES, d.n))
@@ -92,12 +92,12 @@ def ruling(claim: Claim, decisions: Iterable[Decision]) -> tuple[Ruling, Decisio
 
 
 def parse_claim(body: Mapping[str, Any], by: str, at_us: int, entry: int = -1) -> Claim:
-    """The claim a document states, `by` being whoever recorded it. Raises ClaimError."""
+    """The claim a document states. `by` is whoever recorded it, whatever the document says. Raises ClaimError."""
     from_us, to_us = _field(body, "from_us", int), _field(body, "to_us", int)
     return Claim(
         claim_id=_field(body, "id", str),
         code=_field(body, "code", str),
-        by=_field(body, "by", str, by),
+        by=by,
         units=_texts(body, "units"),
         places=_texts(body, "places"),
         from_us=from_us,
@@ -109,7 +109,7 @@ def parse_claim(body: Mapping[str, Any], by: str, at_us: int, entry: int = -1) -
 
 
 def parse_decision(body: Mapping[str, Any], key: str, by: str, at_us: int, entry: int = -1) -> Decision:
-    """The ruling an order states, under its key `order/claim-decision/<claim>/<n>`. Raises ClaimError."""
+    """The ruling an order states, under its key `order/claim-decision/<claim>/<n>`; `by` as for a claim. ClaimError."""
     decision = _field(body, "decision", str)
     if decision not in ("confirmed", "refused"):
         raise ClaimError(f"decision: expected confirmed or refused, found {decision!r}")
@@ -120,7 +120,7 @@ def parse_decision(body: Mapping[str, Any], key: str, by: str, at_us: int, entry
         claim_id=_field(body, "claim", str),
         n=int(n),
         confirmed=decision == "confirmed",
-        by=_field(body, "by", str, by),
+        by=by,
         role=_field(body, "role", str, ""),
         at_us=at_us,
         entry=entry,

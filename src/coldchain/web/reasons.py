@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 from coldchain.web.formats import celsius, utc
 from coldchain.web.i18n import Words
 
-_DEVICE_RULES = {"gap": "chain_gap", "prev-mismatch": "chain_break", "disputed": "disputed", "clock": "clock"}
+_DEVICE_RULES = {
+    "gap": "chain_gap",
+    "prev-mismatch": "chain_break",
+    "disputed": "disputed",
+    "clock": "clock",
+    "revoked-key": "revoked_key",
+}
 
 
 class Reason(NamedTuple):
