@@ -198,7 +198,7 @@ def open_ledger(settings: Settings) -> Iterator[tuple[SqlStore, Verifier]]:
 def _secrets_directory(directory: Path, *, create: bool) -> Path:
     secrets = directory / "secrets"
     if create:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return ensure_directory(secrets)
     if not secrets.is_dir():
         raise SetupError(f"{directory} is no data directory: `coldchain migrate --dir {directory}` makes one")

@@ -12,7 +12,11 @@ def configure_logs(level: str) -> None:
     """Applies to our own loggers and, through the standard library, to uvicorn and the simulated devices."""
     least = getattr(logging, level.upper())
     terminal = sys.stderr.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderer: structlog.types.Processor
+    if terminal:  # plain tracebacks: rich ones print local variables, and a token may be one
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    else:
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -114,12 +114,16 @@ class Running:
             yield self
 
     def addresses(self) -> dict[str, str]:
-        host, port = self._http.getsockname()[:2]
-        return {"http": f"http://{host}:{port}", "mqtt": "mqtt://{}:{}".format(*self._ingest.mqtt)}
+        return {"http": _url("http", self._http.getsockname()), "mqtt": _url("mqtt", self._ingest.mqtt)}
 
     def serve_http(self, on_ready: Callable[[], None]) -> None:
         """Serve the web until a signal says stop; calls `on_ready` once requests are answered."""
         serve_pages(self._ports, self._http, on_ready)
+
+
+def _url(scheme: str, address: Sequence[object]) -> str:
+    host = str(address[0])
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{address[1]}"
 
 
 def serve_pages(ports: AppPorts, listener: socket.socket, on_ready: Callable[[], None]) -> None:

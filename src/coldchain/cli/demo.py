@@ -65,7 +65,7 @@ def _prepare(directory: Path) -> None:
         if running_server(directory):
             fail(f"a server runs on {directory}: stop it first")
         shutil.rmtree(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     (directory / MARK).write_text("{}\n")
 
 

@@ -93,6 +93,7 @@ def list_(data: Data) -> None:
 def show_(data: Data, device: str) -> None:
     """What the ledger says about one device: enrolment, keys, state."""
     from coldchain.db import queries_api
+    from coldchain.services.moments import rfc3339_or_none
 
     with data.core() as core:
         core.catch_up_if_alone()
@@ -107,8 +108,8 @@ def show_(data: Data, device: str) -> None:
         "keys": [{**key.stated, "revoked_at": key.revoked_at} for key in keys],
         "boot": row.boot,
         "seq": row.seq,
-        "last_sampled_us": row.last_us,
-        "last_received_us": row.at_us,
+        "last_sampled_at": rfc3339_or_none(row.last_us),
+        "last_received_at": rfc3339_or_none(row.at_us),
         "battery": row.battery,
         "probes": [{"channel": one.channel, "state": one.state, "last_mc": one.last_mc} for one in probes],
     }

@@ -19,7 +19,7 @@ def command(data: Data, id_: str) -> None:
         core.catch_up_if_alone()
         document = core.inspect(id_)
     if document is None:
-        fail(f"{id_!r} is named by no entry of this ledger")
+        fail(f"{id_!r} is named by no event of this ledger; for a device: coldchain device show")
     data.show(document, _lines)
 
 

@@ -23,8 +23,12 @@ class UnitQueries:
         self._connection = connection
 
     def named(self, name: str) -> bool:
-        c = t.event_unit.c
-        return self._connection.scalar(select(c.key).where(c.unit == name).limit(1)) is not None
+        """By an event, or as what an event put others into: a lot is often known by its cases alone."""
+        unit, parent = t.event_unit.c.unit, t.containment.c.parent
+        return any(
+            self._connection.scalar(select(column).where(column == name).limit(1)) is not None
+            for column in (unit, parent)
+        )
 
     # Movements
 
