@@ -60,7 +60,7 @@ def _recorded(log: int, index: int, entry: Entry) -> Recorded:
 def _said(log: int, index: int, entry: Entry, content: Content) -> Recorded:
     envelope = content.envelope
     events = _events(envelope.body, entry.by) if envelope.typ == EVENT_TYPE else ()
-    return Recorded(log, index, entry, content.telemetry, envelope.kid, envelope.prev, events)
+    return Recorded(log, index, entry, content.telemetry, content.block, envelope.kid, envelope.prev, events)
 
 
 def _events(body: bytes, by: str) -> tuple[Event, ...]:

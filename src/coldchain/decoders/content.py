@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from coldchain.decoders.jws import Envelope, PublicKey, verify
 from coldchain.decoders.senml import decode_senml
+from coldchain.domain.blocks import Block, block_of
 from coldchain.domain.telemetry import Telemetry
 
 
@@ -13,8 +14,10 @@ class Content(NamedTuple):
     """What a message says, its signature being genuine."""
 
     envelope: Envelope
-    telemetry: Telemetry | None
+    telemetry: Telemetry | None = None
     """None for other types than SenML."""
+    block: Block | None = None
+    """Its samples packed."""
 
 
 def read(envelope: Envelope, public_key: PublicKey) -> Content | None:
@@ -25,5 +28,6 @@ def read(envelope: Envelope, public_key: PublicKey) -> Content | None:
 def decode(envelope: Envelope) -> Content:
     """Of a message whose signature holds, or held when it was recorded."""
     if envelope.typ != "senml+json":
-        return Content(envelope, None)
-    return Content(envelope, decode_senml(envelope.body, envelope.device, envelope.boot, envelope.seq))
+        return Content(envelope)
+    telemetry = decode_senml(envelope.body, envelope.device, envelope.boot, envelope.seq)
+    return Content(envelope, telemetry, block_of(telemetry.runs))

@@ -26,6 +26,7 @@ import structlog
 
 from coldchain.decoders.content import Content, read
 from coldchain.decoders.jws import Envelope, load_key
+from coldchain.domain.blocks import Block
 from coldchain.domain.telemetry import Run, Telemetry
 from coldchain.services.registry import Key
 
@@ -46,8 +47,10 @@ class _Question(msgspec.Struct, array_like=True):
 
 class _Answer(msgspec.Struct, array_like=True):
     genuine: bool
-    runs: tuple[Run, ...] | None = None
+    runs: tuple[Run, ...] = ()
     quality: tuple[str, ...] = ()
+    block: Block | None = None
+    """None for other types than SenML."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -124,11 +127,11 @@ def _contents(claims: Claims, answers: bytes) -> Iterator[Content | None]:
     for (envelope, _), answer in zip(claims, _answers(answers), strict=True):
         if not answer.genuine:
             yield None
-        elif answer.runs is None:
-            yield Content(envelope, None)
+        elif answer.block is None:
+            yield Content(envelope)
         else:
             said = Telemetry(envelope.device, envelope.boot, envelope.seq, answer.runs, answer.quality)
-            yield Content(envelope, said)
+            yield Content(envelope, said, answer.block)
 
 
 def _send(to: socket.socket, data: bytes) -> None:
@@ -159,7 +162,7 @@ def _answer(question: _Question) -> _Answer:
     if content is None:
         return _Answer(False)
     said = content.telemetry
-    return _Answer(True) if said is None else _Answer(True, said.runs, said.quality)
+    return _Answer(True) if said is None else _Answer(True, said.runs, said.quality, content.block)
 
 
 def main() -> None:

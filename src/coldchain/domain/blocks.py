@@ -1,62 +1,122 @@
 """One message's samples as bytes: columns of differences in the narrowest width, and read back exactly.
 
-A block is a sequence of runs; a run is the samples of one name, quality and kind of value, in message order: length of
-the name, quality and kind, u16 count, name, times, values. A column of integers is a width (0 for one step throughout),
-its first value, its unit or step, and the differences in that unit; integers outside columns carry their own length.
+A block starts with the number of its runs and a head for each: length of the name, quality and kind, u16 count, name.
+Then come the times of all runs in one column, then the values; runs of integers that follow each other share a column
+where their names have the same first part (`temp/`). A column of integers is a width (0 for one step throughout), its
+first value, its unit or step, and the differences in that unit; integers outside columns carry their own length.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate, islice
 from math import gcd
 from operator import sub
-from typing import Any
+from typing import Any, NamedTuple
 
 from coldchain.domain.telemetry import Run, Value
 
 QUALITIES = ("", "not-finite", "bad-time", "fault", "bad-type")
 _INTEGER, _FLOAT, _FLAG, _TEXT, _NOTHING = range(5)
+_KINDS: dict[type, int] = {int: _INTEGER, float: _FLOAT, bool: _FLAG, str: _TEXT, type(None): _NOTHING}
 _HEAD = struct.Struct("<BBH")
 _WIDTHS = {1: "b", 2: "h", 4: "i", 8: "q"}
+PROBES = "temp/"
 
 
-def pack(runs: Iterable[Run], base_us: int) -> bytes:
-    """At most 65,535 samples a run and 255 bytes a name; times and integers of 64 bits. base_us: a time near theirs."""
-    parts: list[bytes] = []
-    for name, quality, times, values in runs:
-        kind = _kind(values[0])
-        encoded = name.encode()
-        parts += (
-            _HEAD.pack(len(encoded), QUALITIES.index(quality) << 4 | kind, len(times)),
-            encoded,
-            _pack_integers(times, base_us),
-            _pack_values(kind, values),
-        )
+class Block(NamedTuple):
+    """The samples of a message, packed, and what is asked of them first."""
+
+    first_us: int | None
+    """First and last time of those whose time is believed; `data` counts from the first."""
+    last_us: int | None
+    samples: int
+    min_mc: int | None
+    """Coldest and warmest usable temperature."""
+    max_mc: int | None
+    data: bytes
+
+
+def block_of(runs: Sequence[Run]) -> Block:
+    """At most 255 runs, 65,535 samples a run and 255 bytes a name; times and integers of 64 bits."""
+    times = [t_us for run in runs if run.quality != "bad-time" for t_us in run.times]
+    temperatures: list[Any] = [
+        mc for run in runs if run.quality == "" and run.name.startswith(PROBES) for mc in run.values
+    ]
+    first_us, last_us = (min(times), max(times)) if times else (None, None)
+    min_mc, max_mc = (min(temperatures), max(temperatures)) if temperatures else (None, None)
+    samples = sum([len(run.times) for run in runs])
+    return Block(first_us, last_us, samples, min_mc, max_mc, pack(runs, first_us or 0))
+
+
+_Head = tuple[str, str, int, int]
+"""(name, quality, kind, samples) of a run: what is the same in every message of a device."""
+
+
+def pack(runs: Sequence[Run], base_us: int) -> bytes:
+    """base_us: a time near theirs."""
+    if not runs:
+        return b""
+    heads = tuple([(run.name, run.quality, _KINDS[run.values[0].__class__], len(run.times)) for run in runs])
+    parts = [_pack_heads(heads), _pack_times(tuple([t_us - base_us for run in runs for t_us in run.times]))]
+    for kind, start, stop in _columns(heads):
+        parts.append(_pack_values(kind, [value for run in runs[start:stop] for value in run.values]))
     return b"".join(parts)
 
 
 def unpack(block: bytes, base_us: int) -> Iterator[Run]:
     """The runs `pack` was given."""
-    at = 0
-    while at < len(block):
+    if not block:
+        return
+    heads, at = _unpack_heads(block)
+    times, at = _unpack_integers(block, at, sum([count for *_, count in heads]), base_us)
+    taken = 0
+    for kind, start, stop in _columns(tuple(heads)):
+        values, at = _unpack_values(kind, block, at, sum([count for *_, count in heads[start:stop]]))
+        read = 0
+        for name, quality, _, count in heads[start:stop]:
+            yield Run(name, quality, times[taken : taken + count], values[read : read + count])
+            taken, read = taken + count, read + count
+
+
+@lru_cache(4_096)
+def _pack_heads(heads: tuple[_Head, ...]) -> bytes:
+    parts = [bytes((len(heads),))]
+    for name, quality, kind, count in heads:
+        encoded = name.encode()
+        parts += [_HEAD.pack(len(encoded), QUALITIES.index(quality) << 4 | kind, count), encoded]
+    return b"".join(parts)
+
+
+def _unpack_heads(block: bytes) -> tuple[list[_Head], int]:
+    heads, at = [], 1
+    for _ in range(block[0]):
         length, tag, count = _HEAD.unpack_from(block, at)
-        at += _HEAD.size
-        name = block[at : at + length].decode()
-        times, at = _unpack_integers(block, at + length, count, base_us)
-        values, at = _unpack_values(tag & 15, block, at, count)
-        yield Run(name, QUALITIES[tag >> 4], times, values)
+        at += _HEAD.size + length
+        heads.append((block[at - length : at].decode(), QUALITIES[tag >> 4], tag & 15, count))
+    return heads, at
 
 
-def _kind(value: Value | None) -> int:
-    if isinstance(value, bool):
-        return _FLAG
-    if isinstance(value, int):
-        return _INTEGER
-    if isinstance(value, float):
-        return _FLOAT
-    return _NOTHING if value is None else _TEXT
+@lru_cache(4_096)
+def _columns(heads: tuple[_Head, ...]) -> list[tuple[int, int, int]]:
+    """(kind, first run, the run after the last) of each column of values."""
+    columns: list[tuple[int, int, int]] = []
+    family = ""
+    for place, (name, _, kind, _) in enumerate(heads):
+        before, family = family, name.partition("/")[0]
+        if columns and kind == columns[-1][0] == _INTEGER and family == before:
+            columns[-1] = (kind, columns[-1][1], place + 1)
+        else:
+            columns.append((kind, place, place + 1))
+    return columns
+
+
+@lru_cache(4_096)
+def _pack_times(after_us: tuple[int, ...]) -> bytes:
+    """Most devices measure in the same rhythm all the time."""
+    return _pack_integers(after_us, 0)
 
 
 def _pack_values(kind: int, values: Sequence[Any]) -> bytes:

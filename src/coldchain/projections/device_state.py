@@ -19,6 +19,7 @@ from coldchain.db.tables.telemetry import (
     device_range,
     device_state,
 )
+from coldchain.domain.blocks import Block, block_of
 from coldchain.domain.devices import Chain, Changes, Enrolment, Message, Range, parse_identity
 from coldchain.domain.rulepacks import Mounting, stage_of
 from coldchain.domain.telemetry import Run
@@ -71,10 +72,10 @@ class Heard(NamedTuple):
     sha256: bytes
     grade: str
     quality: str | None
-    first_us: int | None
-    last_us: int | None
     runs: Sequence[Run]
     """Samples whose time is not believed are in runs of quality `bad-time`."""
+    block: Block
+    """The same, packed."""
 
     @property
     def is_evidence(self) -> bool:
@@ -137,17 +138,18 @@ class DeviceState:
         assert telemetry is not None
         known = self._device(telemetry.device, recorded)
         runs: Sequence[Run] = telemetry.runs
+        block = block_of(runs) if recorded.block is None else recorded.block
         clock = known.clock
         floor_us, latest_us = known.enrolled.time_floor_us, at_us + DAY_US
-        first_us, last_us = _span(runs)
+        first_us, last_us = block.first_us, block.last_us
         if first_us is not None and last_us is not None and (first_us < floor_us or last_us > latest_us):
             runs, clock = _disbelieve(runs, clock, floor_us, latest_us)
-            first_us, last_us = _span(runs)
+            block = block_of(runs)
         for run in runs:
             if run.name == "battery" and run.quality == "":
                 clock = _with_battery(clock, run)
         quality = ",".join(telemetry.quality) or None
-        return self._follow(known, recorded, telemetry.boot, telemetry.seq, clock, quality, first_us, last_us, runs)
+        return self._follow(known, recorded, telemetry.boot, telemetry.seq, clock, quality, runs, block)
 
     def _event(self, recorded: Recorded) -> list[Heard]:
         """A signed event is a link of the same chain; its key says where (`tm/<device>/<boot>/<seq>`)."""
@@ -156,8 +158,8 @@ class DeviceState:
             return []
         known, (boot, seq) = self._device(name, recorded), map(int, position)
         times = [event.time_us for event in recorded.events]
-        first_us, last_us = min(times, default=None), max(times, default=None)
-        return [self._follow(known, recorded, boot, seq, known.clock, None, first_us, last_us, [])]
+        block = block_of(())._replace(first_us=min(times, default=None), last_us=max(times, default=None))
+        return [self._follow(known, recorded, boot, seq, known.clock, None, (), block)]
 
     def _follow(
         self,
@@ -167,20 +169,19 @@ class DeviceState:
         seq: int,
         clock: Clock,
         quality: str | None,
-        first_us: int | None,
-        last_us: int | None,
         runs: Sequence[Run],
+        block: Block,
     ) -> Heard:
         """Put the message into its chain. What one that does not count says of the device is not believed either."""
         entry, ref = recorded.entry, entry_ref(recorded.log, recorded.index)
         sha256 = hashlib.sha256(entry.payload).digest()
-        known.chain.take(Message(boot, seq, sha256, recorded.prev, recorded.kid, ref, first_us, last_us))
+        known.chain.take(Message(boot, seq, sha256, recorded.prev, recorded.kid, ref, block.first_us, block.last_us))
         if sha256 not in known.chain.held:
             if clock[3:7] != known.clock[3:7]:
                 self.misclocked[known.no] = known
-            known.clock = Clock(_later(clock.last_us, last_us), *clock[1:-1], entry.at_us)
+            known.clock = Clock(_later(clock.last_us, block.last_us), *clock[1:-1], entry.at_us)
         self._heard[known.no] = known
-        return Heard(known, ref, boot, seq, sha256, entry.grade, quality, first_us, last_us, runs)
+        return Heard(known, ref, boot, seq, sha256, entry.grade, quality, runs, block)
 
     def _identity(self, connection: Connection, recorded: Recorded) -> None:
         order, ref = parse_identity(recorded.body), entry_ref(recorded.log, recorded.index)
@@ -238,12 +239,6 @@ class DeviceState:
         held = {(known.no, sha256): kept for known, changes in chains for sha256, kept in changes.held.items()}
         put_rows(connection, device_held, [_held_row(no, kept) for (no, _), kept in held.items() if kept])
         remove_rows(connection, device_held, [key for key, kept in held.items() if kept is None])
-
-
-def _span(runs: Iterable[Run]) -> tuple[int | None, int | None]:
-    """First and last time of the samples whose time is believed."""
-    times = [t_us for run in runs if run.quality != "bad-time" for t_us in (min(run.times), max(run.times))]
-    return (min(times), max(times)) if times else (None, None)
 
 
 def _later(one_us: int | None, other_us: int | None) -> int | None:

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select, tuple_
 
 from coldchain.db.bulk import append_rows, fetch
 from coldchain.db.tables.telemetry import device, device_disputed, device_held, series
-from coldchain.domain.blocks import pack, unpack
+from coldchain.domain.blocks import PROBES as PROBES
+from coldchain.domain.blocks import Block, block_of, unpack
 from coldchain.domain.devices import Position
 from coldchain.domain.telemetry import Run, Value
 from coldchain.domain.temperature import Item, merged
@@ -19,7 +20,6 @@ CELL_US = 6 * 3600 * 1_000_000
 """A message that spans several cells has a row in each: so a query by time reads a bounded stretch of the index."""
 GRADES = ("signed", "transport", "declared", "transcribed", "derived")
 """From the strongest to the weakest (design §6); their places are what the table holds."""
-PROBES = "temp/"
 
 
 class Reading(NamedTuple):
@@ -51,40 +51,28 @@ def append(connection: Connection, heard: Iterable[Heard]) -> None:
 
 
 def _rows(message: Heard) -> Iterator[tuple[Any, ...]]:
-    first_us, last_us = message.first_us, message.last_us
+    first_us, last_us = message.block.first_us, message.block.last_us
     if first_us is None or last_us is None:
-        yield _row(message, 0, None, None, message.runs)
+        yield _row(message, 0, message.block)
     elif first_us // CELL_US == last_us // CELL_US:
-        yield _row(message, first_us // CELL_US, first_us, last_us, message.runs)
+        yield _row(message, first_us // CELL_US, message.block)
     else:
         for cell, runs in sorted(_by_cell(message.runs, first_us // CELL_US).items()):
-            times = [t_us for run in runs if run.quality != "bad-time" for t_us in run.times]
-            yield _row(message, cell, min(times, default=None), max(times, default=None), runs)
+            yield _row(message, cell, block_of(runs))
 
 
-def _row(message: Heard, cell: int, first_us: int | None, last_us: int | None, runs: Sequence[Run]) -> tuple[Any, ...]:
-    count, min_mc, max_mc = 0, None, None
-    for name, quality, times, values in runs:
-        count += len(times)
-        if quality == "" and name.startswith(PROBES):
-            low: Any = min(values)  # type: ignore[type-var]
-            high: Any = max(values)  # type: ignore[type-var]
-            min_mc = low if min_mc is None else min(min_mc, low)
-            max_mc = high if max_mc is None else max(max_mc, high)
+def _row(message: Heard, cell: int, block: Block) -> tuple[Any, ...]:
+    *summary, data = block
     return (
         message.device.no,
         cell,
         message.boot,
         message.seq,
         message.ref,
-        first_us,
-        last_us,
-        count,
-        min_mc,
-        max_mc,
+        *summary,
         GRADES.index(message.grade),
         message.quality,
-        pack(runs, first_us or 0),
+        data,
     )
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from coldchain_ledger.entry import Entry
-
+from coldchain.domain.blocks import Block
 from coldchain.domain.events import Event
 from coldchain.domain.telemetry import Telemetry
+from coldchain_ledger.entry import Entry
 
 Clock = Callable[[], int]
 """Now, integer microseconds since the epoch, UTC."""
@@ -25,6 +25,8 @@ class Recorded:
     """Header fields (`kind`, `by`, `at_us`, `key`, `grade`, `subjects`, `quality`) and `payload` bytes."""
     telemetry: Telemetry | None = None
     """Set for readable `telemetry` entries."""
+    block: Block | None = None
+    """Its samples packed."""
     kid: str = ""
     """The device key that signed it, for signed telemetry and events."""
     prev: bytes = b""
