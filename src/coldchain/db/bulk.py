@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Column, Connection, Table
 from sqlalchemy.dialects import postgresql
 
 Rows = Sequence[tuple[Any, ...]]
@@ -38,6 +38,17 @@ def put_rows(connection: Connection, table: Table, rows: Rows) -> None:
         connection.exec_driver_sql(_postgres_insert(table) + _on_conflict(table), columns)
 
 
+def update_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Rows) -> None:
+    """Give the columns new values in rows that are stored. rows: the primary key, then the values."""
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(_sqlite_update(table, columns), list(rows))
+    else:
+        arrays = tuple(map(list, zip(*rows, strict=True)))
+        connection.exec_driver_sql(_postgres_update(table, columns), arrays)
+
+
 def remove_rows(connection: Connection, table: Table, keys: Rows, where: Sequence[str] = ()) -> None:
     """Delete rows by primary key, or by the comparisons given, e.g. `("device_no =", "from_us >=")`."""
     if not keys:
@@ -67,11 +78,30 @@ def _sqlite_insert(table: Table) -> str:
 
 @lru_cache
 def _postgres_insert(table: Table) -> str:
+    names = ", ".join(column.name for column in table.columns)
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM {_unnest(table.columns)}"  # noqa: S608
+
+
+def _unnest(columns: Iterable[Column[Any]]) -> str:
     """One array per column: a statement for any number of rows."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    names = ", ".join(column.name for column in table.columns)
-    arrays = ", ".join(f"%s::{column.type.compile(dialect)}[]" for column in table.columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608
+    return f"unnest({', '.join(f'%s::{column.type.compile(dialect)}[]' for column in columns)})"
+
+
+@lru_cache
+def _sqlite_update(table: Table, columns: Sequence[str]) -> str:
+    key = [column.name for column in table.primary_key]
+    new = ", ".join(f"{name} = ?{place}" for place, name in enumerate(columns, len(key) + 1))
+    return f"UPDATE {table.name} SET {new} WHERE " + " AND ".join(f"{name} = ?{n}" for n, name in enumerate(key, 1))  # noqa: S608
+
+
+@lru_cache
+def _postgres_update(table: Table, columns: Sequence[str]) -> str:
+    key = [column.name for column in table.primary_key]
+    given = _unnest(table.columns[name] for name in (*key, *columns))
+    new = ", ".join(f"{name} = given.{name}" for name in columns)
+    same = " AND ".join(f"{table.name}.{name} = given.{name}" for name in key)
+    return f"UPDATE {table.name} SET {new} FROM {given} AS given ({', '.join((*key, *columns))}) WHERE {same}"  # noqa: S608
 
 
 @lru_cache

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from coldchain.db.bulk import append_rows, fetch, put_rows, remove_rows
+from coldchain.db.bulk import append_rows, fetch, put_rows, remove_rows, update_rows
 from coldchain.db.tables.telemetry import channel, channel_snapshot, rule_pack, segment
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.rulepacks import (
@@ -72,10 +72,11 @@ class Channel:
     late: tuple[int, int] | None = None
     """First and last time whose items the stored fold did not see as they are."""
     rule: Stage | None = None
-    """In force at the newest item, and until `rule_until_us`."""
-    rule_until_us: int = FOREVER_US
+    """In force at the newest item."""
+    quiet_until_us: int = 0
+    """Until then the same rule is in force and the same cell goes on."""
     judged_until_us: int | None = None
-    """When, after it, no rule is in force any more."""
+    """When, after the newest item, no rule is in force any more."""
 
     @property
     def probe(self) -> str:
@@ -85,7 +86,8 @@ class Channel:
         seen_us = self.state.seen_us if self.state is not None else 0
         place = regime_at(self.schedule, seen_us)
         self.rule = self.schedule[place].rule
-        self.rule_until_us = self.schedule[place + 1].from_us if place + 1 < len(self.schedule) else FOREVER_US
+        rule_until_us = self.schedule[place + 1].from_us if place + 1 < len(self.schedule) else FOREVER_US
+        self.quiet_until_us = min(rule_until_us, (seen_us // CELL_US + 1) * CELL_US)
         self.judged_until_us = judged_until(self.schedule, seen_us)
 
     def touch(self, from_us: int, to_us: int) -> None:
@@ -129,6 +131,8 @@ class Temperature:
         self._silences: list[tuple[int, int, str]] = []
         """(lost after, device number, name): a heap with at most one item per channel, perhaps out of date."""
         self._touched: dict[Channel, None] = {}
+        self._quiet: dict[Channel, None] = {}
+        """Channels that this batch advanced within their open segment; nothing else is new unless they are touched."""
 
     def load(self, connection: Connection, devices: Iterable[Device]) -> None:
         """Everything the tables hold, so that no batch reads them again."""
@@ -217,15 +221,13 @@ class Temperature:
             if run.name in mixed:
                 continue
             probe = self._channel(message.device, run.name)
-            self._touched[probe] = None
-            times, state = run.times, probe.state
-            if probe.late is None and probe.rule is not None and state is not None:
-                last_us = times[-1]
-                if last_us < probe.rule_until_us and last_us // CELL_US == state.seen_us // CELL_US:
-                    quiet = advance_quiet(probe.rule, state, times, run.values)  # type: ignore[arg-type]
-                    if quiet is not None:
-                        probe.state = quiet
-                        continue
+            rule, state, times = probe.rule, probe.state, run.times
+            if rule is not None and state is not None and probe.late is None and times[-1] < probe.quiet_until_us:
+                quiet = advance_quiet(rule, state, times, run.values)  # type: ignore[arg-type]
+                if quiet is not None:
+                    probe.state = quiet
+                    self._quiet[probe] = None
+                    continue
             self._take(probe, merged(run_items(run)))
         for name in mixed:
             items = [item for run in probes if run.name == name for item in run_items(run)]
@@ -274,11 +276,28 @@ class Temperature:
             else:
                 self._await_silence(probe)
 
+    def _write_quiet(self, connection: Connection, ledger_time_us: int) -> None:
+        """The newest reading of channels that just go on; those that turn out to be lost are touched."""
+        rows = []
+        for probe in self._quiet:
+            state = probe.state
+            if probe in self._touched or state is None:
+                continue
+            if probe.lost or probe.lost_after_us() < ledger_time_us:
+                self._touched[probe] = None
+                continue
+            rows.append((probe.device.no, probe.probe, state.last_us, state.last_mc, state.seen_us))
+            probe.stored = state
+            self._await_silence(probe)
+        self._quiet = {}
+        update_rows(connection, channel, ("last_us", "last_mc", "seen_us"), rows)
+
     def _write(self, connection: Connection, ledger_time_us: int) -> None:
         rewrites: list[Rewrite] = []
         gone: list[tuple[int, str]] = []
         rows: list[tuple[Any, ...]] = []
         snapshots: list[tuple[Any, ...]] = []
+        self._write_quiet(connection, ledger_time_us)
         for probe in self._touched:
             if probe.late is None:
                 rewrites += _continued(probe, ledger_time_us)
