@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from coldchain.db.tables.events import event_unit, finding
 from coldchain.db.tables.telemetry import rule_pack, series
 from coldchain.domain.findings import WITHDRAWN
+from coldchain.services.moments import rfc3339, rfc3339_or_none
 from coldchain_ledger.entry import parse_entry
 from coldchain_ledger.store import Snapshot
 
@@ -44,7 +44,7 @@ def findings_now(connection: Connection, snapshot: Snapshot) -> list[dict[str, A
             "verdict": row.verdict,
             "state": row.state,
             "from": rfc3339(row.from_us),
-            "to": None if row.to_us is None else rfc3339(row.to_us),
+            "to": rfc3339_or_none(row.to_us),
             "entries": _evidence(snapshot, row.entry),
             "detail": json.loads(row.detail),
         }
@@ -56,8 +56,3 @@ def _evidence(snapshot: Snapshot, index: int) -> list[int]:
     """The entries the finding rests on, as its own ledger entry names them."""
     body = json.loads(parse_entry(snapshot.entry(index)).payload)
     return [int(one) for one in body["entries"]]
-
-
-def rfc3339(us: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
-    return moment.isoformat().replace("+00:00", "Z")
