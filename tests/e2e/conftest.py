@@ -16,5 +16,4 @@ def server(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Server]:
     server = Server(tmp_path / "data", free_port(), free_port())
     server.start()
     yield server
-    if server.process is not None and server.process.poll() is None:
-        server.kill()
+    server.close()

@@ -44,6 +44,11 @@ class Server:
             raise AssertionError(f"serve ended with {self.process.wait()}:\n{self.log()[-4000:]}")
         return line
 
+    def close(self) -> None:
+        """No test leaves a server behind, however it ends."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
     def log(self) -> str:
         return (self.directory.parent / "server.log").read_text()
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +77,16 @@ def test_a_device_enrolled_beside_the_server_is_heard_through_mosquitto(
     monkeypatch.setenv("COLDCHAIN_MOSQUITTO_PID_FILE", str(broker.pid_file))
     monkeypatch.setenv("COLDCHAIN_MQTT", f"mqtt://127.0.0.1:{port}")
     server = Server(tmp_path / "data", free_port(), port, "--mqtt", f"mqtt://127.0.0.1:{port}")
-    server.start()
-    key = DeviceKey.generate()
-    device = Device(server, "truck-7", enrol(server.directory, key, "truck-7"), key)
-    for second in range(5):
-        device.publish(-20.0, time.time() + second)
-    deadline = time.monotonic() + 10
-    while sum(1 + len(a.get("more", [])) for _, a in device.heard) < 5 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert {kind for kind, _ in device.heard} == {"ack"}
-    device.stop()
-    assert server.terminate() < 5
-    assert run("fsck", "--dir", str(server.directory))["ok"]
+    with closing(server):
+        server.start()
+        key = DeviceKey.generate()
+        device = Device(server, "truck-7", enrol(server.directory, key, "truck-7"), key)
+        for second in range(5):
+            device.publish(-20.0, time.time() + second)
+        deadline = time.monotonic() + 10
+        while sum(1 + len(a.get("more", [])) for _, a in device.heard) < 5 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert {kind for kind, _ in device.heard} == {"ack"}
+        device.stop()
+        assert server.terminate() < 5
+        assert run("fsck", "--dir", str(server.directory))["ok"]

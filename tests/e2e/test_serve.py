@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -113,14 +114,14 @@ def test_a_revoked_device_is_cut_and_the_others_stay(server: Server) -> None:
 
 
 def test_the_ready_line_gives_both_addresses_and_port_0_chooses(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data", 0, 0)
-    http, broker = parse_ready(server.start())
-    assert not http.endswith(":0")
-    assert not broker.endswith(":0")
-    assert server.terminate() < 5
-    assert server.process is not None
-    assert server.process.returncode == 0
-    assert server.broker_pids() == []
+    with closing(Server(tmp_path / "data", 0, 0)) as server:
+        http, broker = parse_ready(server.start())
+        assert not http.endswith(":0")
+        assert not broker.endswith(":0")
+        assert server.terminate() < 5
+        assert server.process is not None
+        assert server.process.returncode == 0
+        assert server.broker_pids() == []
 
 
 @pytest.mark.parametrize("taken", ["http", "mqtt"])
