@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -164,10 +165,10 @@ def test_simulate_and_replay(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_ready_and_a_link_into_it(tmp_path: Path, free_port: Callable[[], int]) -> None:
-    server = Server(tmp_path / "data", free_port(), free_port(), "--json")
-    line = server.start()
-    Played(tmp_path / "data").answer("token", "link")
-    server.terminate()
+    with closing(Server(tmp_path / "data", free_port(), free_port(), "--json")) as server:
+        line = server.start()
+        Played(tmp_path / "data").answer("token", "link")
+        server.terminate()
     check(EXAMPLES["serve"][0], json.loads(line), "serve")
 
 
