@@ -10,6 +10,9 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+MAX_DEADLINE_H = 87_600
+"""Ten years: longer than any goods, and in microseconds after any time still an integer of 64 bits."""
+
 
 class Settings(BaseSettings):
     """Settings of one data directory. The environment wins over the file; command-line options win over both."""
@@ -37,7 +40,9 @@ class Settings(BaseSettings):
         2, ge=0, le=64, description="Processes that verify and decode messages; 0: the server does it itself."
     )
     ask_parties: bool = Field(True, description="Ask the holder when a break of continuity is confirmed.")
-    ask_deadline_h: float = Field(72, gt=0, description="Hours of ledger time the holder has to answer.")
+    ask_deadline_h: float = Field(
+        72, gt=0, le=MAX_DEADLINE_H, description="Hours of ledger time the holder has to answer."
+    )
     time_floor: str = Field("2020-01-01", description="Device times before this date are not believed.")
     rejects_per_sender: int = Field(
         1_000, ge=1, description="Refused messages kept per sender and day; all are counted."

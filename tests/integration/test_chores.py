@@ -63,6 +63,17 @@ def test_a_clock_that_steps_back_while_running_is_a_finding_told_once(door: Door
     assert kinds(door.core)["time"] == 1
 
 
+def test_a_step_back_is_told_though_the_clock_was_a_little_behind_before(door: Door) -> None:
+    """A batch recorded between a look at the clock and one at the ledger puts the clock behind by milliseconds."""
+    door.offer(door.truck.reading())
+    door.clock.now_us -= 1_000
+    door.core.settle()
+    assert rules(door.core) == set()
+    door.clock.now_us -= 3_600_000_000
+    door.core.settle()
+    assert rules(door.core) == {"log clock stepped back"}
+
+
 def test_a_ledger_whose_clock_is_behind_at_the_start_is_not_opened(door: Door, tmp_path: Path) -> None:
     early = Clock()
     early.now_us = NOW_S * 1_000_000 - DAY_US

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -145,8 +147,6 @@ def sixth_copy(door: Door) -> str:
 
 def respelled_signature(door: Door) -> str:
     """ECDSA: (r, -s) verifies as well, and anybody can compute it."""
-    from base64 import urlsafe_b64decode
-
     from coldchain_devices.signer import b64url
 
     truck = Truck("truck-2", key=DeviceKey.generate("ES256"))
@@ -182,6 +182,13 @@ def flood_of_forgeries(door: Door) -> str:
     return result
 
 
+TWICE = (
+    urlsafe_b64encode(
+        b'{"alg":"EdDSA","kid":"truck-1#1","typ":"senml+json","boot":1,"seq":0,"seq":1,"prev":""}'
+    ).rstrip(b"=")
+    + b".W10."
+    + b"A" * 86
+)
 CASES: dict[str, Case] = {
     "a truck reading, as it should be": reading(),
     "not a JWS": raw(b"hello"),
@@ -193,6 +200,7 @@ CASES: dict[str, Case] = {
     "a negative seq": header(seq=-1),
     "a seq of 2^53": header(seq=2**53),
     "a header with `crit`": header(crit=["b64"]),
+    "a header field given twice": raw(TWICE),
     "alg none": header(alg="none"),
     "a kid without a device": header(kid="#1"),
     "over 48 KiB": raw(b"x" * (48 * 1024 + 1)),
@@ -219,6 +227,7 @@ CASES: dict[str, Case] = {
     "a payload that is no UTF-8": says(b"\xff\xfe"),
     "JSON that is no SenML": body('{"temperature": -20}'),
     "an empty pack": body("[]"),
+    "a pack of 300 names": body(json.dumps([{"n": f"a{n}", "bt": NOW_S, "v": n} for n in range(300)])),
     "JSON nested 100,000 deep": body("[" * 20_000),
     "NaN": body(f'[{{"n":"temp/box","u":"Cel","t":{NOW_S},"v":NaN}}]'),
     "Infinity": body(f'[{{"n":"temp/box","u":"Cel","t":{NOW_S},"v":-Infinity}}]'),
@@ -234,6 +243,9 @@ CASES: dict[str, Case] = {
     "a time in 2099": reading(t_s=4_070_908_800),
     "an event that is no EPCIS": lambda door: door.outcome(
         [door.truck.says(b"{}", "epcis+json")], topic=UP[:-2] + "evt"
+    ),
+    "an event nested 100 deep": lambda door: door.outcome(
+        [door.truck.says(EVENT[:-1] + b',"x":' + b"[" * 100 + b"]" * 100 + b"}", "epcis+json")], topic=UP[:-2] + "evt"
     ),
     "an event with a NUL in a text": lambda door: door.outcome(
         [door.truck.says(EVENT.replace(b"storing", b"sto\\u0000ring"), "epcis+json")], topic=UP[:-2] + "evt"

@@ -77,6 +77,8 @@ def test_a_claim_covers_what_it_names_at_the_time_it_names() -> None:
     [
         ({"from_us": "x"}, "from_us"),
         ({"from_us": True}, "from_us"),
+        ({"from_us": 2**53}, "from_us"),
+        ({"to_us": -(2**53)}, "to_us"),
         ({"id": None}, "id"),
         ({"units": "sscc:1"}, "units"),
         ({"units": [1]}, "units"),
@@ -91,6 +93,9 @@ def test_a_document_that_is_no_claim_says_which_field(stated: dict[str, Any], fi
 def test_an_order_that_decides_nothing_is_refused() -> None:
     body = {"claim": "c1", "decision": "confirmed", "role": "customs"}
     assert parse_decision(body, "order/claim-decision/c1/2", "customs-1", 5).n == 2
+    for n in ("x", "1" * 10, "٣"):
+        with pytest.raises(ClaimError, match="1 to 9 digits"):
+            parse_decision(body, f"order/claim-decision/c1/{n}", "customs-1", 5)
     with pytest.raises(ClaimError, match="decision"):
         parse_decision({**body, "decision": "perhaps"}, "order/claim-decision/c1/2", "customs-1", 5)
     with pytest.raises(ClaimError, match="key"):

@@ -109,6 +109,7 @@ def raw(header: str) -> bytes:
         (raw(json.dumps({**HEADER, "seq": -1})), "Expected `int` >= 0 - at `$.seq`"),
         (raw(json.dumps({**HEADER, "boot": 0})), "Expected `int` >= 1 - at `$.boot`"),
         (raw(json.dumps({**HEADER, "seq": True})), "Expected `int`, got `bool` - at `$.seq`"),
+        (raw(json.dumps(HEADER)[:-1] + ', "seq": 7}'), "expected each field once"),
         (raw(json.dumps({**HEADER, "kid": "TRUCK-1"})), "expected <device>#<n>, found 'TRUCK-1'"),
         (raw(json.dumps({**HEADER, "kid": "a/b#1"})), "expected <device>#<n>, found 'a/b#1'"),
         (raw(json.dumps({**HEADER, "kid": "a#01"})), "expected <device>#<n>, found 'a#01'"),

@@ -33,3 +33,9 @@ def test_twenty_readings_of_a_usual_probe_take_at_most_three_bytes_each() -> Non
     rng = random.Random(1)
     usual = [Sample("temp/air", T_US + i * 60_000_000, rng.randrange(-21_000, -19_000, 50)) for i in range(20)]
     assert len(pack(runs_of(usual), T_US)) <= 60
+
+
+def test_a_message_of_more_names_than_a_byte_counts_comes_back_whole() -> None:
+    for names in (254, 255, 256, 2_300):
+        runs = runs_of([Sample(f"x/{n}", T_US + n, float(n)) for n in range(names)])
+        assert tuple(unpack(pack(runs, T_US), T_US)) == runs

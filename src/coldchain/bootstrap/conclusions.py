@@ -8,7 +8,7 @@ from coldchain.db import queries_events
 from coldchain.db.queries_ledger import newest_index_root
 from coldchain.db.rejects import SqlRejects
 from coldchain.projections.follow import Follower
-from coldchain.services.chores import Question, ask_entry, index_due, reject_entries, time_entry
+from coldchain.services.chores import CLOCK_TOLERANCE_US, Question, ask_entry, index_due, reject_entries, time_entry
 from coldchain.services.emit import finding_entries
 from coldchain.services.ports import Clock
 from coldchain.settings import Settings
@@ -77,8 +77,9 @@ class Conclusions:
             running = queries_events.pending_deadline(connection) is not None
         now_us, last_us = self._clock(), self._log.edge().at_us
         draft = time_entry(self._log.origin, now_us, last_us, running)
-        stepped_back, self._behind = self._behind, now_us < last_us
-        if draft is None or (stepped_back and self._behind):  # told once, not until the clock has caught up
+        # Behind by less is no step back: a batch may be recorded between our look at the clock and that at the edge.
+        told, self._behind = self._behind, last_us - now_us > CLOCK_TOLERANCE_US
+        if draft is None or (told and self._behind):  # told once, not until the clock has caught up
             return []
         return [draft]
 

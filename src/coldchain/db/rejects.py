@@ -16,6 +16,10 @@ from coldchain.db.tables.ledger import entry_key, recent_key
 from coldchain.db.tables.side import reject_tally, rejected
 from coldchain.services.admit import Refused
 from coldchain.services.chores import DAY_US, HOUR_US, Tally
+from coldchain.services.messages import NAME
+
+MAX_TEXT = 1_000
+"""Characters kept of a refused message's topic and of what was wrong with it."""
 
 
 class SqlRejects:
@@ -29,6 +33,7 @@ class SqlRejects:
 
     def keep(self, refused: Sequence[Refused], at_us: int) -> None:
         """Durable when it returns: every message counted, and kept as far as its sender's cap of the day reaches."""
+        refused = [replace(one, device=_sender(one.device)) for one in refused]
         digests = [hashlib.sha256(one.inbound.payload).digest() for one in refused]
         with writing(self._engine) as connection:
             _count(connection, refused, digests, at_us)
@@ -109,13 +114,24 @@ def _count(connection: Connection, refused: Sequence[Refused], digests: Sequence
             connection.execute(insert(reject_tally).values(astuple(replace(so_far, count=len(group), digest=chain))))
 
 
+def _sender(name: str) -> str:
+    """Who may be counted and named in a `reject` entry: what could be a device. All other senders are one, without a
+    name, for theirs may be of any length and fit neither an index nor the header of an entry."""
+    return name if NAME.fullmatch(name) else ""
+
+
+def _readable(text: str) -> str:
+    """What a person needs of a text that whoever sent the message chose. PostgreSQL keeps no NUL."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_TEXT]
+
+
 def _row(one: Refused, digest: bytes, at_us: int) -> dict[str, Any]:
     return {
         "at_us": at_us,
-        "topic": one.inbound.topic,
+        "topic": _readable(one.inbound.topic),
         "device": one.device,
         "reason": one.reason,
-        "detail": one.detail,
+        "detail": _readable(one.detail),
         "bytes": len(one.inbound.payload),
         "sha256": digest,
         "data": one.inbound.payload,

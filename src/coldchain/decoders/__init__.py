@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from coldchain.decoders.content import Content, decode
 from coldchain.decoders.errors import DecodeError
 from coldchain.decoders.jws import parse_envelope
+from coldchain.decoders.nesting import too_deep
 from coldchain.domain.events import Event
 from coldchain.services.ports import Recorded
 from coldchain_ledger.entry import Entry, parse_entry
@@ -74,6 +75,6 @@ def _events(body: bytes, by: str) -> tuple[Event, ...]:
 
 def _json(payload: bytes) -> Any:
     try:
-        return json.loads(payload)
-    except (ValueError, RecursionError):
+        return None if too_deep(payload) else json.loads(payload)
+    except ValueError:
         return None

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from coldchain.decoders.errors import DecodeError
+from coldchain.decoders.nesting import MAX_DEPTH, too_deep
 from coldchain.domain.events import Event, Quantity
 from coldchain.domain.identifiers import IdentifierError, subject_name
 
@@ -22,6 +23,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _LIMIT = 2**43
 """Of quantities: their thousandths stay below 2^53, where every JSON reader agrees."""
+
+_MAX_INDEXED = 256
+"""Bytes of an event id or a lot number; GS1 lots have 20 characters at most."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -40,9 +44,11 @@ def decode_epcis(data: bytes, by: str = "") -> tuple[Event, ...]:
     Takes an EPCISDocument, an EPCISQueryDocument or one bare event. Times are integer microseconds; further digits of a
     fraction are cut. An event without eventID is named by the SHA-256 of its canonical JSON.
     """
+    if too_deep(data):
+        raise DocumentError("", f"expected JSON nested at most {MAX_DEPTH} deep")
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DocumentError("", f"expected a JSON document: {error}") from error
     pointer, events = _event_list(document)
     return tuple(_event(item, f"{pointer}/{place}", by) for place, item in enumerate(events))
@@ -73,7 +79,7 @@ def _event(item: Any, pointer: str, by: str) -> Event:
     event_id = _text(item, "eventID", pointer, default="")
     quantities = _quantities(item, pointer)
     return Event(
-        event_id=event_id or f"sha256:{hashlib.sha256(msgspec.json.encode(item, order='sorted')).hexdigest()}",
+        event_id=_short(event_id) or _digest(msgspec.json.encode(item, order="sorted")),
         kind=kind,
         time_us=_time(_text(item, "eventTime", pointer), f"{pointer}/eventTime"),
         action=_action(item, kind, pointer),
@@ -147,7 +153,7 @@ def _lot(item: dict[str, Any], pointer: str) -> str:
     if not isinstance(ilmd, dict):
         raise DocumentError(f"{pointer}/ilmd", f"expected an object, found {_kind(ilmd)}")
     return next(
-        (_text(ilmd, name, f"{pointer}/ilmd") for name in ("cbvmda:lotNumber", "lotNumber") if name in ilmd), ""
+        (_short(_text(ilmd, name, f"{pointer}/ilmd")) for name in ("cbvmda:lotNumber", "lotNumber") if name in ilmd), ""
     )
 
 
@@ -189,10 +195,19 @@ def _time(text: str, pointer: str) -> int:
     if not _TIME.fullmatch(text):
         raise DocumentError(pointer, expected)
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # OverflowError: a year before 1 or after 9999 in UTC
         raise DocumentError(pointer, f"{expected} ({error})") from error
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _short(text: str) -> str:
+    """The text, or its hash where it is longer than a database indexes (PostgreSQL: 2,704 bytes of a row)."""
+    return text if len(text.encode()) <= _MAX_INDEXED else _digest(text.encode())
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _object(holder: dict[str, Any], name: str, pointer: str) -> dict[str, Any]:

@@ -70,12 +70,16 @@ def parse_envelope(payload: bytes) -> Envelope:
     header_text, dot2, body_text = signing_input.partition(b".")
     if not dot or not dot2 or b"." in body_text:
         raise DecodeError(f"compact JWS: expected three parts, found {payload.count(b'.') + 1}")
+    header_json = _base64url(header_text, "header")
     try:
-        header = _header(_base64url(header_text, "header"))
+        header = _header(header_json)
     except msgspec.MsgspecError as error:
         raise DecodeError(f"JWS header: {error}") from error
     except UnicodeDecodeError as error:
         raise DecodeError(f"JWS header: not UTF-8 at byte {error.start}") from error
+    # All six are there and no other: a further comma means that one is given twice, and readers might take either.
+    if header_json.count(b",") != len(_Header.__struct_fields__) - 1:
+        raise DecodeError("JWS header: expected each field once, and no comma in any")
     kid = _KID.fullmatch(header.kid)
     if kid is None:
         raise DecodeError(f"JWS header kid: expected <device>#<n>, found {header.kid!r}")

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from coldchain.decoders.nesting import MAX_DEPTH, too_deep
 from coldchain.domain.telemetry import Run, Sample, Telemetry, Value, runs_of
 from coldchain.domain.units import (
     CELSIUS,
@@ -61,8 +62,9 @@ class _Unusual(Exception):
 
 
 _records = msgspec.json.Decoder(list[_Record]).decode
-_UNBOUNDED = Context(prec=100_000, traps=[])
-"""Adds any two literals of one message without losing a digit; what overflows it becomes an infinity."""
+_SUM = Context(prec=1_000, traps=[])
+"""Adds any two literals between 10^-300 and 10^300 without losing a digit. Not all there are: the sum of 1 and 1e-90000
+has 90,000 digits, and 1,200 of them in one message took four minutes to read. Overflow becomes an infinity."""
 
 
 def decode_senml(body: bytes, device: str, boot: int, seq: int) -> Telemetry:
@@ -162,6 +164,8 @@ def _local(name: str, device: str) -> str:
 
 def _exact(body: bytes, device: str) -> list[Sample]:
     """Raises ValueError where the body is no SenML pack as a whole."""
+    if too_deep(body):
+        raise ValueError(f"nested beyond {MAX_DEPTH}")
     pack = json.loads(body.decode(), parse_float=decimal, parse_int=decimal, parse_constant=lambda _: Decimal("NaN"))
     if not isinstance(pack, list) or not all(isinstance(record, dict) for record in pack):
         raise ValueError("expected a JSON array of objects")
@@ -190,7 +194,7 @@ def _record_sample(record: Mapping[str, Any], base: Mapping[str, Any], device: s
     if not isinstance(name, str) or not isinstance(unit, str):
         return measured("", 0, None)
     if isinstance(value, Decimal) and base["bv"]:
-        value = _UNBOUNDED.add(value, base["bv"])
+        value = _SUM.add(value, base["bv"])
     t_us = _absolute_us(base["bt"], record.get("t", Decimal(0)))
     sample = measured(_local(base["bn"] + name, device), t_us, value, unit or base["bu"])
     if t_us:

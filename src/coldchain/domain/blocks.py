@@ -1,6 +1,7 @@
 """One message's samples as bytes: columns of differences in the narrowest width, and read back exactly.
 
-A block starts with the number of its runs and a head for each: length of the name, quality and kind, u16 count, name.
+A block starts with the number of its runs (one byte; 255 and a u16 where they are more than 254) and a head for each:
+length of the name, quality and kind, u16 count, name.
 Then come the times of all runs in one column, then the values; runs of integers that follow each other share a column
 where their names have the same first part (`temp/`). A column of integers is a width (0 for one step throughout), its
 first value, its unit or step, and the differences in that unit; integers outside columns carry their own length.
@@ -22,6 +23,8 @@ QUALITIES = ("", "not-finite", "bad-time", "fault", "bad-type")
 _INTEGER, _FLOAT, _FLAG, _TEXT, _NOTHING = range(5)
 _KINDS: dict[type, int] = {int: _INTEGER, float: _FLOAT, bool: _FLAG, str: _TEXT, type(None): _NOTHING}
 _HEAD = struct.Struct("<BBH")
+_MANY = 255
+"""In place of a number of runs that a byte does not hold: the number follows."""
 _WIDTHS = {1: "b", 2: "h", 4: "i", 8: "q"}
 PROBES = "temp/"
 
@@ -40,7 +43,7 @@ class Block(NamedTuple):
 
 
 def block_of(runs: Sequence[Run]) -> Block:
-    """At most 255 runs, 65,535 samples a run and 255 bytes a name; times and integers of 64 bits."""
+    """At most 65,535 runs and samples a run, 255 bytes a name; times and integers of 64 bits."""
     times = [t_us for run in runs if run.quality != "bad-time" for t_us in run.times]
     temperatures: list[Any] = [
         mc for run in runs if run.quality == "" and run.name.startswith(PROBES) for mc in run.values
@@ -83,7 +86,7 @@ def unpack(block: bytes, base_us: int) -> Iterator[Run]:
 
 @lru_cache(4_096)
 def _pack_heads(heads: tuple[_Head, ...]) -> bytes:
-    parts = [bytes((len(heads),))]
+    parts = [bytes((len(heads),)) if len(heads) < _MANY else struct.pack("<BH", _MANY, len(heads))]
     for name, quality, kind, count in heads:
         encoded = name.encode()
         parts += [_HEAD.pack(len(encoded), QUALITIES.index(quality) << 4 | kind, count), encoded]
@@ -91,8 +94,9 @@ def _pack_heads(heads: tuple[_Head, ...]) -> bytes:
 
 
 def _unpack_heads(block: bytes) -> tuple[list[_Head], int]:
-    heads, at = [], 1
-    for _ in range(block[0]):
+    runs, at = (block[0], 1) if block[0] < _MANY else (int.from_bytes(block[1:3], "little"), 3)
+    heads = []
+    for _ in range(runs):
         length, tag, count = _HEAD.unpack_from(block, at)
         at += _HEAD.size + length
         heads.append((block[at - length : at].decode(), QUALITIES[tag >> 4], tag & 15, count))

@@ -9,6 +9,11 @@ from typing import Any, Literal
 AUTHORITIES = frozenset({"inspector", "customs"})
 """Roles that end a dispute."""
 
+_TIME_LIMIT = 2**53
+"""Integers stay below it, where every JSON reader and both databases agree (ledger §2.1)."""
+_MAX_DIGITS = 9
+"""Of the number of a decision: 32 bits hold it."""
+
 Needs = tuple[tuple[str, ...], ...]
 """Each inner tuple is one thing needed, any of its fields will do."""
 
@@ -114,8 +119,10 @@ def parse_decision(body: Mapping[str, Any], key: str, by: str, at_us: int, entry
     if decision not in ("confirmed", "refused"):
         raise ClaimError(f"decision: expected confirmed or refused, found {decision!r}")
     n = key.rpartition("/")[2]
-    if not n.isdecimal():
-        raise ClaimError(f"key: expected order/claim-decision/<claim>/<n>, found {key!r}")
+    if not (n.isascii() and n.isdecimal() and len(n) <= _MAX_DIGITS):
+        raise ClaimError(
+            f"key: expected order/claim-decision/<claim>/<n>, n of 1 to {_MAX_DIGITS} digits, found {key!r}"
+        )
     return Decision(
         claim_id=_field(body, "claim", str),
         n=int(n),
@@ -137,6 +144,8 @@ def _field(body: Mapping[str, Any], name: str, kind: type, default: Any = None) 
     value = default if value is None else value
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ClaimError(f"{name}: expected {kind.__name__}, found {value!r}")
+    if isinstance(value, int) and abs(value) >= _TIME_LIMIT:
+        raise ClaimError(f"{name}: expected an integer below 2^53, found {value!r}")
     if isinstance(value, str) and not value.isprintable():
         raise ClaimError(f"{name}: expected text without control characters, found {value!r}")
     return value

@@ -157,7 +157,8 @@ class DeviceState:
         if name != recorded.kid.partition("#")[0] or len(position) != 2 or not all(map(str.isdecimal, position)):
             return []
         known, (boot, seq) = self._device(name, recorded), map(int, position)
-        times = [event.time_us for event in recorded.events]
+        floor_us, latest_us = known.enrolled.time_floor_us, recorded.entry.at_us + DAY_US
+        times = [event.time_us for event in recorded.events if floor_us <= event.time_us <= latest_us]
         block = block_of(())._replace(first_us=min(times, default=None), last_us=max(times, default=None))
         return [self._follow(known, recorded, boot, seq, known.clock, None, (), block)]
 

@@ -14,6 +14,7 @@ from coldchain.db.engine import writing
 from coldchain.db.tables import metadata
 from coldchain.db.tables.cursor import cursor
 from coldchain.services.ports import Projection, Recorded
+from coldchain_ledger.errors import StoreError
 from coldchain_ledger.store import Store
 
 Decode = Callable[[int, int, bytes], Recorded]
@@ -85,13 +86,21 @@ class Follower:
         time_us = max(time_us, mine[-1].entry.at_us)
         projection.apply(connection, mine, time_us)
         following = mine[-1].index + 1
-        row = {"projection": projection.name, "log": self._log, "next_index": following, "ledger_time_us": time_us}
-        changed = connection.execute(
-            cursor.update().where(cursor.c.projection == projection.name, cursor.c.log == self._log).values(row)
-        )
-        if changed.rowcount == 0:
-            connection.execute(cursor.insert().values(row))
+        self._advance(connection, projection.name, index, (following, time_us))
         return following, time_us
+
+    def _advance(self, connection: Connection, name: str, before: int, after: tuple[int, int]) -> None:
+        """Move a cursor from where we believe it. Raises StoreError where it stands elsewhere: another process folded,
+        or made the tables anew (another version's `migrate`), and rows folded here would leave a hole."""
+        row = {"projection": name, "log": self._log, "next_index": after[0], "ledger_time_us": after[1]}
+        stored = (cursor.c.projection == name) & (cursor.c.log == self._log)
+        known = connection.scalar(select(cursor.c.next_index).where(stored))
+        if (known or 0) != before:
+            raise StoreError(f"projection {name} stands at entry {known or 0}, not at {before}: somebody else moved it")
+        if known is None:
+            connection.execute(cursor.insert().values(row))
+        else:
+            connection.execute(cursor.update().where(stored).values(row))
 
     def _read(self, start: int) -> list[Recorded]:
         with self._store.snapshot() as snapshot:
@@ -107,7 +116,8 @@ class Follower:
                 upto = next((i for i in range(index, stop) if i in self._fresh), stop)
                 stored = enumerate(snapshot.entries(index, upto), index)
                 batch.extend(self._decode(self._log, i, data) for i, data in stored)
-        for stale in [i for i in self._fresh if i < start] if len(self._fresh) > CHUNK else ():
+        # `list` of a dictionary is one step; the way in adds to it meanwhile.
+        for stale in [i for i in list(self._fresh) if i < start] if len(self._fresh) > CHUNK else ():
             del self._fresh[stale]
         return batch
 

@@ -8,11 +8,15 @@ from typing import Any
 
 from coldchain.domain.findings import WITHDRAWN, Change, Current, Published, changes
 from coldchain.services.chores import canonical
+from coldchain_ledger.entry import MAX_PAYLOAD
 from coldchain_ledger.log import Draft
 
 MAX_LISTED = 256
 """Evidence entries named by a finding; a breach of days has thousands, and an entry ends at 65,535 bytes. The first and
 the last half are named, and how many there are."""
+MOST_NAMED = (256, 64, 16)
+"""Items kept of each list of a detail that does not fit: a truck may have carried thousands of units. The verdict has
+all of them, and so has whoever recomputes it at `basis`. With the last, any detail fits."""
 MAX_SUBJECTS = 100
 """Units named beside the subject, so that their chains lead to the finding."""
 
@@ -46,6 +50,10 @@ def _draft(by: str, change: Change, basis: int) -> Draft:
         "detail": detail,
         **_evidence(change.row),
     }
+    for most in MOST_NAMED:
+        if len(canonical(body)) <= MAX_PAYLOAD:
+            break
+        body["detail"] = _cut(detail, most)
     return Draft(
         kind="finding",
         by=by,
@@ -55,6 +63,18 @@ def _draft(by: str, change: Change, basis: int) -> Draft:
         subjects=_subjects(said.subject, detail),
         payload=canonical(body),
     )
+
+
+def _cut(value: Any, most: int) -> Any:
+    """Lists and texts shortened, and of each list in an object how long it was."""
+    if isinstance(value, dict):
+        lengths = {
+            f"{name}_total": len(one) for name, one in value.items() if isinstance(one, list) and len(one) > most
+        }
+        return {name: _cut(one, most) for name, one in value.items()} | lengths
+    if isinstance(value, list):
+        return [_cut(one, most) for one in value[:most]]
+    return value[: 4 * most] if isinstance(value, str) else value
 
 
 def _evidence(row: Current | None) -> dict[str, Any]:

@@ -97,7 +97,7 @@ claim = Table(
     "claim",
     metadata,
     Column("claim", Text, primary_key=True),
-    Column("code", String(8), nullable=False),
+    Column("code", Text, nullable=False),
     Column("by", Text, nullable=False),
     Column("from_us", BigInteger, nullable=False),
     Column("to_us", BigInteger, nullable=False),

@@ -10,7 +10,7 @@ verdict = Table(
     Column("source", String(32), primary_key=True),
     Column("rule", String(96), primary_key=True),
     Column("subject", String(128), primary_key=True),
-    Column("channel", String(96), primary_key=True),
+    Column("channel", String(160), primary_key=True),
     Column("from_us", BigInteger, primary_key=True, autoincrement=False),
     Column("to_us", BigInteger),
     Column("verdict", String(32), nullable=False),
