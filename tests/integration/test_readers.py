@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from coldchain.decoders.content import Content
 from coldchain.decoders.jws import load_key, parse_envelope
 from coldchain.decoders.readers import LEAST, Claims, Readers
 from coldchain.services.registry import Key
@@ -54,8 +55,8 @@ def readers() -> Iterator[Readers]:
 
 
 def test_readers_say_what_the_server_would(readers: Readers, claims: Claims) -> None:
-    contents = readers.read(claims)
-    assert contents == Readers().read(claims)
+    contents = read(readers, claims)
+    assert contents == read(Readers(), claims)
     assert [place for place, content in enumerate(contents) if content is None] == [7]
     assert contents[3] is not None
     assert contents[3].telemetry is not None
@@ -63,13 +64,13 @@ def test_readers_say_what_the_server_would(readers: Readers, claims: Claims) -> 
 
 
 def test_a_reader_that_is_killed_costs_no_message(readers: Readers, claims: Claims) -> None:
-    expected = Readers().read(claims)
+    expected = read(Readers(), claims)
     for _ in range(2):
         (victim, *_) = children()
         os.kill(victim, signal.SIGKILL)
-        assert readers.read(claims) == expected
+        assert read(readers, claims) == expected
         assert len(children()) == 2, "others were started"
-    assert readers.read(claims) == expected
+    assert read(readers, claims) == expected
 
 
 def test_readers_end_with_the_server(claims: Claims) -> None:
@@ -77,7 +78,11 @@ def test_readers_end_with_the_server(claims: Claims) -> None:
     with readers.running(3):
         assert len(children()) == 3
     assert children() == []
-    assert len(readers.read(claims)) == len(claims)
+    assert len(read(readers, claims)) == len(claims)
+
+
+def read(readers: Readers, claims: Claims) -> list[Content | None]:
+    return readers.finish(readers.begin(claims))
 
 
 def children() -> list[int]:

@@ -22,15 +22,16 @@ from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
 from coldchain.bootstrap.secrets import SetupError
 from coldchain.mqtt.subscriber import Subscriber
+from coldchain.services.admit import Begun
 from coldchain.services.app_ports import AppPorts
-from coldchain.services.messages import Inbound, Reply
+from coldchain.services.messages import Reply
 
 log = structlog.get_logger("coldchain.server")
 
 SWITCH_S = 0.000_5
 IDLE_S = 1.0
 """Longest time between two looks at the ledger when nothing says that it grew."""
-Admit = Callable[[Sequence[Inbound]], list[Reply | None]]
+Finish = Callable[[Begun], list[Reply | None]]
 PAUSE_S = 0.2
 """Least time between two rounds of conclusions: a burst is concluded once."""
 
@@ -64,11 +65,11 @@ def _ready_line(server: Running, as_json: bool) -> None:
 
 
 class Ingest:
-    """Broker and subscriber of one core; `admit` records what comes."""
+    """Broker and subscriber of one core; `finish` records what admission has begun."""
 
-    def __init__(self, core: Core, admit: Admit) -> None:
+    def __init__(self, core: Core, finish: Finish) -> None:
         self._core = core
-        self._admit = admit
+        self._finish = finish
         self._brokers = Brokers(core.settings, core.engine)
         self.mqtt: Address = ("", 0)
         """Where devices connect, once started."""
@@ -81,7 +82,8 @@ class Ingest:
             self.subscriber = Subscriber(
                 self.mqtt,
                 credentials,
-                self._admit,
+                self._finish,
+                begin=self._core.admission.begin,
                 batch_messages=settings.batch_messages,
                 linger_s=settings.batch_ms / 1_000,
                 queue_bytes=settings.queue_bytes,
@@ -100,7 +102,7 @@ class Running:
         self._core = core
         self._http = listen(parse_address(core.settings.http, "--http"))
         self._following = Following(core)
-        self._ingest = Ingest(core, self._following.admit)
+        self._ingest = Ingest(core, self._following.finish)
         self._ports = app_ports(core, lambda: self._ingest.subscriber, lambda: self._following.fault)
 
     @contextmanager
@@ -178,9 +180,9 @@ class Following:
             self._wake.set()
             self._thread.join()
 
-    def admit(self, batch: Sequence[Inbound]) -> list[Reply | None]:
+    def finish(self, begun: Begun) -> list[Reply | None]:
         """Admission, after which there is something to follow."""
-        replies = self._core.admission.admit(batch)
+        replies = self._core.admission.finish(begun)
         self._wake.set()
         return replies
 

@@ -95,7 +95,7 @@ def _run(
     core = stack.enter_context(open_core(settings, create=True, clock=clock))
     outbox = Outbox(devices_directory(directory) / "outbox.db", synchronous="NORMAL")
     stack.callback(outbox.close)
-    with core.alone(), Ingest(core, core.admission.admit).started() as ingest:
+    with core.alone(), Ingest(core, core.admission.finish).started() as ingest:
         say.line("broker", f"nats-server at {ingest.mqtt[0]}:{ingest.mqtt[1]}, {len(plan.devices)} devices enrolled")
         player = Player(core, plan, outbox)
         with player.connected(ingest.mqtt):

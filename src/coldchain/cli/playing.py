@@ -46,7 +46,7 @@ def broker_of(core: Core) -> Iterator[Address]:
                 raise CommandRefused(f"another command works on {core.settings.dir}: try again when it has ended")
             yield address
             return
-        with Ingest(core, core.admission.admit).started() as ingest:
+        with Ingest(core, core.admission.finish).started() as ingest:
             yield ingest.mqtt
 
 

@@ -17,8 +17,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -54,8 +55,19 @@ class _Answer(msgspec.Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_questions = msgspec.msgpack.Decoder(list[_Question]).decode
-_answers = msgspec.msgpack.Decoder(list[_Answer]).decode
+_questions = msgspec.msgpack.Decoder(tuple[int, list[_Question]]).decode
+_answers = msgspec.msgpack.Decoder(tuple[int, list[_Answer]]).decode
+
+
+class Reading:
+    """A batch being read."""
+
+    def __init__(self, claims: Claims, number: int) -> None:
+        self.claims = claims
+        self.number = number
+        self.shares: list[tuple[Claims, socket.socket]] = []
+        """What was asked of whom; nothing where it is to be read here."""
+        self.contents: list[Content | None] | None = None
 
 
 class Readers:
@@ -65,6 +77,7 @@ class Readers:
         self._sockets: list[socket.socket] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._lock = threading.Lock()
+        self._asked = 0
 
     @contextmanager
     def running(self, count: int) -> Iterator[None]:
@@ -78,30 +91,56 @@ class Readers:
             with self._lock:
                 self._end()
 
-    def read(self, claims: Claims) -> list[Content | None]:
-        """What each message says, in order; None for one whose signature does not hold under its key."""
+    def begin(self, claims: Claims) -> Reading:
+        """Readers work on the batch from now on. What is begun first is to be finished first."""
         with self._lock:
-            if len(claims) < LEAST or not self._sockets:
-                return _read_here(claims)
-            return self._read_there(claims)
+            self._asked += 1
+            reading = Reading(claims, self._asked)
+            if len(claims) >= LEAST and self._sockets:
+                self._ask(reading)
+            return reading
 
-    def _read_there(self, claims: Claims) -> list[Content | None]:
-        share = -(-len(claims) // len(self._sockets))
-        shares = [claims[start : start + share] for start in range(0, len(claims), share)]
-        asked = list(zip(shares, self._sockets, strict=False))
+    def finish(self, reading: Reading) -> list[Content | None]:
+        """What each message says, in order; None for one whose signature does not hold under its key. Asked again, it
+        says the same."""
+        with self._lock:
+            if reading.contents is None:
+                reading.contents = self._answers(reading) or _read_here(reading.claims)
+            return reading.contents
+
+    def _ask(self, reading: Reading) -> None:
+        claims = reading.claims
+        size = -(-len(claims) // len(self._sockets))
+        shares = [claims[start : start + size] for start in range(0, len(claims), size)]
+        reading.shares = list(zip(shares, self._sockets, strict=False))
         try:
-            for part, reader in asked:
-                questions = [_Question(key.stated["public_key"], envelope) for envelope, key in part]
-                _send(reader, _encode(questions))
-            return [content for part, reader in asked for content in _contents(part, _receive(reader))]
+            for share, reader in reading.shares:
+                questions = [_Question(key.stated["public_key"], envelope) for envelope, key in share]
+                _send(reader, _encode((reading.number, questions)))
+        except OSError as error:
+            self._restart(error)
+
+    def _answers(self, reading: Reading) -> list[Content | None]:
+        """Nothing where a reader has ended since it was asked."""
+        contents: list[Content | None] = []
+        try:
+            for share, reader in reading.shares:
+                number, answers = _answers(_receive(reader))
+                if number != reading.number:
+                    raise EOFError(f"a reader answers question {number}, expected {reading.number}")
+                contents += _contents(share, answers)
         except (OSError, EOFError) as error:
-            # What others answer to this batch would be taken for answers to the next, so all of them start anew.
-            log.error("a reader ended, starting all again", why=str(error))
-            count = len(self._sockets)
-            self._end()
-            for _ in range(count):
-                self._start()
-            return _read_here(claims)
+            self._restart(error)
+            return []
+        return contents
+
+    def _restart(self, error: Exception) -> None:
+        """What others would still answer could be taken for answers to what follows, so all of them start anew."""
+        log.error("a reader has ended; all start again", why=str(error))
+        count = len(self._sockets)
+        self._end()
+        for _ in range(count):
+            self._start()
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -115,6 +154,7 @@ class Readers:
         for reader in self._sockets:
             reader.close()
         for process in self._processes:
+            process.kill()
             process.wait()
         self._sockets, self._processes = [], []
 
@@ -123,8 +163,8 @@ def _read_here(claims: Claims) -> list[Content | None]:
     return [read(envelope, key.public_key) for envelope, key in claims]
 
 
-def _contents(claims: Claims, answers: bytes) -> Iterator[Content | None]:
-    for (envelope, _), answer in zip(claims, _answers(answers), strict=True):
+def _contents(claims: Claims, answers: Sequence[_Answer]) -> Iterator[Content | None]:
+    for (envelope, _), answer in zip(claims, answers, strict=True):
         if not answer.genuine:
             yield None
         elif answer.block is None:
@@ -139,13 +179,19 @@ def _send(to: socket.socket, data: bytes) -> None:
 
 
 def _receive(source: socket.socket) -> bytes:
+    return _exactly(source, int.from_bytes(_exactly(source, _LENGTH), "big"))
+
+
+def _exactly(source: socket.socket, length: int) -> bytes:
     """Raises EOFError where the other side has ended."""
-    head = source.recv(_LENGTH, socket.MSG_WAITALL)
-    length = int.from_bytes(head, "big")
-    data = source.recv(length, socket.MSG_WAITALL) if len(head) == _LENGTH else b""
-    if len(head) < _LENGTH or len(data) < length:
-        raise EOFError("the other side has ended")
-    return data
+    parts: list[bytes] = []
+    while length:
+        part = source.recv(length, socket.MSG_WAITALL)  # less only after a signal
+        if not part:
+            raise EOFError("the other side has ended")
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
 
 
 # The reader's side
@@ -168,13 +214,20 @@ def _answer(question: _Question) -> _Answer:
 def main() -> None:
     """Answer until the server closes its end, which it also does by dying."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server says when it is over
+    answers: SimpleQueue[bytes] = SimpleQueue()
     with socket.socket(fileno=os.dup(0)) as server:
+        threading.Thread(target=_send_all, args=(server, answers), daemon=True).start()
+        with suppress(EOFError, OSError):
+            while True:
+                number, questions = _questions(_receive(server))
+                answers.put(_encode((number, [_answer(question) for question in questions])))
+
+
+def _send_all(server: socket.socket, answers: SimpleQueue[bytes]) -> None:
+    """Apart, because the server may ask the next question before it takes the answer: else both would wait to send."""
+    with suppress(OSError):
         while True:
-            try:
-                questions = _questions(_receive(server))
-            except (EOFError, OSError):
-                return
-            _send(server, _encode([_answer(question) for question in questions]))
+            _send(server, answers.get())
 
 
 if __name__ == "__main__":

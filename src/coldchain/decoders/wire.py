@@ -6,7 +6,7 @@ from coldchain.decoders import epcis
 from coldchain.decoders.content import Content
 from coldchain.decoders.errors import DecodeError
 from coldchain.decoders.jws import Envelope, parse_envelope
-from coldchain.decoders.readers import Claims, Readers
+from coldchain.decoders.readers import Claims, Readers, Reading
 from coldchain.services.admit import Unattributable
 
 
@@ -22,8 +22,11 @@ class SignedWire:
         except DecodeError as error:
             raise Unattributable("malformed-jws", str(error)) from error
 
-    def read(self, claims: Claims) -> list[Content | None]:
-        return self._readers.read(claims)
+    def begin(self, claims: Claims) -> Reading:
+        return self._readers.begin(claims)
+
+    def finish(self, reading: Reading) -> list[Content | None]:
+        return self._readers.finish(reading)
 
     def subjects(self, envelope: Envelope, by: str) -> tuple[tuple[str, ...], str]:
         """What an unreadable event is about nobody knows: it is recorded under its device alone, and moves nothing."""

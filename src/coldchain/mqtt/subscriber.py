@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import structlog
 
@@ -31,9 +32,21 @@ log = structlog.get_logger(__name__)
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 5.0
 
-OnBatch = Callable[[list[Inbound]], Sequence[Reply | None]]
-"""Records a batch durably and says what to answer. When it raises, the same messages are offered again: refuse what you
+Begin = Callable[[list[Inbound]], Any]
+"""Starts on a batch, and gives what `OnBatch` is to be offered in its place."""
+OnBatch = Callable[[Any], Sequence[Reply | None]]
+"""Records a batch durably and says what to answer. When it raises, the same batch is offered again: refuse what you
 cannot read, or it stands in everyone's way."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was taken from the queue together."""
+
+    parked: list[Received]
+    messages: list[Inbound]
+    begun: Any = None
+    """What `Begin` gave; None while it has not."""
 
 
 @dataclass(slots=True)
@@ -68,6 +81,8 @@ class Subscriber:
 
     batch_messages: a batch is closed when it has that many (its last burst may exceed it), or linger_s seconds after
     its first. queue_bytes: bytes received and not yet recorded at most, but for one burst (`connection.BURST_BYTES`).
+    begin: called for each batch before `on_batch`, in the same order; for one that waits already, while the batch
+    before it is not recorded yet.
     """
 
     def __init__(
@@ -76,13 +91,14 @@ class Subscriber:
         credentials: Credentials,
         on_batch: OnBatch,
         *,
+        begin: Begin = list,
         filters: Sequence[str] = INGEST_FILTERS,
         batch_messages: int = 500,
         linger_s: float = 0.05,
         queue_bytes: int = 64 * 2**20,
     ) -> None:
         self._address, self._credentials, self._filters = address, credentials, filters
-        self._on_batch = on_batch
+        self._begin, self._on_batch = begin, on_batch
         self._batch_messages, self._linger_s, self._queue_bytes = batch_messages, linger_s, queue_bytes
         self._queue: deque[Received] = deque()
         self._changed = threading.Condition()
@@ -182,48 +198,70 @@ class Subscriber:
     # The worker thread
 
     def _work(self) -> None:
-        while batch := self._take():
-            messages = [message for parked in batch for message in parked.messages]
-            publications = self._record(messages)
+        batch = self._take()
+        while batch is not None:
+            self._begin_early(batch)
+            following = self._take_waiting(batch)
+            if following is not None:
+                self._begin_early(following)
+            publications = self._record(batch)
             if publications is None:
                 return
             # A crash here leaves the batch recorded and unacknowledged: it comes again and admission knows it.
-            self._acknowledge(batch)
+            self._acknowledge(batch.parked)
             self._answer(publications)
-            self._release(batch, len(messages))
+            self._release(batch)
+            batch = following or self._take()
 
-    def _take(self) -> list[Received]:
-        """The next batch; empty when stopping."""
+    def _take(self) -> _Batch | None:
+        """The next batch; None when stopping."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping.is_set() or self._queue)
             deadline = time.monotonic() + self._linger_s
             while self.stats.queue_messages < self._batch_messages and not self._stopping.is_set():
                 if not self._changed.wait(deadline - time.monotonic()):
                     break
-            batch: list[Received] = []
-            count = 0
-            while self._queue and count < self._batch_messages and not self._stopping.is_set():
-                batch.append(self._queue.popleft())
-                count += len(batch[-1].messages)
-            return batch
+            return self._pop()
 
-    def _record(self, messages: list[Inbound]) -> list[Publication] | None:
+    def _take_waiting(self, current: _Batch) -> _Batch | None:
+        """A whole batch, if one waits behind the current one."""
+        with self._changed:
+            waiting = self.stats.queue_messages - len(current.messages)
+            return self._pop() if waiting >= self._batch_messages else None
+
+    def _begin_early(self, batch: _Batch) -> None:
+        try:
+            batch.begun = self._begin(batch.messages) if batch.begun is None else batch.begun
+        except Exception:
+            log.warning("batch not begun, will be tried again in its turn", exc_info=True)
+
+    def _pop(self) -> _Batch | None:
+        parked: list[Received] = []
+        messages: list[Inbound] = []
+        while self._queue and len(messages) < self._batch_messages and not self._stopping.is_set():
+            parked.append(self._queue.popleft())
+            messages += parked[-1].messages
+        return _Batch(parked, messages) if parked else None
+
+    def _record(self, batch: _Batch) -> list[Publication] | None:
         """The answers to publish, once the batch is recorded, however long that takes; None when stopping."""
         backoff_s = FIRST_BACKOFF_S
         while not self._stopping.is_set():
             try:
-                replies = self._on_batch(messages)
-                publications = list(answers(replies))
+                batch.begun = self._begin(batch.messages) if batch.begun is None else batch.begun
+                publications = list(answers(self._on_batch(batch.begun)))
             except Exception as error:
                 self.stats.batch_failures += 1
                 self._recording_fault = f"cannot record messages: {type(error).__name__}: {error}"
-                log.exception("batch not recorded, nothing acknowledged", messages=len(messages), retry_s=backoff_s)
+                log.exception(
+                    "batch not recorded, nothing acknowledged", messages=len(batch.messages), retry_s=backoff_s
+                )
                 self._stopping.wait(backoff_s)
                 backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
             else:
                 self._recording_fault = ""
                 self.stats.batches += 1
-                self.stats.recorded += len(messages)
+                self.stats.recorded += len(batch.messages)
                 return publications
         return None
 
@@ -242,11 +280,11 @@ class Subscriber:
         else:
             self.stats.replies_lost += len(publications)
 
-    def _release(self, batch: Sequence[Received], count: int) -> None:
+    def _release(self, batch: _Batch) -> None:
         stats = self.stats
         with self._changed:
-            stats.queue_messages -= count
-            stats.queue_bytes -= sum(parked.size for parked in batch)
+            stats.queue_messages -= len(batch.messages)
+            stats.queue_bytes -= sum(parked.size for parked in batch.parked)
             if stats.queue_bytes <= self._queue_bytes // 2:
                 if self._connection is not None:
                     self._connection.read(True)

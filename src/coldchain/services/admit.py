@@ -77,6 +77,13 @@ class Refused:
     seq: int | None = None
 
 
+class Begun(NamedTuple):
+    """A batch that `finish` will record."""
+
+    claims: list[Claim | Refused]
+    reading: Any
+
+
 class Rejects(Protocol):
     def keep(self, refused: Sequence[Refused], at_us: int) -> None:
         """Keep the refused messages durably, within the cap of their sender, and count every one."""
@@ -94,9 +101,13 @@ class Wire(Protocol):
         """Raises Unattributable `malformed-jws`."""
         ...
 
-    def read(self, claims: Sequence[tuple[Any, Key]]) -> list[Any]:
+    def begin(self, claims: Sequence[tuple[Any, Key]]) -> Any:
+        """Start to verify and decode; batches are finished in the order they were begun."""
+        ...
+
+    def finish(self, reading: Any) -> list[Any]:
         """What each message says, in order, in a form that `on_recorded` knows; None for one whose signature does not
-        hold under the key."""
+        hold under the key. Asked again, it says the same."""
         ...
 
     def subjects(self, envelope: Any, by: str) -> tuple[tuple[str, ...], str]:
@@ -134,9 +145,20 @@ class Admission:
     def admit(self, batch: Sequence[Inbound]) -> list[Reply | None]:
         """Record the batch; one reply per message, in order. When it raises, nothing may be acknowledged: the same
         batch offered again gives the replies it would have given now."""
+        return self.finish(self.begin(batch))
+
+    def begin(self, batch: Sequence[Inbound]) -> Begun:
+        """Start on a batch, perhaps while the one before is being recorded: that is when its signatures are checked."""
         with self._store.snapshot() as snapshot:
             self._registry.catch_up(snapshot)
-        judged = self._attribute_all(batch)
+        claims = [self._claim(inbound) for inbound in batch]
+        claimed = [(item.envelope, item.key) for item in claims if isinstance(item, Claim)]
+        return Begun(claims, self._wire.begin(claimed))
+
+    def finish(self, begun: Begun) -> list[Reply | None]:
+        """The rest of `admit`; it may be repeated where it raised."""
+        contents = iter(self._wire.finish(begun.reading))
+        judged = [item if isinstance(item, Refused) else _proved(item, next(contents)) for item in begun.claims]
         refused = [item for item in judged if isinstance(item, Refused)]
         attributed = [item for item in judged if isinstance(item, Attributed)]
         answers = dict(zip(map(id, attributed), self._record(attributed), strict=True))
@@ -145,12 +167,6 @@ class Admission:
             self._rejects.keep(refused, self._clock())
             self.counts.update(f"refused:{item.reason}" for item in refused)
         return [_reply(item, answers.get(id(item))) for item in judged]
-
-    def _attribute_all(self, batch: Sequence[Inbound]) -> list[Attributed | Refused]:
-        claims = [self._claim(inbound) for inbound in batch]
-        claimed = [(item.envelope, item.key) for item in claims if isinstance(item, Claim)]
-        contents = iter(self._wire.read(claimed))
-        return [item if isinstance(item, Refused) else _proved(item, next(contents)) for item in claims]
 
     def _claim(self, inbound: Inbound) -> Claim | Refused:
         sender = inbound.topic.split("/")[-2] if inbound.topic.count("/") >= 2 else ""
