@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from operator import sub
 from typing import NamedTuple
 
 from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, Regime, Stage, regime_at
@@ -87,18 +86,15 @@ def advance(rule: Stage, state: FoldState | None, items: Iterable[Item]) -> tupl
 def advance_quiet(rule: Stage, state: FoldState, times: Sequence[int], values: Sequence[int]) -> FoldState | None:
     """The short way for a message that continues in range without an event: the same state `advance` gives, or None
     where the message needs it. `times` and `values` are of equal, positive length; any order."""
-    last_us, first_us = state.last_us, times[0]
-    if state.state != IN_RANGE or state.beyond_us is not None or state.faults or last_us is None:
+    now, since_us, last_us, _, _, beyond_us, _, _, faults, _ = state
+    if now != IN_RANGE or beyond_us is not None or faults or last_us is None or max(values) > rule.limit_mc:
         return None
-    if first_us <= last_us or max(values) > rule.limit_mc:
-        return None
-    if len(times) > 1:
-        steps = list(map(sub, times[1:], times))
-        if min(steps) <= 0 or max(steps) > rule.max_gap_us:
+    gap_us = rule.max_gap_us
+    for t_us in times:
+        if not 0 < t_us - last_us <= gap_us:
             return None
-    if first_us - last_us > rule.max_gap_us:
-        return None
-    return FoldState(IN_RANGE, state.since_us, times[-1], values[-1], times[-1])
+        last_us = t_us
+    return FoldState(IN_RANGE, since_us, last_us, values[-1], last_us)
 
 
 def judge(

@@ -103,21 +103,18 @@ class Follower:
             connection.execute(cursor.update().where(stored).values(row))
 
     def _read(self, start: int) -> list[Recorded]:
+        """The next entries. Those decoded on the way in come alone, as what stands behind them may be offered next."""
+        batch: list[Recorded] = []
+        while len(batch) < CHUNK and (item := self._fresh.pop(start + len(batch), None)) is not None:
+            batch.append(item)
+        if batch:
+            return batch
         with self._store.snapshot() as snapshot:
             edge = snapshot.edge()
             stop = min(edge.size if edge else 0, start + CHUNK)
-            batch: list[Recorded] = []
-            while start + len(batch) < stop:
-                index = start + len(batch)
-                fresh = self._fresh.pop(index, None)
-                if fresh is not None:
-                    batch.append(fresh)
-                    continue
-                upto = next((i for i in range(index, stop) if i in self._fresh), stop)
-                stored = enumerate(snapshot.entries(index, upto), index)
-                batch.extend(self._decode(self._log, i, data) for i, data in stored)
-        # `list` of a dictionary is one step; the way in adds to it meanwhile.
-        for stale in [i for i in list(self._fresh) if i < start] if len(self._fresh) > CHUNK else ():
+            stop = next((index for index in range(start, stop) if index in self._fresh), stop)
+            batch = [self._decode(self._log, i, data) for i, data in enumerate(snapshot.entries(start, stop), start)]
+        for stale in [index for index in list(self._fresh) if index < start] if len(self._fresh) > CHUNK else ():
             del self._fresh[stale]
         return batch
 
