@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from coldchain_ledger.keys import Ed25519Signer, parse_vkey
@@ -30,12 +32,25 @@ def read_secret(path: Path) -> bytes:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Create the file with mode 0600 and make it durable; an existing file is never overwritten."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    """The file holds a secret afterwards, whole, durable and of mode 0600: this one, or the one it held already.
+
+    A crash at any line leaves the path without a file, or with all of it: half a key would stay for ever.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # of mode 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process was first: its secret is the one
+            os.link(temporary, path)
+    finally:
+        Path(temporary).unlink()
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def log_signer(directory: Path, origin: str, *, create: bool) -> Ed25519Signer:
