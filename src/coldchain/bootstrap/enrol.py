@@ -21,6 +21,7 @@ from coldchain.db.engine import writing
 from coldchain.decoders.jws import load_key, parse_envelope, verify
 from coldchain.mqtt.accounts import Account, Credentials, new_account
 from coldchain.mqtt.connection import probe_login
+from coldchain.mqtt.files import locked
 from coldchain.services.identity import CommandRefused, Enrolment, enrol, revoke
 from coldchain_ledger.log import Draft
 
@@ -70,12 +71,14 @@ def enrol_device(core: Core, order: Enrolment) -> dict[str, Any]:
     The account comes first: a crash between the two leaves an account whose messages nobody can attribute, which the
     next enrolment of the same device replaces.
     """
-    core.refresh_registry()
-    kid, draft = enrol(core.registry, core.log.origin, order)
-    account, credentials = new_account("device", order.org, order.site, order.device)
-    with writing(core.engine) as connection:
-        save_account(connection, _stored(account), core.clock())
-    (outcome,) = core.log.append([draft])
+    # One command at a time: of two for one device the second would be refused, but after it had replaced the account.
+    with locked(core.settings.dir / "enrol.lock"):
+        core.refresh_registry()
+        kid, draft = enrol(core.registry, core.log.origin, order)
+        account, credentials = new_account("device", order.org, order.site, order.device)
+        with writing(core.engine) as connection:
+            save_account(connection, _stored(account), core.clock())
+        (outcome,) = core.log.append([draft])
     if outcome.status == "conflict":
         raise CommandRefused(f"device {order.device!r} was enrolled by somebody else at the same moment")
     brokers = Brokers(core.settings, core.engine)
