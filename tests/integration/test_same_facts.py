@@ -1,4 +1,4 @@
-"""Same facts, same conclusions (design §2.2): order, repetition and restarts of arrival change nothing that is derived."""
+"""Same facts, same conclusions (design §2.2): order, repetition and restarts of arrival change nothing derived."""
 
 from __future__ import annotations
 
