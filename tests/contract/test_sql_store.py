@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -360,6 +361,17 @@ def mortal_postgres(postgres):
     yield postgres
     if not postgres.running:
         postgres.start()
+
+
+def test_as_many_readers_as_there_are_request_threads_do_not_keep_the_writer_waiting(
+    sql_store, make_rows, append, monkeypatch
+):
+    monkeypatch.setattr(sql_store._engine.pool, "_timeout", 2)
+    with ExitStack() as requests:
+        for _ in range(40):
+            requests.enter_context(sql_store.snapshot())
+        with sql_store.transaction() as transaction:
+            append(transaction, make_rows(0, [("dev:1",)]))
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from sqlalchemy.exc import TimeoutError as WaitedTooLong
 
 WAIT_S = 30
 """How long a writer waits for the one before it; a batch takes milliseconds, so longer means something hangs."""
+MAX_REQUESTS = 40
+"""Threads that serve requests; each may hold a connection, and none of them one that recording needs."""
 
 _SQLITE_PRAGMAS = (
     "page_size = 8192",
@@ -72,7 +74,7 @@ def _sqlite(url: URL) -> Engine:
         connect_args={"isolation_level": None, "timeout": WAIT_S, "cached_statements": 512},
         execution_options={_TURN: Lock()},
         pool_size=5,
-        max_overflow=40,  # one for each thread that serves requests
+        max_overflow=MAX_REQUESTS,
     )
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
@@ -95,4 +97,6 @@ def _postgres(url: URL) -> Engine:
         url.set(drivername="postgresql+psycopg"),
         connect_args={"options": options, "connect_timeout": 10},
         pool_pre_ping=True,  # a database that restarted costs nobody an error
+        pool_size=5,
+        max_overflow=MAX_REQUESTS,
     )
