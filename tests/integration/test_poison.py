@@ -179,3 +179,16 @@ def test_a_follower_whose_place_another_process_took_starts_again_from_there(doo
     core.follower.catch_up()
     tables = core.follower.rebuild()
     assert {name for name, digest in tables.items() if digest.before != digest.after} == set()
+
+
+def test_only_small_messages_wait_in_memory_to_be_folded(door: Door) -> None:
+    follower, read = door.core.follower, list[int]()
+    follower.catch_up()
+    decode = follower._decode
+    follower._decode = lambda log, index, data: read.append(index) or decode(log, index, data)  # type: ignore[func-returns-value]
+    large = [{"n": "temp/box", "t": NOW_S + n, "v": -20} for n in range(500)]
+    small, big = door.offer(door.truck.reading(), door.truck.says(large))  # type: ignore[arg-type]
+    follower.catch_up()
+    assert small is not None
+    assert big is not None
+    assert read == [big.index]

@@ -22,6 +22,10 @@ Decode = Callable[[int, int, bytes], Recorded]
 
 CHUNK = 2_000
 """Entries folded in one transaction: bounds memory and how long readers of SQLite wait for a writer."""
+MAX_FRESH = 50_000
+"""Decoded entries kept for folding, about; those beyond are read from the store."""
+MAX_FRESH_BYTES = 4_096
+"""Payload of the largest of them, some hundred readings. 50,000 of 48 KiB take 4.5 GB."""
 
 
 class Follower:
@@ -44,8 +48,8 @@ class Follower:
 
     def offer(self, recorded: Sequence[Recorded]) -> None:
         """Entries already decoded on the way in: a shortcut past the store, never a second truth."""
-        if len(self._fresh) < 50_000:
-            self._fresh.update((item.index, item) for item in recorded)
+        if len(self._fresh) < MAX_FRESH:
+            self._fresh.update((item.index, item) for item in recorded if len(item.entry.payload) <= MAX_FRESH_BYTES)
 
     def cursor(self) -> int:
         """Entries folded by every projection."""
