@@ -22,6 +22,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from bench.rows import Row
 from coldchain.db.engine import make_engine, writing
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import migrate
@@ -30,19 +31,18 @@ from coldchain_ledger.note import Ed25519Signer
 
 BATCH = 1_000
 BATCHES = 40
-ROUNDS = 7
 ENTRY_BYTES = 300
 
 Side = Callable[[], float]
 """Runs about a second and gives entries a second."""
 
 
-def run() -> dict[str, Any]:
-    """For one device and a thousand: median rates, and ours/reference as median of the rounds with its range."""
-    return {"load_average": round(os.getloadavg()[0], 2), **{f"devices_{n}": _compare(n) for n in (1, 1_000)}}
+def rows(rounds: int) -> list[Row]:
+    """For one device and a thousand; the ratio is the median of the rounds."""
+    return [_compare(devices, rounds) for devices in (1, 1_000)]
 
 
-def _compare(devices: int) -> dict[str, Any]:
+def _compare(devices: int, rounds: int) -> Row:
     with tempfile.TemporaryDirectory(prefix="coldchain-bench-") as directory:
         sides = {
             "ours": _ours(Path(directory), devices),
@@ -52,18 +52,29 @@ def _compare(devices: int) -> dict[str, Any]:
         for side in sides.values():
             side()
         rates: dict[str, list[float]] = {name: [] for name in sides}
-        for number in range(ROUNDS):
+        for number in range(rounds):
             for name in sorted(sides, reverse=bool(number % 2)):
                 rates[name].append(sides[name]())
-    return {
-        **{f"{name}_per_s": round(statistics.median(rates[name])) for name in sides},
-        **{f"ratio_to_{name}": _ratio(rates["ours"], rates[name]) for name in ("bare", "rows")},
-    }
+    ours = statistics.median(rates["ours"])
+    bare, least, most = _ratio(rates["ours"], rates["bare"])
+    named = "one device" if devices == 1 else f"{devices:,} devices"
+    return Row(
+        f"ledger append, {named}, batch {BATCH:,} of {ENTRY_BYTES} B",
+        ours,
+        "entries/s",
+        "bare insert",
+        statistics.median(rates["bare"]),
+        bare,
+        "0.5 and 60,000/s",
+        bare >= 0.5 and ours >= 60_000,
+        f"{least:.2f}-{most:.2f}; {_ratio(rates['ours'], rates['rows'])[0]:.2f} of rows with key, link and head",
+    )
 
 
-def _ratio(ours: list[float], reference: list[float]) -> dict[str, float]:
+def _ratio(ours: list[float], reference: list[float]) -> tuple[float, float, float]:
+    """Median, least and most of the rounds."""
     ratios = sorted(mine / other for mine, other in zip(ours, reference, strict=True))
-    return {"median": round(statistics.median(ratios), 3), "least": round(ratios[0], 3), "most": round(ratios[-1], 3)}
+    return statistics.median(ratios), ratios[0], ratios[-1]
 
 
 def _side(batches: Callable[[], list[Any]], write: Callable[[Any], object]) -> Side:
@@ -87,6 +98,12 @@ def _names(number: int, devices: int) -> tuple[str, str]:
     return f"tm/{device}/1/{number // devices}", f"dev:{device}"
 
 
+def draft(number: int, payload: bytes, devices: int = 1_000) -> Draft:
+    """A device's message as the server would record it."""
+    key, subject = _names(number, devices)
+    return Draft("telemetry", "polar", "application/jose", key, "signed", (subject,), payload)
+
+
 def _ours(directory: Path, devices: int) -> Side:
     engine = make_engine(f"sqlite:///{directory / 'ours.db'}")
     migrate(engine)
@@ -94,15 +111,11 @@ def _ours(directory: Path, devices: int) -> Side:
     create_log(store, signers)
     log = Log(store, signers, lambda: time.time_ns() // 1_000)
 
-    def draft(number: int, payload: bytes) -> Draft:
-        key, subject = _names(number, devices)
-        return Draft("telemetry", "polar", "application/jose", key, "signed", (subject,), payload)
-
-    log.append([draft(0, b"")])
+    log.append([draft(0, b"", devices)])
     with store.snapshot() as snapshot:
         payload = os.urandom(ENTRY_BYTES - len(snapshot.entry(0)) - 4)  # message numbers grow to some five digits
     numbers = itertools.count(1)
-    return _side(lambda: _batches(lambda number: draft(number, payload), numbers), log.append)
+    return _side(lambda: _batches(lambda number: draft(number, payload, devices), numbers), log.append)
 
 
 def _bare(directory: Path) -> Side:
@@ -148,7 +161,3 @@ def _create(engine: Engine, *tables: str) -> None:
     with writing(engine) as connection:
         for table in tables:
             connection.exec_driver_sql(f"CREATE TABLE {table}")
-
-
-if __name__ == "__main__":
-    print(run())

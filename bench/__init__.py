@@ -1,0 +1,1 @@
+"""Benchmarks: programs, not tests; `make bench` runs them all. Nothing in here is installed."""

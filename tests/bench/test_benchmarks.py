@@ -1,0 +1,50 @@
+"""The benchmarks run and check what they measured; how fast is not asked here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+
+
+def measured(name: str, directory: Path, *options: str) -> dict[str, Any]:
+    output = directory / "results.json"
+    command = [sys.executable, "-m", "bench", "--quick", "--only", name, "--output", str(output), *options]
+    env = {**os.environ, "TMPDIR": str(directory)}
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=110, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads(output.read_text())
+    assert "load average" in results["shared"]
+    for row in results["rows"]:
+        assert row["name"] in done.stdout
+        assert row["value"] > 0
+    return {row["name"]: row for row in results["rows"]}
+
+
+def test_ingest_is_measured_on_the_embedded_broker_and_leaves_no_process_behind(tmp_path: Path) -> None:
+    rows = measured("ingest", tmp_path, "--broker", "nats")
+    assert rows["ingest, readings"]["value"] == pytest.approx(20 * rows["ingest, nats"]["value"])
+    assert [command for command in commands() if str(tmp_path) in command] == []
+
+
+def test_a_ledger_is_checked_and_compared_with_bare_hashing(tmp_path: Path) -> None:
+    rows = measured("fsck", tmp_path)
+    assert rows["fsck, the tree alone"]["ratio"] < 1, "it hashes all that the reference hashes"
+
+
+def commands() -> list[str]:
+    """Command lines of every process."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            found.append((entry / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue  # it ended meanwhile
+    return found
