@@ -94,6 +94,19 @@ def breach_of(server: Server, subject: str) -> Any:
     raise AssertionError(f"no breach of {subject} is shown")
 
 
+def test_a_device_that_lost_its_password_gets_another_and_a_second_device_never_its_key(server: Server) -> None:
+    key = DeviceKey.generate()
+    first, second = (enrol(server.directory, key, "truck-7") for _ in range(2))
+    assert first["kid"] == second["kid"] == "truck-7#1"
+    assert first["password"] != second["password"]
+    device = Device(server, "truck-7", second, key)
+    device.publish(-20.0, time.time())
+    device.wait(1)
+    device.stop()
+    with pytest.raises(AssertionError, match="enrolled as truck-7#1 already"):
+        enrol(server.directory, key, "truck-8")
+
+
 def test_a_revoked_device_is_cut_and_the_others_stay(server: Server) -> None:
     keys = {name: DeviceKey.generate() for name in ("truck-1", "truck-2")}
     devices = {n: Device(server, n, enrol(server.directory, key, n), key) for n, key in keys.items()}

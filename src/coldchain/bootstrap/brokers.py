@@ -14,7 +14,7 @@ from coldchain.bootstrap.locks import is_locked
 from coldchain.bootstrap.secrets import SetupError
 from coldchain.db.accounts import active_accounts
 from coldchain.mqtt import embedded, mosquitto
-from coldchain.mqtt.accounts import SERVER_NAME, Account, Credentials, Role, load_or_create
+from coldchain.mqtt.accounts import SERVER_NAME, Account, Credentials, Role, account_for, load_or_create
 from coldchain.settings import Settings
 
 Address = tuple[str, int]
@@ -67,7 +67,13 @@ class Brokers:
 
     def accounts(self) -> list[Account]:
         """The server's, the probe's and every device's that is in force."""
-        own = [self._own("server")[0], self._own("probe")[0]]
+        server = self._server_credentials()
+        if server.username != SERVER_NAME:
+            raise SetupError(
+                f"COLDCHAIN_MQTT_USERNAME is {server.username!r}, but where coldchain writes the broker's accounts "
+                f"its own is {SERVER_NAME!r}; leave user name and password empty and they are drawn"
+            )
+        own = [account_for(server, "server"), self._own("probe")[0]]
         return own + [
             Account(one.username, _role(one.role), one.org, one.site, one.device, one.nats_hash, one.mosquitto_hash)
             for one in active_accounts(self._engine)

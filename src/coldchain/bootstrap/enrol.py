@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from coldchain.bootstrap.brokers import Brokers
 from coldchain.bootstrap.core import Core
-from coldchain.bootstrap.secrets import SetupError
 from coldchain.db.accounts import StoredAccount, close_account, save_account
 from coldchain.db.engine import writing
 from coldchain.decoders.jws import load_key, parse_envelope, verify
@@ -23,6 +22,7 @@ from coldchain.mqtt.accounts import Account, Credentials, new_account
 from coldchain.mqtt.connection import probe_login
 from coldchain.mqtt.files import locked
 from coldchain.services.identity import CommandRefused, Enrolment, enrol, revoke
+from coldchain.services.registry import Key
 from coldchain_ledger.log import Draft
 
 Alg = Literal["EdDSA", "ES256"]
@@ -65,8 +65,9 @@ def read_request(path: Path, device: str) -> tuple[Alg, str]:
     return ("EdDSA" if envelope.alg == "EdDSA" else "ES256"), public_key
 
 
-def enrol_device(core: Core, order: Enrolment) -> dict[str, Any]:
-    """The device is in the ledger and may log in. Beside a running broker it returns after a login worked.
+def enrol_device(core: Core, order: Enrolment) -> tuple[dict[str, Any], str]:
+    """The device is in the ledger and has an account: how it connects, and why the broker that runs now does not let it
+    in yet, which is empty once a login worked or where no broker runs. Asked again with the same key: a new password.
 
     The account comes first: a crash between the two leaves an account whose messages nobody can attribute, which the
     next enrolment of the same device replaces.
@@ -74,17 +75,19 @@ def enrol_device(core: Core, order: Enrolment) -> dict[str, Any]:
     # One command at a time: of two for one device the second would be refused, but after it had replaced the account.
     with locked(core.settings.dir / "enrol.lock"):
         core.refresh_registry()
-        kid, draft = enrol(core.registry, core.log.origin, order)
+        known = core.registry.latest(order.device)
+        if known is not None and _same(known, order):
+            kid = known.kid
+        else:
+            kid, draft = enrol(core.registry, core.log.origin, order)
         account, credentials = new_account("device", order.org, order.site, order.device)
         with writing(core.engine) as connection:
             save_account(connection, _stored(account), core.clock())
-        (outcome,) = core.log.append([draft])
-    if outcome.status == "conflict":
-        raise CommandRefused(f"device {order.device!r} was enrolled by somebody else at the same moment")
+        if known is None:
+            core.record(draft)
     brokers = Brokers(core.settings, core.engine)
     brokers.apply()
-    _probe(brokers, credentials)
-    return {
+    document = {
         "device": order.device,
         "kid": kid,
         "topic": f"cc/v1/{order.org}/{order.site}/{order.device}",
@@ -92,6 +95,13 @@ def enrol_device(core: Core, order: Enrolment) -> dict[str, Any]:
         "username": credentials.username,
         "password": credentials.password,
     }
+    return document, _let_in(brokers, credentials)
+
+
+def _same(known: Key, order: Enrolment) -> bool:
+    """The same device asks again, having lost its password: it gets another, and the ledger nothing new."""
+    stated = (known.org, known.site, known.stated["public_key"])
+    return known.revoked_at is None and stated == (order.org, order.site, order.public_key)
 
 
 def admit_devices(core: Core, orders: Sequence[Enrolment]) -> dict[str, Credentials]:
@@ -145,14 +155,13 @@ def _stored(account: Account) -> StoredAccount:
     )
 
 
-def _probe(brokers: Brokers, credentials: Credentials) -> None:
+def _let_in(brokers: Brokers, credentials: Credentials) -> str:
+    """Why the broker that runs now does not let the device in; empty where it does, or where none runs."""
     address = brokers.address()
     deadline = time.monotonic() + PROBE_S
     while address is not None and not probe_login(address, credentials, timeout_s=2.0):
         if time.monotonic() > deadline:
             host, port = address
-            raise SetupError(
-                f"the device is enrolled, but the broker at {host}:{port} does not let it in yet: "
-                "have it read its accounts again"
-            )
+            return f"the broker at {host}:{port} does not let the device in yet: have it read its accounts again"
         time.sleep(0.1)
+    return ""

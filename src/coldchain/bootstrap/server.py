@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import NoReturn
 import structlog
 import uvicorn
 
-from coldchain.bootstrap.brokers import Address, Brokers, parse_address
+from coldchain.bootstrap.brokers import Address, Brokers, parse_address, running_server
 from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
@@ -29,6 +30,8 @@ from coldchain.services.messages import Reply
 log = structlog.get_logger("coldchain.server")
 
 SWITCH_S = 0.000_5
+TURN_S = 10.0
+"""Longest wait for a command that follows the ledger itself."""
 IDLE_S = 1.0
 """Longest time between two looks at the ledger when nothing says that it grew."""
 Finish = Callable[[Begun], list[Reply | None]]
@@ -39,11 +42,19 @@ PAUSE_S = 0.2
 def run(core: Core, *, as_json: bool = False) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises SetupError or BrokerError naming what is in the way."""
     with ExitStack() as stack:
-        if not stack.enter_context(core.alone()):
-            raise SetupError(f"another server runs on {core.settings.dir}: stop it first")
+        _take_turn(stack, core)
         tune()
         server = stack.enter_context(Running(core).started())
         server.serve_http(lambda: _ready_line(server, as_json))
+
+
+def _take_turn(stack: ExitStack, core: Core) -> None:
+    """A command may be bringing the projections to the tip: it is waited for, another server is not."""
+    deadline = time.monotonic() + TURN_S
+    while not stack.enter_context(core.alone()):
+        if running_server(core.settings.dir) or time.monotonic() > deadline:
+            raise SetupError(f"another server runs on {core.settings.dir}: stop it first")
+        time.sleep(0.1)
 
 
 def tune() -> None:

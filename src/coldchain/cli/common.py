@@ -94,11 +94,19 @@ def _code_of(error: Exception) -> int | None:
     """By name, so that telling an error imports nothing."""
     names = {base.__name__ for base in type(error).__mro__}
     # CommandError: a database of a newer program. DatabaseError itself: a damaged file; kinds of it may be our faults.
-    unchecked = {"StoreError", "OperationalError", "BrokerError", "NoAnswer", "CommandError"}
+    unchecked = {"StoreError", "OperationalError", "NoAnswer", "CommandError"}
     if names & unchecked or type(error).__name__ == "DatabaseError":
         return UNCHECKED
     if names & {"LedgerError"}:
         return BROKEN
-    if names & {"CommandRefused", "SetupError", "ValidationError", "ArgumentError", "DeviceError", "DecodeError"}:
+    if names & {
+        "CommandRefused",
+        "SetupError",
+        "BrokerError",
+        "ValidationError",
+        "ArgumentError",
+        "DeviceError",
+        "DecodeError",
+    }:
         return USAGE
     return None

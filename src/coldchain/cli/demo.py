@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
 import sys
 import time
@@ -39,6 +41,8 @@ def command(data: Data, seed: int | None, no_serve: bool, http: str, tamper: int
     and one tag in a hundred misread. What the ledger then shows: each of them, and nobody else accused.
     """
     directory = data.directory or Path("coldchain-data")
+    if tamper is not None and data.database:
+        fail("--tamper edits a copy of the demo's SQLite file; a demo run with --database has none")
     if tamper is not None:
         _tamper(data, directory, tamper)
     _prepare(directory)
@@ -203,11 +207,22 @@ def _tell(say: _Teller, document: dict[str, Any], core: Core) -> None:
     say.line("trace", f"{document['trace']['from']}: contacts {counted}")
     say.line("evidence", f"{document['evidence']} {'verifies' if document['verified'] else 'does NOT verify'} offline")
     say.line("time", f"{document['seconds']} s")
-    directory = core.settings.dir
+    coldchain, verify = program("coldchain"), program("coldchain-verify")
+    directory = shlex.quote(str(core.settings.dir))
     say.text("")
-    say.text(f"look            coldchain trace {document['trace']['from']} --dir {directory}")
-    say.text(f"check yourself  coldchain-verify {document['evidence']} --log-vkey '{document['log_vkey']}'")
-    say.text(f"break it        coldchain demo --dir {directory} --tamper {document['entries'] // 2}")
+    say.text(f"look            {coldchain} trace {document['trace']['from']} --dir {directory}")
+    say.text(f"check yourself  {verify} {shlex.quote(document['evidence'])} --log-vkey '{document['log_vkey']}'")
+    if not core.settings.database:
+        say.text(f"break it        {coldchain} demo --dir {directory} --tamper {document['entries'] // 2}")
+
+
+def program(name: str) -> str:
+    """How a shell in this folder calls a command of this installation: by name where its PATH leads here."""
+    ours = Path(sys.argv[0]).absolute().with_name(name)
+    found = shutil.which(name)
+    if found is not None and Path(found).resolve() == ours.resolve():
+        return name
+    return shlex.quote(min(str(ours), os.path.relpath(ours), key=len))
 
 
 def _serve(core: Core, http: str, say: _Teller, document: dict[str, Any]) -> None:

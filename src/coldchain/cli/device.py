@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from coldchain.cli.common import Data, data_options, fail
+from coldchain.cli.common import UNCHECKED, Data, data_options, fail
 
 
 @click.group(name="device")
@@ -66,7 +66,10 @@ def enrol(
         role=role,
     )
     with data.core(create=True) as core:
-        data.show(enrol_device(core, order))
+        document, obstacle = enrol_device(core, order)
+    data.show(document)  # whatever the broker does: the password is told once
+    if obstacle:
+        fail(f"enrolled, but {obstacle}", UNCHECKED)
 
 
 @command.command(name="list")

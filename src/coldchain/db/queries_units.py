@@ -23,11 +23,12 @@ class UnitQueries:
         self._connection = connection
 
     def named(self, name: str) -> bool:
-        """By an event, or as what an event put others into: a lot is often known by its cases alone."""
-        unit, parent = t.event_unit.c.unit, t.containment.c.parent
+        """By an event, as what an event put others into (a lot is often known by its cases alone), or as the place of a
+        device."""
+        unit, parent, place = t.event_unit.c.unit, t.containment.c.parent, m.device.c.place
         return any(
             self._connection.scalar(select(column).where(column == name).limit(1)) is not None
-            for column in (unit, parent)
+            for column in (unit, parent, place)
         )
 
     # Movements

@@ -47,6 +47,7 @@ def enrol(registry: Registry, by: str, order: Enrolment) -> tuple[str, Draft]:
         raise CommandRefused(f"place {order.place!r}: expected veh:<id> or room:<site>/<id>")
     if registry.latest(order.device) is not None:
         raise CommandRefused(f"device {order.device!r} is enrolled already; rotate its key or choose another id")
+    _check_unused(registry, order.public_key)
     kid = f"{order.device}#1"
     return kid, _draft(by, kid, "enrol", order)
 
@@ -56,6 +57,7 @@ def rotate(
 ) -> tuple[str, Draft]:
     """The new `kid` and the entry; the old key stays good until it is revoked, so that rotation can overlap."""
     current = _enrolled(registry, device)
+    _check_unused(registry, public_key)
     kid = f"{device}#{int(current.kid.rpartition('#')[2]) + 1}"
     body = {**current.stated, "op": "rotate", "kid": kid, "alg": alg, "public_key": public_key}
     return kid, _identity(by, f"identity/enrol/{kid}", body)
@@ -70,6 +72,13 @@ def revoke(registry: Registry, by: str, device: str, kid: str | None = None) -> 
     return [
         _identity(by, f"identity/revoke/{one}", {"v": 1, "op": "revoke", "device": device, "kid": one}) for one in good
     ]
+
+
+def _check_unused(registry: Registry, public_key: str) -> None:
+    """One key in two devices is what a clone looks like."""
+    holder = next((key.kid for key in registry.all() if key.stated["public_key"] == public_key), None)
+    if holder is not None:
+        raise CommandRefused(f"this public key is enrolled as {holder} already: every device needs a key of its own")
 
 
 def _enrolled(registry: Registry, device: str) -> Key:
