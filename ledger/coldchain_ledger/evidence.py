@@ -16,8 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -43,7 +42,9 @@ MAX_ENTRY_LINE = MAX_ENTRY_BYTES * 4 // 3 + 200
 _HEADER = {"checkpoint": str, "checkpoint_sha256": str, "entries": int, "format": str, "origin": str, "sha256": str}
 _ENTRY = {"entry": str, "index": int, "sha256": str}
 _PROOF = {"proof": list, "sha256": str}
-_INDEX = re.compile(rb'"index":([0-9]{1,19})[,}]')
+# One damaged byte beside the index leaves one of these; never part of a number, which would name another entry.
+_INDEX = re.compile(rb'"index":([0-9]{1,19})[,}]|":([0-9]{1,19}),"sha256"|"index[^0-9]{2}([0-9]{1,19})[^0-9]"sha256"')
+_ENTRY_START, _PROOF_START = b'{"entry":"', b'{"proof":['  # of a line; neither stands inside one
 _NO_DIGEST = "0" * 64
 
 
@@ -116,19 +117,25 @@ def save_dossier(snapshot: Snapshot, indices: Collection[int], path: Path) -> in
 def parse_dossier(file: BinaryIO) -> Dossier:
     """The dossier in the file, undamaged and read to its end. Raises EvidenceError that names the section or entry."""
     lines = _Lines(file)
-    with _section("header"):
+    try:
         header = lines.read(MAX_HEADER_LINE, _HEADER)
         note = _check_header(header)
+    except LedgerError as exc:
+        raise EvidenceError("header", str(exc)) from exc
     lines.digest = sha256()
     entries: list[Carried] = []
     for number in range(2, header["entries"] + 2):
         try:
             entries.append(_carried(lines.read(MAX_ENTRY_LINE, _ENTRY), entries[-1].index if entries else -1))
         except LedgerError as exc:
-            raise EvidenceError(_name(number, lines.last), str(exc)) from exc
-    with _section("proof"):
+            counted_more = lines.last.startswith(_PROOF_START)
+            raise EvidenceError("header" if counted_more else _name(number, lines), str(exc)) from exc
+    try:
         proof = _check_proof(lines.read(MAX_DOSSIER_BYTES, _PROOF))
         lines.end()
+    except LedgerError as exc:
+        counted_less = lines.last.startswith(_ENTRY_START)
+        raise EvidenceError("header" if counted_less else "proof", str(exc)) from exc
     digest = lines.digest.hexdigest()
     if digest != header["sha256"]:
         raise EvidenceError("header", f"sha256 of what follows is {digest}, not {header['sha256'][:64]!r}")
@@ -164,24 +171,23 @@ class _Lines:
             raise LedgerError("not canonical JSON: sorted names, no spaces, ASCII, one spelling of each value")
         return found
 
+    def whole(self) -> bytes:
+        """The line last read and, where damage tore it in two, what belongs to it. Nothing can be read after this."""
+        line, more = self.last, self._file.readline(MAX_ENTRY_LINE)
+        while more and not more.startswith((_ENTRY_START, _PROOF_START)) and len(line) < MAX_ENTRY_LINE:
+            line, more = line + more, self._file.readline(MAX_ENTRY_LINE)
+        return line
+
     def end(self) -> None:
         """The file ends here. Raises LedgerError."""
         if self._file.read(1):
             raise LedgerError("bytes follow the last line")
 
 
-@contextmanager
-def _section(where: str) -> Iterator[None]:
-    try:
-        yield
-    except LedgerError as exc:
-        raise EvidenceError(where, str(exc)) from exc
-
-
-def _name(number: int, line: bytes) -> str:
+def _name(number: int, lines: _Lines) -> str:
     """How a broken entry line is called: by its index as far as that can be read."""
-    index = _INDEX.search(line)
-    return f"entry {int(index[1])}" if index else f"line {number}"
+    index = _INDEX.search(lines.last) or _INDEX.search(lines.whole())
+    return f"entry {int(index[index.lastindex or 0])}" if index else f"line {number}"
 
 
 def _check_header(header: dict[str, Any]) -> bytes:

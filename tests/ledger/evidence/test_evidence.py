@@ -86,7 +86,7 @@ def test_a_flipped_byte_anywhere_is_broken_and_names_the_entry_or_the_section(tr
     names = ["header", "entry 0", "entry 1", "entry 3", "proof"]
     start = 0
     for name, end in zip(names, ends, strict=True):
-        value = range(data.find(b'"entry":"', start, end) + 9, data.find(b'","', start, end))
+        number = data.find(b'"index":', start, end) + len(b'"index":')
         for at in range(start, end + 1):
             flipped = bytearray(data)
             flipped[at] ^= 1 << at % 8
@@ -94,11 +94,35 @@ def test_a_flipped_byte_anywhere_is_broken_and_names_the_entry_or_the_section(tr
             assert report.exit_code == 1, f"byte {at}"
             assert check(bytes(flipped), None).exit_code == 1, f"byte {at} without a key"
             where = next(step.where for step in report.steps if step.status == "failed")
-            if name.startswith("entry") and at not in value:  # the index itself may be what was hit
+            if name.startswith("entry") and at in (number - 1, number):  # a digit was hit or added
                 assert where.startswith(("entry", "line")), f"byte {at}"
             else:
                 assert where == name, f"byte {at}"
         start = end + 1
+
+
+@pytest.mark.parametrize("byte", [b"\n", b"\r", b'"', b"\\", b"\x80", b"\x00", b"{"])
+def test_a_byte_that_tears_or_ends_an_entry_line_still_names_its_index(truck, byte):
+    data = dossier_of(logged(truck.enrolment(), truck.say(), paper(1), paper(2), paper(3)), [1, 3])
+    starts = [data.index(b'{"entry":"', at) for at in (0, data.index(b'"index":0'), data.index(b'"index":1'))]
+    for index, start in zip((0, 1, 3), starts, strict=True):
+        number = data.index(b'"index":', start) + len(b'"index":')
+        for at in range(start, data.index(b"\n", start)):
+            if at == number or data[at : at + 1] == byte:  # the index itself may be gone; nothing was changed
+                continue
+            assert where_broken(data[:at] + byte + data[at + 1 :]) == f"entry {index}", f"byte {at}"
+
+
+def test_an_entry_line_torn_into_many_does_not_take_the_name_of_the_next():
+    data = dossier_of(logged(*map(paper, range(9))), [2, 7])
+    assert where_broken(data.replace(b'"index":2,"sha256":"', b"\n\n\n")) == "line 2"
+    assert where_broken(data.replace(b'"entry":"', b'"entry":"\n\n\n', 1)) == "entry 2"
+
+
+def where_broken(data):
+    with pytest.raises(EvidenceError) as caught:
+        parse_dossier(io.BytesIO(data))
+    return caught.value.where
 
 
 def resealed(data, change):
@@ -247,7 +271,8 @@ def test_there_is_no_dossier_of_nothing_or_of_no_log():
         (lambda d: d.replace(b'"entries":2', b'"entries":0'), "header"),
         (lambda d: d.replace(b'"entries":2', b'"entries":1000001'), "header"),
         (lambda d: d.replace(b'"entries":2', b'"entries":' + b"9" * 5_000), "header"),
-        (lambda d: d.replace(b'"entries":2', b'"entries":1'), "proof"),
+        (lambda d: d.replace(b'"entries":2', b'"entries":1'), "header"),
+        (lambda d: d.replace(b'"entries":2', b'"entries":3'), "header"),
         (lambda d: d.replace(b'"entries":2', b'"entries": 2'), "header"),
         (lambda d: d.replace(b'"entries":2', b'"entries":2,"entries":2'), "header"),
         (lambda d: d.replace(b'"entries":2', b'"entries":2,"note":"free"'), "header"),
@@ -269,9 +294,7 @@ def test_what_is_not_exactly_a_dossier_is_refused_by_the_part_at_fault(change, w
     data = dossier_of(logged(paper(1), paper(2), paper(3)), [0, 1])
     changed = change(data)
     assert changed != data
-    with pytest.raises(EvidenceError) as caught:
-        parse_dossier(io.BytesIO(changed))
-    assert caught.value.where == where
+    assert where_broken(changed) == where
 
 
 def test_a_dossier_larger_than_memory_is_refused_before_it_is_read(monkeypatch):
