@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
@@ -15,7 +15,7 @@ from coldchain_ledger.evidence import JOSE, Carried
 from coldchain_ledger.jws import Message, PublicKey, load_key, parse_message, signature_holds
 from coldchain_ledger.steps import NotChecked
 
-TOLD_GAPS = 5  # as many as a person reads; the rest is counted
+TOLD = 5  # of each kind, as many as a person reads; the rest is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +41,43 @@ class Received:
         return self.message.boot, self.message.seq
 
 
+@dataclass(frozen=True, slots=True)
+class _Breaks:
+    """What does not follow in the chains of devices, each in words that name the entries."""
+
+    disputed: list[str]
+    broken: list[str]
+    gaps: list[str]
+
+    def told(self) -> str:
+        """Counts and the first of each kind; empty where there is nothing to tell."""
+        kinds = (
+            ("places are disputed by differing copies, of which none counts", self.disputed),
+            ("links do not hold", self.broken),
+            ("gaps, where messages are not carried", self.gaps),
+        )
+        return "; ".join(f"{len(found)} {kind}: {_first(found)}" for kind, found in kinds if found)
+
+
 def check_signatures(entries: Sequence[Carried]) -> str:
-    """Step 5: every message is signed by a key that was enrolled before it and not revoked, by ledger position.
+    """Step 5: every message is signed by a key that was enrolled before it, by ledger position.
 
     A message recorded after its key was revoked counts only if one recorded before the revocation reaches it through
-    `prev` (design §6). Raises EvidenceError, or NotChecked where a key's enrolment is not carried.
+    `prev` (design §6). The ledger records the others too, so they are told and nothing fails. Raises EvidenceError for
+    a signature that does not hold or a key whose enrolment is not carried, NotChecked where nothing is a device's.
     """
     keys, received = device_keys(entries), messages(entries)
     foreign = sum(1 for carried in entries if carried.entry.type == JOSE) - len(received)
-    unknown = sorted({r.message.kid for r in received if r.message.kid not in keys})
-    checked = [r for r in received if r.message.kid in keys]
-    vouched = {kid: _vouched_in_time(key, checked) for kid, key in keys.items()}
-    for each in checked:
-        _check_signature(each, keys[each.message.kid], vouched[each.message.kid])
-    held = f"{len(checked)} messages are signed by {len({r.message.kid for r in checked})} enrolled keys"
+    for each in received:
+        _check_signature(each, keys.get(each.message.kid))
+    held = f"{len(received)} messages are signed by {len({r.message.kid for r in received})} enrolled keys"
+    vouched = {kid: _vouched_in_time(key, received) for kid, key in keys.items()}
+    late = [r for r in received if not _counts(r, keys[r.message.kid], vouched[r.message.kid])]
+    if late:
+        told = [f"entry {r.index} (entry {keys[r.message.kid].revoked_at} revoked its key)" for r in late]
+        held += f"; {len(late)} messages do not count: {_first(told)}"
     if not received and not foreign:
         raise NotChecked("no signed message is carried")
-    if unknown:
-        raise NotChecked(f"{held}; the enrolment of {', '.join(unknown[:TOLD_GAPS])} is not carried")
     if foreign:
         raise NotChecked(f"{held}; {foreign} entries are signed by others than devices")
     return f"{held}; a revocation that is not carried would not show"
@@ -67,21 +86,21 @@ def check_signatures(entries: Sequence[Carried]) -> str:
 def check_chains(entries: Sequence[Carried]) -> str:
     """Step 6: the messages of each device follow one another by seq and `prev`.
 
-    Raises EvidenceError where two claim one place or a link does not hold, and NotChecked, with the gaps, where
-    messages between are not carried.
+    Raises NotChecked where they do not, with every kind of break, how many there are and at which entries: two messages
+    that claim one place, a link that does not hold, messages between that are not carried. The ledger records what
+    devices say even so; what it means for a device is for a finding to say.
     """
     devices: dict[str, list[Received]] = defaultdict(list)
     for each in messages(entries):
         devices[each.message.device].append(each)
     if not devices:
         raise NotChecked("no device message is carried")
-    gaps: list[str] = []
+    breaks = _Breaks([], [], [])
     for device, received in sorted(devices.items()):
-        gaps += [f"{device} {gap}" for gap in _check_chain(sorted(received, key=attrgetter("place", "index")))]
+        _check_chain(device, received, breaks)
     total = sum(map(len, devices.values()))
-    if gaps:
-        more = f" and {len(gaps) - TOLD_GAPS} more" if len(gaps) > TOLD_GAPS else ""
-        raise NotChecked(f"{total} messages, of which no link fails; not carried: {', '.join(gaps[:TOLD_GAPS])}{more}")
+    if told := breaks.told():
+        raise NotChecked(f"{total} messages of {len(devices)} devices do not all follow one another; {told}")
     return f"{total} messages of {len(devices)} devices follow one another without gaps, each from its very first"
 
 
@@ -128,14 +147,18 @@ def _read_identity(keys: dict[str, DeviceKey], index: int, body: dict[str, Any])
         keys[kid] = DeviceKey(kid, load_key(body["alg"], body["public_key"]), index)
 
 
-def _check_signature(received: Received, key: DeviceKey, vouched: set[bytes]) -> None:
+def _check_signature(received: Received, key: DeviceKey | None) -> None:
     where, message = f"entry {received.index}", received.message
+    if key is None:
+        raise EvidenceError(where, f"no entry that is carried enrols its key {message.kid!r:.120}")
     if received.index < key.enrolled_at:
         raise EvidenceError(where, f"recorded before entry {key.enrolled_at} enrolled its key {key.kid}")
-    if key.revoked_at is not None and received.index > key.revoked_at and message.digest not in vouched:
-        raise EvidenceError(where, f"recorded after entry {key.revoked_at} revoked its key {key.kid}")
     if not signature_holds(message, key.public_key):
         raise EvidenceError(where, f"the signature does not hold under {key.kid} of entry {key.enrolled_at}")
+
+
+def _counts(received: Received, key: DeviceKey, vouched: set[bytes]) -> bool:
+    return key.revoked_at is None or received.index < key.revoked_at or received.message.digest in vouched
 
 
 def _vouched_in_time(key: DeviceKey, checked: Sequence[Received]) -> set[bytes]:
@@ -150,36 +173,48 @@ def _vouched_in_time(key: DeviceKey, checked: Sequence[Received]) -> set[bytes]:
     return vouched
 
 
-def _check_chain(received: Sequence[Received]) -> list[str]:
-    """The gaps in one device's messages, sorted by place. Raises EvidenceError where a link does not hold."""
+def _check_chain(device: str, received: Sequence[Received], breaks: _Breaks) -> None:
+    """Add the breaks in one device's messages."""
     carried = {r.message.digest: r for r in received}
-    first = received[0]
-    if not first.message.prev and first.message.seq:
-        raise EvidenceError(f"entry {first.index}", f"{_told(first)} names no message before it")
-    gaps = [f"what was before {_told(first)}"] if first.message.prev else []
-    for before, after in pairwise(received):
-        if not _follows(before, after, carried.get(after.message.prev)):
-            gaps.append(f"what was between {_told(before)} and {_told(after)}")
-    return gaps
+    before: list[Received] = []
+    for _, copies in groupby(sorted(received, key=attrgetter("place", "index")), attrgetter("place")):
+        at_place = list(copies)
+        if len(at_place) > 1:
+            breaks.disputed.append(f"{device} {_told(*at_place)}")
+        for each in at_place:
+            named = carried.get(each.message.prev)
+            if broken := _broken_link(before, each, named):
+                breaks.broken.append(f"{device} {_told(each)} {broken}")
+            elif named is None and each.message.prev:
+                since = f"between {_told(*before)} and" if before else "before"
+                breaks.gaps.append(f"{device} what was {since} {_told(each)}")
+        before = at_place
 
 
-def _follows(before: Received, after: Received, named: Received | None) -> bool:
-    """Whether `after` comes right after `before`; False where messages between them are not carried.
+def _broken_link(before: Sequence[Received], after: Received, named: Received | None) -> str:
+    """How the link of `after` to the messages of the place before it does not hold; empty where it does or may.
 
-    `named` is the carried message that `after` gives as the one before it. Raises EvidenceError for a broken link.
+    `named` is the carried message that `after` gives as the one before it. It may hold where that one is not carried.
     """
-    (boot, seq), (next_boot, next_seq) = before.place, after.place
-    follows_in_boot = (next_boot, next_seq) == (boot, seq + 1)
-    where = f"entry {after.index}"
-    if after.place == before.place:
-        raise EvidenceError(where, f"{_told(after)} is claimed by entry {before.index} too, with other bytes")
-    if named is before and not follows_in_boot and next_seq:
-        raise EvidenceError(where, f"{_told(after)} names {_told(before)} as the one before it")
-    if named is not before and (named is not None or follows_in_boot or not after.message.prev):
-        found = _told(named) if named else after.message.prev.hex() or "none"
-        raise EvidenceError(where, f"{_told(after)} does not follow {_told(before)}; the one it names is {found}")
-    return named is before
+    message = after.message
+    place_before = before[0].place if before else None
+    next_in_boot = place_before == (message.boot, message.seq - 1)
+    if not message.prev and (before or message.seq):
+        return "names no message before it"
+    if named is None:
+        return f"does not follow {_told(*before)}; the one it names is {message.prev.hex()}" if next_in_boot else ""
+    if named.place != place_before:
+        told = f"does not follow {_told(*before)}" if before else "is the first"
+        return f"{told}; the one it names is {_told(named)}"
+    return f"names {_told(named)} as the one before it" if message.seq and not next_in_boot else ""
 
 
-def _told(received: Received) -> str:
-    return f"boot {received.message.boot} seq {received.message.seq} (entry {received.index})"
+def _told(*received: Received) -> str:
+    """The place of these messages, which is the same, and their entries."""
+    entries = " and ".join(f"entry {r.index}" for r in received)
+    return f"boot {received[0].message.boot} seq {received[0].message.seq} ({entries})"
+
+
+def _first(told: Sequence[str]) -> str:
+    more = f" and {len(told) - TOLD} more" if len(told) > TOLD else ""
+    return ", ".join(told[:TOLD]) + more

@@ -59,9 +59,9 @@ def test_a_message_signed_by_another_key_fails_at_its_entry(truck, portal):
     assert failing(check_signatures, portal.enrolment(), spoilt) == "entry 1"
 
 
-def test_a_message_whose_key_is_not_carried_is_left_unchecked_by_name(truck, portal):
-    why = unchecked(check_signatures, carried(truck.enrolment(), truck.say(), portal.say()))
-    assert "P1#1" in why
+def test_a_message_whose_key_no_carried_entry_enrols_fails_at_its_entry(truck, portal):
+    assert failing(check_signatures, truck.enrolment(), truck.say(), portal.say()) == "entry 2"
+    assert failing(check_signatures, truck.enrolment(), truck.revocation(), portal.say()) == "entry 2"
 
 
 def test_what_others_than_devices_signed_is_not_called_checked(truck):
@@ -82,8 +82,21 @@ def test_a_message_recorded_before_its_key_was_enrolled_fails(truck):
 def test_a_message_after_a_revocation_counts_only_if_an_earlier_recorded_one_reaches_it(truck):
     enrolment, revocation = truck.enrolment(), truck.revocation()
     early, middle, reaching, after = (truck.say() for _ in range(4))
-    assert check_signatures(carried(enrolment, reaching, revocation, early, middle))
-    assert failing(check_signatures, enrolment, early, reaching, revocation, middle, after) == "entry 5"
+    assert "do not count" not in check_signatures(carried(enrolment, reaching, revocation, early, middle))
+    told = check_signatures(carried(enrolment, early, reaching, revocation, middle, after))
+    assert told.startswith("4 messages are signed by 1 enrolled keys; 1 messages do not count: entry 5 (entry 3 ")
+
+
+def test_messages_that_do_not_count_are_counted_and_the_first_told(truck):
+    told = check_signatures(carried(truck.enrolment(), truck.revocation(), *(truck.say() for _ in range(8))))
+    assert "; 8 messages do not count: entry 2 (entry 1 revoked its key), entry 3 " in told
+    assert " and 3 more; " in told
+
+
+def test_a_message_after_a_revocation_fails_all_the_same_if_the_key_did_not_sign_it(truck):
+    enrolment, revocation = truck.enrolment(), truck.revocation()
+    truck.key = ed25519.Ed25519PrivateKey.generate()
+    assert failing(check_signatures, enrolment, revocation, truck.say()) == "entry 2"
 
 
 def test_a_rotated_key_goes_on_with_the_chain_of_the_old_one(truck):
@@ -98,7 +111,8 @@ def test_a_new_key_cannot_bring_back_what_the_old_keys_revocation_cut_off(truck)
     enrolment, revocation, late = truck.enrolment(), truck.revocation(), truck.say()
     truck.key, truck.kid = ed25519.Ed25519PrivateKey.generate(), "T1#2"
     rotation, reaching = truck.enrolment(op="rotate"), truck.say()
-    assert failing(check_signatures, enrolment, revocation, late, rotation, reaching, truck.revocation()) == "entry 2"
+    told = check_signatures(carried(enrolment, revocation, late, rotation, reaching, truck.revocation()))
+    assert "; 1 messages do not count: entry 2 (entry 1 revoked its key); " in told
 
 
 def test_a_revocation_of_a_key_that_is_not_carried_changes_nothing(truck, portal):
@@ -178,36 +192,75 @@ def test_a_chain_goes_on_over_a_restart_and_a_lost_end_of_a_boot_is_a_gap(truck)
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("changed", "why"),
     [
-        pytest.param({"prev": b64url(bytes(32)).decode()}, id="names another message before it"),
-        pytest.param({"prev": ""}, id="names none before it"),
-        pytest.param({"seq": 5}, id="skips numbers"),
-        pytest.param({"prev": "", "seq": 0, "boot": 2}, id="names none before it at a new boot"),
-        pytest.param({"seq": 3, "boot": 2}, id="starts a boot in the middle"),
+        ({"prev": b64url(bytes(32)).decode()}, "does not follow boot 1 seq 0 (entry 1); the one it names is 000"),
+        ({"prev": ""}, "names no message before it"),
+        ({"seq": 5}, "names boot 1 seq 0 (entry 1) as the one before it"),
+        ({"prev": "", "seq": 0, "boot": 2}, "names no message before it"),
+        ({"seq": 3, "boot": 2}, "names boot 1 seq 0 (entry 1) as the one before it"),
     ],
 )
-def test_a_message_that_does_not_follow_the_one_before_it_fails_at_its_entry(truck, changed):
-    drafts = [truck.enrolment(), truck.say(), truck.say(**changed)]
-    assert failing(check_chains, *drafts) == "entry 2"
-    assert check_signatures(carried(*drafts))
+def test_a_link_that_does_not_hold_is_told_with_its_entry_and_is_no_forgery(truck, changed, why):
+    entries = carried(truck.enrolment(), truck.say(), truck.say(**changed))
+    told = unchecked(check_chains, entries)
+    assert told.startswith("2 messages of 1 devices do not all follow one another; 1 links do not hold: T1 boot ")
+    assert f"(entry 2) {why}" in told
+    assert check_signatures(entries)
 
 
-def test_two_messages_at_one_place_fail_as_a_cloned_key_would(truck):
-    twin = type(truck)("T1", truck.key)
-    copy = twin.say("-3.0").payload
-    drafts = [truck.enrolment(), truck.say(), truck.filed(copy, f"tm/T1/1/0#{sha256(copy).hexdigest()[:16]}")]
-    assert failing(check_chains, *drafts) == "entry 2"
-    assert check_signatures(carried(*drafts))
+def copied(truck):
+    """What the clone of a truck's key says first, filed as the second copy."""
+    copy = type(truck)("T1", truck.key).say("-3.0").payload
+    return truck.filed(copy, f"tm/T1/1/0#{sha256(copy).hexdigest()[:16]}")
 
 
-def test_a_chain_that_starts_in_the_middle_and_names_no_predecessor_fails(truck):
-    assert failing(check_chains, truck.say(seq=4)) == "entry 0"
+def test_two_messages_at_one_place_are_told_as_disputed_as_a_cloned_key_makes_them(truck):
+    entries = carried(truck.enrolment(), truck.say(), copied(truck))
+    told = unchecked(check_chains, entries)
+    assert "; 1 places are disputed by differing copies, of which none counts: T1 boot 1 seq 0 " in told
+    assert told.endswith("(entry 1 and entry 2)")
+    assert check_signatures(entries)
 
 
-def test_a_message_slipped_in_between_two_that_follow_each_other_fails(truck):
+def test_a_chain_goes_on_from_any_copy_of_a_disputed_place(truck):
+    first, second, third = truck.say(), truck.say(), truck.say()
+    told = unchecked(check_chains, carried(first, second, copied(truck), third))
+    assert "1 places are disputed" in told
+    assert "links" not in told
+    assert "gaps" not in told
+
+
+def test_a_disputed_copy_that_the_clone_did_not_sign_with_the_key_fails(truck):
+    enrolment, first = truck.enrolment(), truck.say()
+    truck.key = ed25519.Ed25519PrivateKey.generate()
+    assert failing(check_signatures, enrolment, first, copied(truck)) == "entry 2"
+
+
+def test_a_chain_that_starts_in_the_middle_and_names_no_predecessor_does_not_hold(truck):
+    told = unchecked(check_chains, carried(truck.say(seq=4)))
+    assert told.endswith("1 links do not hold: T1 boot 1 seq 4 (entry 0) names no message before it")
+
+
+def test_a_first_message_that_names_a_later_one_does_not_hold(truck):
+    later = truck.say(seq=7, prev=b64url(bytes(32)).decode())
+    told = unchecked(check_chains, carried(later, truck.say(seq=1)))
+    assert "T1 boot 1 seq 1 (entry 1) is the first; the one it names is boot 1 seq 7 (entry 0)" in told
+
+
+def test_a_message_slipped_in_between_two_that_follow_each_other_holds_on_neither_side(truck):
     first = truck.say()
     truck.seq = 2
     second = truck.say()
     truck.seq = 1
-    assert failing(check_chains, first, second, truck.say()) == "entry 2"
+    told = unchecked(check_chains, carried(first, second, truck.say()))
+    assert "2 links do not hold: T1 boot 1 seq 1 (entry 2) " in told
+    assert "T1 boot 1 seq 2 (entry 1) does not follow boot 1 seq 1 (entry 2)" in told
+
+
+def test_disputes_broken_links_and_gaps_are_all_told_with_their_numbers(truck):
+    said = [truck.say() for _ in range(4)]
+    told = unchecked(check_chains, carried(said[0], copied(truck), said[2], truck.say(prev="")))
+    assert "; 1 places are disputed" in told
+    assert "; 1 links do not hold: T1 boot 1 seq 4 (entry 3)" in told
+    assert "; 1 gaps, where messages are not carried: T1 what was between boot 1 seq 0 (entry 0 and entry 1)" in told

@@ -232,6 +232,30 @@ def test_the_entries_that_enrol_and_revoke_a_signing_key_come_along(truck, porta
     assert [carried.index for carried in parse_dossier(io.BytesIO(data)).entries] == [1, 3, 5]
 
 
+def test_a_dossier_about_a_cloned_and_revoked_key_is_evidence_and_says_what_does_not_count(truck):
+    """The ledger records the rule breaks of devices; a dossier that carries them is true (design §1.5)."""
+    clone = type(truck)("T1", truck.key)
+    drafts = [truck.enrolment(), truck.say(), truck.say()]
+    copy = clone.say("-3.0").payload
+    drafts.append(truck.filed(copy, f"tm/T1/1/0#{sha256(copy).hexdigest()[:16]}"))
+    drafts += [truck.revocation(), truck.say(prev="")]
+    report = check(dossier_of(logged(*drafts), range(len(drafts))))
+    signatures, chains = report.steps[4:6]
+    assert (report.exit_code, signatures.status, chains.status) == (0, "verified", "not checked")
+    assert "1 messages do not count: entry 5 (entry 4 revoked its key)" in signatures.detail
+    assert "T1 boot 1 seq 0 (entry 1 and entry 3)" in chains.detail
+    assert "1 links do not hold: T1 boot 1 seq 2 (entry 5) names no message before it" in chains.detail
+
+
+def test_a_message_that_the_log_holds_but_no_enrolled_key_signed_is_broken(truck, portal):
+    enrolment = truck.enrolment()
+    truck.key = ed25519.Ed25519PrivateKey.generate()
+    forged = check(dossier_of(logged(enrolment, truck.say()), [1]))
+    stranger = check(dossier_of(logged(enrolment, portal.say()), [1]))
+    for report in (forged, stranger):
+        assert (report.exit_code, report.steps[4].status, report.steps[4].where) == (1, "failed", "entry 1")
+
+
 def test_a_dossier_of_everything_and_of_any_part_is_verified():
     store = logged(*map(paper, range(40)))
     for indices in ([0], [39], range(40), range(0, 40, 7), [5, 6]):
