@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from coldchain.bootstrap.core import open_core
+from coldchain.decoders.wire import SignedWire
 from coldchain.settings import load_settings
 from coldchain_devices.signer import Chain, DeviceKey
 from coldchain_ledger.errors import StoreError
@@ -317,3 +318,15 @@ def test_a_database_that_is_away_acknowledges_nothing_and_loses_nothing(
         assert second is not None
         assert second.index == first.index + 1
         assert fsck(core.store, parse_vkey(core.log.vkey)).ok
+
+
+def test_a_message_that_fits_no_entry_is_refused_alone(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoders let no such name through; should one ever do, the others of its batch are recorded all the same."""
+    monkeypatch.setattr(
+        SignedWire, "subjects", lambda _self, envelope, _by: (("hu:acme/" + "x" * (200 * (envelope.seq == 3)),), "")
+    )
+    messages = [door.truck.says(EVENT, "epcis+json") for _ in range(6)]
+    replies = door.offer(*messages, topic=UP[:-2] + "evt")
+    assert [reply.kind for reply in replies if reply] == ["ack", "ack", "ack", "nack", "ack", "ack"]
+    (kept,) = door.core.rejects.listing(10)["items"]
+    assert (kept["reason"], kept["bytes"]) == ("unrecordable", len(messages[3]))

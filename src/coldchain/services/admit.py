@@ -12,6 +12,7 @@ from coldchain.services.messages import Inbound, Reply
 from coldchain.services.ports import Clock
 from coldchain.services.registry import Key, Registry
 from coldchain_ledger.entry import parse_entry
+from coldchain_ledger.errors import EntryError
 from coldchain_ledger.log import Draft, Log, Outcome
 from coldchain_ledger.store import Store
 
@@ -192,7 +193,10 @@ class Admission:
         if not messages:
             return []
         drafts = [self._draft(message) for message in messages]
-        outcomes = self._log.append(drafts)
+        try:
+            outcomes = self._log.append(drafts)
+        except EntryError as error:
+            return self._record_apart(messages, error)
         # A crash here leaves the batch committed and unanswered: the sender repeats it and is told the same indices.
         self._hand_on(messages, drafts, outcomes)
         answers: list[Outcome | Refused] = list(outcomes)
@@ -200,6 +204,15 @@ class Admission:
             if outcome.status == "conflict":
                 answers[place] = self._record_copy(messages[place], drafts[place], outcome)
         return answers
+
+    def _record_apart(self, messages: Sequence[Attributed], error: EntryError) -> list[Outcome | Refused]:
+        """One of them fits no entry, whatever is tried: it must not stand in the way of the others."""
+        if len(messages) > 1:
+            half = len(messages) // 2
+            return self._record(messages[:half]) + self._record(messages[half:])
+        (message,) = messages
+        where = (message.envelope.boot, message.envelope.seq)
+        return [Refused(message.inbound, message.key.device, "unrecordable", str(error), *where)]
 
     def _record_copy(self, message: Attributed, draft: Draft, outcome: Outcome) -> Outcome | Refused:
         """Same (device, boot, seq), other bytes: first-come never wins, all copies become disputed (design §4.4).
