@@ -22,6 +22,10 @@ class LedgerSql(ABC):
     """Where idempotency keys are; new ones go to the first."""
 
     @abstractmethod
+    def octets(self, column: str) -> str:
+        """The column's value as bytes, whatever somebody with another program made of it: to be judged, not to fail."""
+
+    @abstractmethod
     def begin_snapshot(self, connection: Connection) -> None:
         """All reads of the connection's transaction show the state at its first read."""
 
@@ -67,6 +71,10 @@ def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
 class _Sqlite(LedgerSql):
     key_tables = ("recent_key", "entry_key")
 
+    def octets(self, column: str) -> str:
+        """`||` and `replace` make text of a BLOB, and not always text that could be decoded."""
+        return f"coalesce(CAST({column} AS BLOB), x'')"
+
     def begin_snapshot(self, connection: Connection) -> None:
         """Plain BEGIN: in WAL mode the first read fixes the state."""
 
@@ -86,8 +94,9 @@ class _Sqlite(LedgerSql):
         return connection.exec_driver_sql(statement, (log, json.dumps(list(names)))).fetchall()
 
     def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
+        """OR FAIL: the transaction rolls back anyway, and SQLite keeps no journal to undo each statement by itself."""
         if rows:
-            connection.exec_driver_sql(_insert(table, columns), list(rows))
+            connection.exec_driver_sql(_insert(table, columns).replace("INSERT", "INSERT OR FAIL", 1), list(rows))
 
     def upsert(
         self, connection: Connection, table: str, key: Sequence[str], columns: Sequence[str], rows: Rows
@@ -107,6 +116,10 @@ class _Postgres(LedgerSql):
 
     _LOCK = 0x636F6C64
     """First half of the advisory lock's number, "cold"; the log's number is the other."""
+
+    def octets(self, column: str) -> str:
+        """Types hold here."""
+        return column
 
     def begin_snapshot(self, connection: Connection) -> None:
         connection.execution_options(isolation_level="REPEATABLE READ")

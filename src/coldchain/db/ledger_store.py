@@ -71,25 +71,27 @@ class SqlSnapshot(Snapshot):
         return self._edge
 
     def entry(self, index: int) -> bytes:
-        found = self._one("SELECT data FROM entry WHERE log = ? AND idx = ?", index)
+        found = self._one(f"SELECT {self._sql.octets('data')} FROM entry WHERE log = ? AND idx = ?", index)  # noqa: S608 (columns of ours)
         if found is None:
             raise StoreError(f"no entry {index} in log {self._log}")
         return bytes(found[0])
 
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
-        query = "SELECT idx, data FROM entry WHERE log = ? AND idx >= ? AND idx < ? ORDER BY idx"
+        data = self._sql.octets("data")
+        query = f"SELECT idx, {data} FROM entry WHERE log = ? AND idx >= ? AND idx < ? ORDER BY idx"  # noqa: S608 (columns of ours)
         for first in range(start, stop, _CHUNK):
             last = min(first + _CHUNK, stop)
             rows = self._all(query, first, last)
-            if len(rows) != last - first:
-                held = {index for index, _ in rows}
+            held = [index for index, _ in rows]
+            if held != list(range(first, last)):
                 missing = next(index for index in range(first, last) if index not in held)
                 raise StoreError(f"no entry {missing} in log {self._log}")
             for _, data in rows:
                 yield data
 
     def tile(self, level: int, n: int) -> bytes:
-        found = self._one("SELECT hashes FROM tile WHERE log = ? AND level = ? AND n = ?", level, n)
+        hashes = self._sql.octets("hashes")
+        found = self._one(f"SELECT {hashes} FROM tile WHERE log = ? AND level = ? AND n = ?", level, n)  # noqa: S608 (columns of ours)
         if found is None:
             raise StoreError(f"no tile {level}/{n} in log {self._log}")
         return bytes(found[0])
@@ -98,11 +100,12 @@ class SqlSnapshot(Snapshot):
         return {name: head for name, (_, head) in self._read_subjects(names).items()}
 
     def all_heads(self) -> Iterator[tuple[str, Head]]:
-        query = "SELECT no, name, count, last, digest FROM subject WHERE log = ? AND no > ? ORDER BY no LIMIT ?"
+        name, digest = self._sql.octets("name"), self._sql.octets("digest")
+        query = f"SELECT no, {name}, count, last, {digest} FROM subject WHERE log = ? AND no > ? ORDER BY no LIMIT ?"  # noqa: S608 (columns of ours)
         number = 0
         while rows := self._all(query, number, _CHUNK):
             for number, name, count, last, digest in rows:  # noqa: B007 (the next chunk starts after the last number)
-                yield name, Head(count, last, digest)
+                yield _text(name), Head(_number(count), _number(last), digest)
 
     def find(self, keys: Collection[str]) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -111,7 +114,10 @@ class SqlSnapshot(Snapshot):
         return found
 
     def indices(self, subject: str, start: int = 0, stop: int | None = None) -> list[int]:
-        """Walks the chain back from its head, so it takes as long as there are entries from `start` to now."""
+        """Walks the chain back from its head, so it takes as long as there are entries from `start` to now.
+
+        A link that does not lead back is the end of it: an edited one makes no circle.
+        """
         tip = self._tip(subject)
         if tip is None:
             return []
@@ -122,7 +128,7 @@ class SqlSnapshot(Snapshot):
                 SELECT CAST(? AS BIGINT)
                 UNION ALL
                 SELECT (SELECT prev FROM subject_entry AS link
-                        WHERE link.log = ? AND link.idx = chain.idx AND link.subject = ?)
+                        WHERE link.log = ? AND link.idx = chain.idx AND link.subject = ? AND link.prev < link.idx)
                 FROM chain WHERE idx >= ?
             )
             SELECT idx FROM chain WHERE idx >= ?"""
@@ -130,7 +136,8 @@ class SqlSnapshot(Snapshot):
         return [index for (index,) in reversed(rows) if stop is None or index < stop]
 
     def blob(self, sha256: bytes) -> bytes | None:
-        found = self._sql.query(self.connection, "SELECT data FROM blob WHERE sha256 = ?", (sha256,)).fetchone()
+        query = f"SELECT {self._sql.octets('data')} FROM blob WHERE sha256 = ?"  # noqa: S608 (columns of ours)
+        found = self._sql.query(self.connection, query, (sha256,)).fetchone()
         return None if found is None else bytes(found[0])
 
     def _one(self, query: str, *values: Any) -> Sequence[Any] | None:
@@ -140,18 +147,31 @@ class SqlSnapshot(Snapshot):
         return self._sql.query(self.connection, query, (self._log, *values)).fetchall()
 
     def _read_edge(self) -> Edge | None:
-        found = self._one("SELECT size, root, at_us, note FROM edge WHERE log = ?")
-        return None if found is None else Edge(*found)
+        root, note = self._sql.octets("root"), self._sql.octets("note")
+        found = self._one(f"SELECT size, {root}, at_us, {note} FROM edge WHERE log = ?")  # noqa: S608 (columns of ours)
+        return None if found is None else Edge(_number(found[0]), found[1], _number(found[2]), found[3])
 
     def _read_subjects(self, names: Collection[str]) -> dict[str, tuple[int, Head]]:
-        columns = ("name", "no", "count", "last", "digest")
+        columns = ("name", "no", "count", "last", self._sql.octets("digest"))
         rows = self._sql.matching(self.connection, "subject", columns, self._log, names)
-        return {name: (number, Head(count, last, digest)) for name, number, count, last, digest in rows}
+        return {
+            name: (number, Head(_number(count), _number(last), digest)) for name, number, count, last, digest in rows
+        }
 
     def _tip(self, subject: str) -> tuple[int, int] | None:
         """The subject's number and the newest entry naming it."""
         known = self._read_subjects([subject]).get(subject)
         return None if known is None else (known[0], known[1].last)
+
+
+def _number(value: Any) -> int:
+    """A stored count or index; -1, which is none, where somebody made it something else than a number."""
+    return value if isinstance(value, int) else -1
+
+
+def _text(value: str | bytes) -> str:
+    """A stored name; one that is no text any more is no name that an entry could have."""
+    return value if isinstance(value, str) else bytes(value).decode(errors="backslashreplace")
 
 
 @dataclass(slots=True)
@@ -248,7 +268,7 @@ class SqlTransaction(SqlSnapshot, Transaction):
     def _take_indices(self, rows: Sequence[Row]) -> None:
         if self._next_index is None:
             found = self._one("SELECT max(idx) FROM entry WHERE log = ?")
-            self._next_index = 0 if found is None or found[0] is None else found[0] + 1
+            self._next_index = 0 if found is None or found[0] is None else _number(found[0]) + 1
         for expected, row in enumerate(rows, self._next_index):
             if row.index != expected:
                 raise StoreError(f"entry index {row.index} is not the next one, {expected}")
