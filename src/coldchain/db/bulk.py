@@ -1,4 +1,4 @@
-"""Many rows at once, through the driver: executemany on SQLite, COPY and arrays on PostgreSQL (performance §1)."""
+"""Many rows at once, through the driver: few statements on SQLite, COPY and arrays on PostgreSQL (performance §1)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table
 from sqlalchemy.dialects import postgresql
+
+from coldchain.db import sqlite_rows
 
 Rows = Sequence[tuple[Any, ...]]
 """Values in the order of the table's columns."""
@@ -19,7 +21,7 @@ def append_rows(connection: Connection, table: Table, rows: Rows) -> None:
         return
     columns = [column.name for column in table.columns]
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_sqlite_insert(table), list(rows))
+        sqlite_rows.insert_rows(connection, table.name, columns, rows)
         return
     driver: Any = connection.connection
     with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN") as copy:
@@ -32,10 +34,11 @@ def put_rows(connection: Connection, table: Table, rows: Rows) -> None:
     if not rows:
         return
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_sqlite_insert(table) + _on_conflict(table), list(rows))
+        names = [column.name for column in table.columns]
+        sqlite_rows.insert_rows(connection, table.name, names, rows, _on_conflict(table))
     else:
         columns = tuple(map(list, zip(*rows, strict=True)))
-        connection.exec_driver_sql(_postgres_insert(table) + _on_conflict(table), columns)
+        connection.exec_driver_sql(f"{_postgres_insert(table)} {_on_conflict(table)}", columns)
 
 
 def update_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Rows) -> None:
@@ -43,7 +46,8 @@ def update_rows(connection: Connection, table: Table, columns: Sequence[str], ro
     if not rows:
         return
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_sqlite_update(table, columns), list(rows))
+        key = [column.name for column in table.primary_key]
+        sqlite_rows.update_rows(connection, table.name, key, columns, rows)
     else:
         arrays = tuple(map(list, zip(*rows, strict=True)))
         connection.exec_driver_sql(_postgres_update(table, columns), arrays)
@@ -71,12 +75,6 @@ def fetch(connection: Connection, query: str, *values: Any) -> list[Any]:
 
 
 @lru_cache
-def _sqlite_insert(table: Table) -> str:
-    names = [column.name for column in table.columns]
-    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
-
-
-@lru_cache
 def _postgres_insert(table: Table) -> str:
     names = ", ".join(column.name for column in table.columns)
     return f"INSERT INTO {table.name} ({names}) SELECT * FROM {_unnest(table.columns)}"  # noqa: S608
@@ -86,13 +84,6 @@ def _unnest(columns: Iterable[Column[Any]]) -> str:
     """One array per column: a statement for any number of rows."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     return f"unnest({', '.join(f'%s::{column.type.compile(dialect)}[]' for column in columns)})"
-
-
-@lru_cache
-def _sqlite_update(table: Table, columns: Sequence[str]) -> str:
-    key = [column.name for column in table.primary_key]
-    new = ", ".join(f"{name} = ?{place}" for place, name in enumerate(columns, len(key) + 1))
-    return f"UPDATE {table.name} SET {new} WHERE " + " AND ".join(f"{name} = ?{n}" for n, name in enumerate(key, 1))  # noqa: S608
 
 
 @lru_cache
@@ -108,4 +99,4 @@ def _postgres_update(table: Table, columns: Sequence[str]) -> str:
 def _on_conflict(table: Table) -> str:
     key = [column.name for column in table.primary_key]
     new = ", ".join(f"{column.name} = excluded.{column.name}" for column in table.columns if column.name not in key)
-    return f" ON CONFLICT ({', '.join(key)}) DO " + (f"UPDATE SET {new}" if new else "NOTHING")
+    return f"ON CONFLICT ({', '.join(key)}) DO " + (f"UPDATE SET {new}" if new else "NOTHING")

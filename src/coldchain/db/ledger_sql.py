@@ -12,6 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine
 
+from coldchain.db import sqlite_rows
+
 Rows = Sequence[tuple[Any, ...]]
 
 
@@ -59,13 +61,9 @@ def sql_for(engine: Engine) -> LedgerSql:
     return _Postgres() if engine.dialect.name == "postgresql" else _Sqlite()
 
 
-def _insert(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' for _ in columns)})"  # noqa: S608 (names of ours)
-
-
-def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
+def _on_conflict(key: Sequence[str], columns: Sequence[str]) -> str:
     new = ", ".join(f"{column} = excluded.{column}" for column in columns)
-    return f"{_insert(table, [*key, *columns])} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {new}"
+    return f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {new}"
 
 
 class _Sqlite(LedgerSql):
@@ -95,19 +93,16 @@ class _Sqlite(LedgerSql):
 
     def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
         """OR FAIL: the transaction rolls back anyway, and SQLite keeps no journal to undo each statement by itself."""
-        if rows:
-            connection.exec_driver_sql(_insert(table, columns).replace("INSERT", "INSERT OR FAIL", 1), list(rows))
+        sqlite_rows.write_values(connection, f"INSERT OR FAIL INTO {table} ({', '.join(columns)})", "", rows)
 
     def upsert(
         self, connection: Connection, table: str, key: Sequence[str], columns: Sequence[str], rows: Rows
     ) -> None:
-        if rows:
-            connection.exec_driver_sql(_upsert(table, key, columns), list(rows))
+        sqlite_rows.insert_rows(connection, table, [*key, *columns], rows, _on_conflict(key, columns))
 
     def advance_heads(self, connection: Connection, rows: Rows) -> None:
-        if rows:
-            statement = "UPDATE subject SET count = ?4, last = ?5, digest = ?6 WHERE log = ?1 AND no = ?2"
-            connection.exec_driver_sql(statement, list(rows))
+        known = [(log, number, count, last, digest) for log, number, _, count, last, digest in rows]
+        sqlite_rows.update_rows(connection, "subject", ("log", "no"), ("count", "last", "digest"), known)
 
 
 class _Postgres(LedgerSql):
@@ -150,7 +145,11 @@ class _Postgres(LedgerSql):
     def upsert(
         self, connection: Connection, table: str, key: Sequence[str], columns: Sequence[str], rows: Rows
     ) -> None:
-        statement = _upsert(table, key, columns).replace("?", "%s")
+        names = [*key, *columns]
+        statement = (
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"  # noqa: S608 (names of ours)
+            f" {_on_conflict(key, columns)}"
+        )
         if rows:
             connection.exec_driver_sql(statement, list(rows))
 
