@@ -33,7 +33,7 @@ def test_the_one_that_enrols_a_device_keeps_its_account(tmp_path: Path, monkeypa
         key = DeviceKey.generate()
         with open_core(settings) as core:
             try:
-                return enrolling.enrol_device(core, Enrolment("o", "s", "d1", key.alg, public_text(key)))
+                return enrolling.enrol_device(core, Enrolment("o", "s", "d1", key.alg, public_text(key)))[0]
             except CommandRefused:
                 return None
 
