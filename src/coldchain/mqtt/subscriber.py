@@ -101,6 +101,7 @@ class Subscriber:
         self._begin, self._on_batch = begin, on_batch
         self._batch_messages, self._linger_s, self._queue_bytes = batch_messages, linger_s, queue_bytes
         self._queue: deque[Received] = deque()
+        self._waiting_since = 0.0
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._connection: Connection | None = None
@@ -185,6 +186,7 @@ class Subscriber:
         stats = self.stats
         with self._changed:
             if count:
+                self._waiting_since = self._waiting_since if self._queue else time.monotonic()
                 self._queue.append(received)
             stats.received += count
             stats.repeated += received.repeats
@@ -217,7 +219,7 @@ class Subscriber:
         """The next batch; None when stopping."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping.is_set() or self._queue)
-            deadline = time.monotonic() + self._linger_s
+            deadline = self._waiting_since + self._linger_s
             while self.stats.queue_messages < self._batch_messages and not self._stopping.is_set():
                 if not self._changed.wait(deadline - time.monotonic()):
                     break
