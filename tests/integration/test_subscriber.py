@@ -438,3 +438,43 @@ def test_an_error_nobody_foresaw_costs_a_connection_and_no_message(monkeypatch, 
 
     wait_for(lambda: ledger.recorded == [b"kept"])
     wait_for(lambda: subscriber.stats.acknowledged == 1)
+
+
+def test_a_batch_that_waits_is_begun_while_the_one_before_is_recorded_and_recorded_after_it(
+    subscribe, device, ledger, wait_for
+):
+    begun, published = [], threading.Event()
+
+    def begin(messages):
+        begun.append(len(messages))
+        published.wait(30)
+        return messages
+
+    ledger.open.clear()
+    subscriber = subscribe(begin=begin, batch_messages=4)
+    payloads = [b"%d" % number for number in range(12)]
+    for payload in payloads:
+        device.publish(UP, payload)
+    wait_for(lambda: subscriber.stats.received == len(payloads))
+    published.set()
+    wait_for(lambda: ledger.attempts == 1)
+    assert len(begun) == 2
+    assert begun[1] >= 4, "whole batches only: a small one would gain nothing and cost a transaction"
+    assert ledger.recorded == []
+    ledger.open.set()
+    wait_for(lambda: ledger.recorded == payloads)
+    assert sum(begun) == len(payloads)
+
+
+def test_a_batch_that_cannot_be_begun_is_tried_again_in_its_turn(subscribe, device, ledger, wait_for):
+    failures = iter([True, True])
+
+    def begin(messages):
+        if next(failures, False):
+            raise OSError("database is away")
+        return messages
+
+    subscriber = subscribe(begin=begin)
+    device.publish(UP, b"1")
+    wait_for(lambda: ledger.recorded == [b"1"])
+    assert subscriber.stats.batch_failures == 1, "the early attempt is not counted, the one in its turn is"
