@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-NOTABLE_S = 0.5
-"""Processor time from which another process is named as a neighbour."""
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
@@ -21,29 +21,33 @@ def load_average() -> float:
 
 
 class Neighbours:
-    """Processes that were there before us and took processor time since: whoever else shared the cores."""
+    """Whoever else shared the cores since this was made."""
 
     def __init__(self) -> None:
-        self._before = _times()
+        self._busy, self._ours = _busy_seconds(), _our_seconds()
+        self._since, self._before = time.monotonic(), _times()
 
     def told(self) -> str:
+        """Everybody's processor time but ours, the kernel's own included; and by name who took the most of it."""
+        wall = time.monotonic() - self._since
+        others = max(0.0, _busy_seconds() - self._busy - (_our_seconds() - self._ours))
         now = _times()
-        took = [
-            (now[pid][1] - before, name)
-            for pid, (name, before) in self._before.items()
-            if pid in now and pid != os.getpid() and now[pid][1] - before >= NOTABLE_S
-        ]
-        new = [(seconds, name) for pid, (name, seconds) in now.items() if pid not in self._before and _foreign(pid)]
-        took += [(seconds, name) for seconds, name in new if seconds >= NOTABLE_S]
-        return ", ".join(f"{name} {seconds:.0f} s" for seconds, name in sorted(took, reverse=True)[:5]) or "nobody"
+        took = [(seconds - self._before.get(pid, (name, 0.0))[1], name) for pid, (name, seconds) in now.items()]
+        named = ", ".join(f"{name} {seconds:.0f} s" for seconds, name in sorted(took, reverse=True)[:3] if seconds >= 1)
+        share = others / wall / (os.cpu_count() or 1)
+        return f"others took {others:.0f} core-seconds, {share:.0%}" + (f" ({named})" if named else "")
 
 
-def _foreign(pid: int) -> bool:
-    """Whether the process is not of our session: none that this run started."""
-    try:
-        return os.getsid(pid) != os.getsid(0)
-    except ProcessLookupError:
-        return False
+def _busy_seconds() -> float:
+    """Of all cores: neither idle nor waiting for a disk."""
+    user, nice, system, _, _, *rest = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + sum(rest)) / TICKS
+
+
+def _our_seconds() -> float:
+    """Of this process and of all it has started and seen the end of."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _times() -> dict[int, tuple[str, float]]:

@@ -58,6 +58,8 @@ class Channel:
     device: Device
     name: str
     """With the `temp/` of its samples."""
+    probe: str
+    """Without it."""
     schedule: Sequence[Regime]
     state: FoldState | None = None
     stored: FoldState | None = None
@@ -77,10 +79,6 @@ class Channel:
     """Until then the same rule is in force and the same cell goes on."""
     judged_until_us: int | None = None
     """When, after the newest item, no rule is in force any more."""
-
-    @property
-    def probe(self) -> str:
-        return self.name[len(PROBES) :]
 
     def find_rule(self) -> None:
         seen_us = self.state.seen_us if self.state is not None else 0
@@ -210,7 +208,7 @@ class Temperature:
         channels = self._channels.setdefault(known.no, {})
         found = channels.get(name)
         if found is None:
-            found = channels[name] = Channel(known, name, self._schedule(known))
+            found = channels[name] = Channel(known, name, name.removeprefix(PROBES), self._schedule(known))
             found.find_rule()
         return found
 
@@ -218,12 +216,13 @@ class Temperature:
         probes = [run for run in message.runs if run.name.startswith(PROBES) and run.quality != "bad-time"]
         mixed = {run.name for run in probes if run.quality}
         for run in probes:
-            if run.name in mixed:
+            name, _, times, values = run
+            if name in mixed:
                 continue
-            probe = self._channel(message.device, run.name)
-            rule, state, times = probe.rule, probe.state, run.times
+            probe = self._channel(message.device, name)
+            rule, state = probe.rule, probe.state
             if rule is not None and state is not None and probe.late is None and times[-1] < probe.quiet_until_us:
-                quiet = advance_quiet(rule, state, times, run.values)  # type: ignore[arg-type]
+                quiet = advance_quiet(rule, state, times, values)  # type: ignore[arg-type]
                 if quiet is not None:
                     probe.state = quiet
                     self._quiet[probe] = None
