@@ -32,7 +32,11 @@ class Neighbours:
         wall = time.monotonic() - self._since
         others = max(0.0, _busy_seconds() - self._busy - (_our_seconds() - self._ours))
         now = _times()
-        took = [(seconds - self._before.get(pid, (name, 0.0))[1], name) for pid, (name, seconds) in now.items()]
+        took = [
+            (seconds - self._before.get(pid, (name, 0.0))[1], name)
+            for pid, (name, seconds) in now.items()
+            if pid != os.getpid()
+        ]
         named = ", ".join(f"{name} {seconds:.0f} s" for seconds, name in sorted(took, reverse=True)[:3] if seconds >= 1)
         share = others / wall / (os.cpu_count() or 1)
         return f"others took {others:.0f} core-seconds, {share:.0%}" + (f" ({named})" if named else "")

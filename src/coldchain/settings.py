@@ -33,7 +33,7 @@ class Settings(BaseSettings):
         None, description="Mosquitto's pid_file, to tell it to read that file again."
     )
     log_origin: str = Field("", description="Origin of the ledger, fixed when it is created.")
-    batch_messages: int = Field(1_000, ge=1, le=10_000, description="Messages recorded in one transaction at most.")
+    batch_messages: int = Field(2_000, ge=1, le=10_000, description="Messages recorded in one transaction at most.")
     batch_ms: int = Field(50, ge=0, le=5_000, description="Longest wait for a batch to fill, milliseconds.")
     queue_bytes: int = Field(64 * 2**20, ge=2**20, description="Bytes waiting for the ledger at most.")
     readers: int = Field(

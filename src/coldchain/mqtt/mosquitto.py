@@ -69,7 +69,7 @@ acl_file {acl_file}
 pid_file {pid_file}
 use_username_as_clientid true
 message_size_limit 262144
-max_inflight_messages 5000
+max_inflight_messages 10000
 max_queued_messages 0
 persistence true
 persistence_location {data_dir}

@@ -93,7 +93,7 @@ class Subscriber:
         *,
         begin: Begin = list,
         filters: Sequence[str] = INGEST_FILTERS,
-        batch_messages: int = 1_000,
+        batch_messages: int = 2_000,
         linger_s: float = 0.05,
         queue_bytes: int = 64 * 2**20,
     ) -> None:
