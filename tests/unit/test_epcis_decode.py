@@ -105,6 +105,23 @@ def test_a_lot_named_at_commissioning_is_kept() -> None:
     assert decode_epcis(document(ilmd={"cbvmda:lotNumber": "BEEF-1"}))[0].lot == "BEEF-1"
 
 
+def test_who_hands_over_to_whom_on_what_paper_and_our_own_fields_are_read() -> None:
+    (event,) = decode_epcis(
+        document(
+            sourceList=[{"type": "possessing_party", "source": "urn:epc:id:pgln:6901234.50001"}],
+            destinationList=[{"type": "urn:epcglobal:cbv:sdt:location", "destination": "urn:coldchain:room:w1/a"}],
+            bizTransactionList=[{"type": "po", "bizTransaction": "urn:epcglobal:cbv:bt:6901234500011:A-7"}],
+            **{"coldchain:leg": "palletised", "coldchain:seals": [{"seal": "CN123456", "act": "applied"}]},
+        )
+    )
+    assert [kind for kind, _ in event.sources] == ["possessing_party"]
+    assert event.destinations == (("location", "room:w1/a"),)
+    assert event.transactions == (("po", "urn:epcglobal:cbv:bt:6901234500011:A-7"),)
+    assert event.extra("leg") == "palletised"
+    assert event.extra("seals") == [{"act": "applied", "seal": "CN123456"}]
+    assert event.extra("board") is None
+
+
 def test_an_event_without_an_id_is_named_by_its_content() -> None:
     one, same, other = (decode_epcis(document(bizStep=step))[0] for step in ("loading", "loading", "unloading"))
     assert one.event_id == same.event_id != other.event_id

@@ -17,6 +17,8 @@ from coldchain.domain.events import Event, Quantity
 from coldchain.domain.identifiers import IdentifierError, subject_name
 
 KINDS = ("AggregationEvent", "AssociationEvent", "ObjectEvent", "TransactionEvent", "TransformationEvent")
+PREFIX = "coldchain:"
+"""Of our own extension fields, bound in `@context` to `urn:coldchain:vocabulary:`."""
 ACTIONS = ("ADD", "OBSERVE", "DELETE")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -94,6 +96,10 @@ def _event(item: Any, pointer: str, by: str) -> Event:
         by=by,
         quantities=quantities,
         lot=_lot(item, pointer),
+        sources=_pairs(item, "sourceList", "source", pointer),
+        destinations=_pairs(item, "destinationList", "destination", pointer),
+        transactions=_pairs(item, "bizTransactionList", "bizTransaction", pointer),
+        extras=_extras(item),
         error=_error(item, pointer),
     )
 
@@ -146,6 +152,24 @@ def _milli(value: Any, pointer: str) -> int:
     if type(value) not in (int, float) or not abs(value) < _LIMIT:
         raise DocumentError(pointer, f"expected a number below 2^43, found {value!r}")
     return int((Decimal(str(value)) * 1000).to_integral_value())
+
+
+def _pairs(item: dict[str, Any], name: str, member: str, pointer: str) -> tuple[tuple[str, str], ...]:
+    """Typed references; parties and places under their canonical names, business transactions as they are spelled."""
+    found = set()
+    for place, value in enumerate(_array(item, name, pointer)):
+        where = f"{pointer}/{name}/{place}"
+        if not isinstance(value, dict):
+            raise DocumentError(where, f"expected an object with type and {member}, found {_kind(value)}")
+        text = _text(value, member, where)
+        reference = _short(text) if member == "bizTransaction" else _name(text, f"{where}/{member}")
+        found.add((_bare_word(_text(value, "type", where, default="")), reference))
+    return tuple(sorted(found))
+
+
+def _extras(item: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    own = {name.removeprefix(PREFIX): value for name, value in item.items() if name.startswith(PREFIX)}
+    return tuple((name, msgspec.json.encode(value, order="sorted").decode()) for name, value in sorted(own.items()))
 
 
 def _lot(item: dict[str, Any], pointer: str) -> str:

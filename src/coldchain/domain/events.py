@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Quantity(NamedTuple):
@@ -47,10 +47,21 @@ class Event:
     quantities: tuple[Quantity, ...] = ()
     lot: str = ""
     """Lot number of the goods this event brings into being (ilmd)."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """(CBV type, name): `possessing_party`, `owning_party` or `location`, and who or where; sorted."""
+    destinations: tuple[tuple[str, str], ...] = ()
+    transactions: tuple[tuple[str, str], ...] = ()
+    """(CBV type, id) of the business transactions, e.g. `("po", …)`; sorted, the type "" where unstated."""
+    extras: tuple[tuple[str, str], ...] = ()
+    """What the event says in our own namespace (`coldchain:seals`, …): (local name, its canonical JSON), sorted."""
     error: str = ""
     """Reason of an error declaration: the event of this id is withdrawn by its own sender (domain §4)."""
     key: str = field(default="", compare=False)
     """Names this content by this sender; "" until `identified`."""
+
+    def extra(self, name: str) -> Any:
+        """The value of an extension field of our own namespace; None where it is not stated."""
+        return next((json.loads(text) for local, text in self.extras if local == name), None)
 
     @property
     def names(self) -> tuple[str, ...]:
