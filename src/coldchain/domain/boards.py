@@ -92,7 +92,11 @@ def board_spans(facts: Iterable[BoardFact]) -> tuple[BoardSpan, ...]:
             on[fact.load] = BoardSpan(
                 fact.load, fact.board, fact.time_us, None, fact.time_us, fact.act, "", (fact.key,)
             )
-    return tuple(sorted([*done, *on.values()], key=lambda span: (span.load, span.from_us, span)))
+    return tuple(sorted([*done, *on.values()], key=_by_load))
+
+
+def _by_load(span: BoardSpan) -> tuple[str, int, bool, int, BoardSpan]:
+    return span.load, span.from_us, span.to_us is None, span.to_us or 0, span
 
 
 def _carries(board: str, load: str) -> bool:
