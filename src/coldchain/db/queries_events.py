@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, and_, select
 
 from coldchain.db.bulk import fetch
 from coldchain.db.tables import events as t
+from coldchain.db.tables.parties import restated, unentitled
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.containment import Interval, Move
 from coldchain.domain.events import Event
@@ -47,12 +48,13 @@ _EVENT_COLUMNS = (t.event.c.data, t.event.c.grade, t.event.c.entry)
 
 
 def events_naming(connection: Connection, units: Iterable[str], roles: Collection[str]) -> dict[str, Stored]:
-    """Events naming one of `units` in one of the roles, and every other copy under the same event ids, by key."""
+    """Events that count and name one of `units` in one of the roles, and every other copy under the same event ids, by
+    key."""
     keys: set[str] = set()
     for part in chunks(units):
         query = select(t.event_unit.c.key).where(t.event_unit.c.unit.in_(part), t.event_unit.c.role.in_(roles))
         keys.update(connection.scalars(query))
-    return with_copies(connection, events_by_key(connection, keys))
+    return entitled(connection, with_copies(connection, events_by_key(connection, keys)))
 
 
 def moves_of(connection: Connection, units: Iterable[str]) -> dict[str, Stored]:
@@ -75,7 +77,7 @@ def moves_of(connection: Connection, units: Iterable[str]) -> dict[str, Stored]:
             .where(t.event_unit.c.unit.in_(part), t.event_unit.c.role == "parent", t.event.c.takes_all)
         )
         found |= _stored(connection, query)
-    return with_copies(connection, found)
+    return entitled(connection, with_copies(connection, found))
 
 
 def events_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Stored]:
@@ -90,6 +92,24 @@ def with_copies(connection: Connection, found: dict[str, Stored]) -> dict[str, S
     for part in chunks(stored.event.event_id for stored in found.values()):
         found = _stored(connection, select(*_EVENT_COLUMNS).where(t.event.c.event_id.in_(part))) | found
     return found
+
+
+def barred(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Those of the events that are recorded and move nothing: an unentitled party sent them (design §6)."""
+    c = unentitled.c
+    return {key for part in chunks(keys) for key in connection.scalars(select(c.key).where(c.key.in_(part)))}
+
+
+def entitled(connection: Connection, found: dict[str, Stored]) -> dict[str, Stored]:
+    """Without the barred ones: what conclusions may be drawn from. Whoever loads events to fold them passes them
+    through this."""
+    without = barred(connection, found)
+    return {key: stored for key, stored in found.items() if key not in without} if without else found
+
+
+def restated_events(connection: Connection) -> dict[str, Stored]:
+    """Events recorded earlier that the newest batch barred or freed: what was folded from them is to be folded anew."""
+    return events_by_key(connection, connection.scalars(select(restated.c.key)))
 
 
 def _stored(connection: Connection, query: Select[Any]) -> dict[str, Stored]:

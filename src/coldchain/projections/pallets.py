@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from coldchain.db.queries_events import Stored, doubting, events_naming, with_copies
+from coldchain.db.queries_events import Stored, doubting, events_naming, restated_events, with_copies
 from coldchain.domain.continuity import History, Rules, is_pallet, observe
 from coldchain.domain.events import Event
 from coldchain.projections.events import own_events
@@ -18,8 +18,10 @@ Folded = dict[str, tuple[History, dict[str, Stored]]]
 
 
 def bearing(connection: Connection, batch: Sequence[Recorded]) -> list[Event]:
-    """The batch's events and every copy under the same event ids, which they may withdraw or dispute."""
+    """The batch's events, those whose standing it changed, and every copy under the same event ids, which they may
+    withdraw or dispute. For finding what to fold anew: not all of them count."""
     own = {event.key: Stored(event, item.entry.grade, item.index) for event, item in own_events(batch)}
+    own |= restated_events(connection)
     return [stored.event for stored in with_copies(connection, own).values()] if own else []
 
 
