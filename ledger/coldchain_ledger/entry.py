@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any, NoReturn, Protocol
@@ -153,13 +154,24 @@ def scan_entry(data: bytes) -> tuple[int, str, str, tuple[str, ...], tuple[int, 
 def _plain(data: bytes) -> tuple[tuple[bytes, ...], tuple[str, ...], int] | None:
     """Fields, subjects and where the payload starts, of a plain header that is surely right; else `_parse` decides."""
     match = _PLAIN.match(data)
-    if match is None or match.end() > MAX_HEADER + 1 or len(data) - match.end() > MAX_PAYLOAD:
+    if match is None:
         return None
-    fields = match.groups()
-    subjects = tuple(fields[5][1:-1].decode().split('","')) if fields[5] else ()
+    fields, header_end = match.groups(), match.end()
+    if header_end > MAX_HEADER + 1 or len(data) - header_end > MAX_PAYLOAD:
+        return None
+    subjects = _listed(fields[5])
+    return None if subjects is None else (fields, subjects, header_end)
+
+
+@lru_cache(4_096)  # most entries of a log are of a device that speaks again and again
+def _listed(names: bytes) -> tuple[str, ...] | None:
+    """The subjects between the brackets of a plain header; None where they are too many or out of order."""
+    if not names:
+        return ()
+    subjects = tuple(names[1:-1].decode().split('","'))
     if len(subjects) > 1 and (len(subjects) > MAX_SUBJECTS or any(a >= b for a, b in pairwise(subjects))):
         return None
-    return fields, subjects, match.end()
+    return subjects
 
 
 def _parse(data: bytes) -> Entry:

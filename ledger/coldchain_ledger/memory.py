@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import chain
 from typing import TypeVar
 
 from coldchain_ledger.errors import StoreError
@@ -100,6 +101,10 @@ class _MemorySnapshot(Snapshot):
         taken, count = self._store._keys, self._count
         return {key: index for key in keys if (index := taken.get(key, count)) < count}
 
+    def all_keys(self, stop: int) -> Iterator[tuple[str, int]]:
+        taken = self._store._keys
+        return ((key, index) for key, index in taken.items() if index < min(stop, self._count))
+
     def indices(self, subject: str, start: int = 0, stop: int | None = None) -> list[int]:
         stop = self._count if stop is None else min(stop, self._count)
         known = self._store._indices.get(subject, [])
@@ -175,6 +180,10 @@ class _MemoryTransaction(_MemorySnapshot, Transaction):
 
     def find(self, keys: Collection[str]) -> dict[str, int]:
         return super().find(keys) | {key: self._new_keys[key] for key in keys if key in self._new_keys}
+
+    def all_keys(self, stop: int) -> Iterator[tuple[str, int]]:
+        own = ((key, index) for key, index in self._new_keys.items() if index < stop)
+        return chain(super().all_keys(stop), own)
 
     def indices(self, subject: str, start: int = 0, stop: int | None = None) -> list[int]:
         own = [row.index for row in self._rows if subject in row.subjects]

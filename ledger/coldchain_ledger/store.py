@@ -75,6 +75,10 @@ class Snapshot(Protocol):
         """Index by idempotency key, for those keys that are taken."""
         ...
 
+    def all_keys(self, stop: int) -> Iterator[tuple[str, int]]:
+        """(key, index) of every key that leads to an entry below `stop`, in no promised order."""
+        ...
+
     def indices(self, subject: str, start: int = 0, stop: int | None = None) -> list[int]:
         """Indices in [start, stop) of the entries naming the subject, ascending."""
         ...

@@ -127,14 +127,27 @@ class Frontier:
         grown = b"".join(leaves)
         if len(grown) != len(leaves) * HASH_BYTES:
             raise ProofError(f"{len(leaves)} leaf hashes have {len(grown)} bytes; each has {HASH_BYTES}")
+        return self._append(0, grown, len(leaves))
+
+    def append_tiles(self, roots: bytes) -> dict[tuple[int, int], bytes]:
+        """As `append` of whole tiles of leaves by their roots alone, joined. The tree so far must end with a full tile.
+
+        Returns the changed tiles above the lowest level.
+        """
+        if self._size % TILE_WIDTH or len(roots) % HASH_BYTES:
+            raise ProofError(f"{len(roots)} bytes of tile roots cannot follow {self._size} leaves")
+        if not self._partial:
+            self._partial.append(b"")
+        return self._append(1, roots, len(roots) // HASH_BYTES * TILE_WIDTH)
+
+    def _append(self, level: int, grown: bytes, leaves: int) -> dict[tuple[int, int], bytes]:
         changed: dict[tuple[int, int], bytes] = {}
-        level = 0
         while grown:
             if level == len(self._partial):
                 self._partial.append(b"")
             grown = self._grow(level, grown, changed)
             level += 1
-        self._size += len(leaves)
+        self._size += leaves
         return changed
 
     def _grow(self, level: int, grown: bytes, changed: dict[tuple[int, int], bytes]) -> bytes:

@@ -5,7 +5,8 @@ from contextlib import closing, suppress
 
 import pytest
 
-from coldchain.db.engine import writing
+from coldchain.db.engine import make_engine, writing
+from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import lift_append_only
 from coldchain_ledger.errors import LedgerError
 from coldchain_ledger.fsck import fsck
@@ -58,8 +59,18 @@ def edit(bare, engine):
 
 
 @pytest.fixture
-def first_bad(sql_store):
-    return lambda: fsck(sql_store, parse_vkey(SIGNER.vkey())).first_bad
+def first_bad(sql_store, migrated_url, monkeypatch):
+    """What fsck names, by itself and with a crew of processes, which must be the same."""
+    monkeypatch.setattr("coldchain_ledger.stretch.STRETCH", 256)
+
+    def check():
+        bad = fsck(sql_store, parse_vkey(SIGNER.vkey())).first_bad
+        engine = make_engine(migrated_url)  # processes are forked, so nothing may have been read through theirs
+        assert fsck(SqlStore(engine), parse_vkey(SIGNER.vkey()), processes=2).first_bad == bad
+        engine.dispose()
+        return bad
+
+    return check
 
 
 @pytest.mark.parametrize(
@@ -109,6 +120,7 @@ def test_an_edit_of_all_entries_names_the_first(edit, first_bad):
         ("UPDATE entry_key SET idx = 8 WHERE idx = 7", 7, "lookup of key key/7"),
         ("UPDATE recent_key SET idx = '' WHERE idx = 295", 295, "lookup of key key/295"),
         ("DELETE FROM recent_key WHERE idx = 295", 295, "lookup of key key/295"),
+        ("UPDATE entry_key SET key = CAST(key AS BLOB) WHERE idx = 7", 7, "lookup of key key/7"),
         ("UPDATE blob SET data = data || 'x'", 9, "subject list"),
         ("UPDATE blob SET data = ''", 9, "subject list"),
         ("DELETE FROM blob", 9, "subject list"),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coldchain_ledger.audit import audit
 from coldchain_ledger.checkpoint import Checkpoint
@@ -10,11 +11,11 @@ from coldchain_ledger.entry import Entry, encode_entry, parse_entry
 from coldchain_ledger.errors import NoteError, StoreError
 from coldchain_ledger.fsck import fsck
 from coldchain_ledger.index import index_payload
-from coldchain_ledger.keys import Ed25519Signer, parse_vkey
+from coldchain_ledger.keys import Ed25519Cosigner, Ed25519Signer, parse_vkey
 from coldchain_ledger.log import Log, create_log
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.merkle import leaf_hash, tree_root, verify_consistency
-from coldchain_ledger.note import sign_note
+from coldchain_ledger.note import sign_note, signature_line
 from coldchain_ledger.store import Edge, Row
 from coldchain_ledger.tiles import Frontier
 
@@ -33,9 +34,17 @@ def full_log(log, make_draft, clock):
     return log
 
 
+@pytest.fixture(autouse=True)
+def short_stretches(monkeypatch):
+    """So that the logs of these tests have several for a crew of processes."""
+    monkeypatch.setattr("coldchain_ledger.stretch.STRETCH", 256)
+
+
 def bad_of(store, verifier):
+    """What fsck names, however many processes look for it."""
     report = fsck(store, verifier)
     assert report.ok is (report.first_bad is None) is False
+    assert fsck(store, verifier, processes=2).first_bad == report.first_bad
     return report.first_bad
 
 
@@ -47,6 +56,38 @@ def test_an_untouched_log_is_clean_and_the_report_says_what_that_does_not_prove(
     assert report.tree_entries_per_second > report.entries_per_second > 0
     assert "rewrite or truncate everything consistently" in report.not_proved
     assert report.to_dict()["root"] == edge.root.hex()
+
+
+def test_several_processes_find_the_same_log_clean(full_log, store, verifier):
+    alone, shared = fsck(store, verifier), fsck(store, verifier, processes=2)
+    of_time = {"tree_entries_per_second": 0, "entries_per_second": 0}
+    assert replace(alone, **of_time) == replace(shared, **of_time)
+
+
+def cosigned(store, *witnesses):
+    text = store._edge.note.decode().rsplit("\n\n", 1)[0] + "\n"
+    store.tamper_edge(note=store._edge.note + "".join(signature_line(text, witness) for witness in witnesses).encode())
+
+
+def test_cosignatures_by_given_witnesses_are_checked_and_others_are_named_as_not_checked(full_log, store, verifier):
+    known, stranger = (Ed25519Cosigner(name, Ed25519PrivateKey.generate()) for name in ("known.example", "far.example"))
+    cosigned(store, known, stranger)
+    report = fsck(store, verifier, witnesses=[parse_vkey(known.vkey())])
+    assert report.ok
+    assert (report.signed_by, report.not_checked) == ((verifier.name, "known.example"), ("far.example",))
+    assert fsck(store, verifier).not_checked == ("known.example", "far.example")
+
+
+def test_a_cosignature_that_its_witness_did_not_make_is_named(full_log, store, verifier):
+    witness, other = (Ed25519Cosigner("w.example", Ed25519PrivateKey.generate()) for _ in range(2))
+    cosigned(store, witness)
+    note = store._edge.note
+    at = note.rindex(b"\n", 0, -1) + len("— w.example ".encode()) + 20  # inside the signature, behind the key id
+    store.tamper_edge(note=note[:at] + (b"A" if note[at : at + 1] != b"A" else b"B") + note[at + 1 :])
+    report = fsck(store, verifier, witnesses=[parse_vkey(witness.vkey())])
+    assert report.first_bad["what"] == "cosignature"
+    assert "nothing against the entries" in report.first_bad["proves"]
+    assert fsck(store, verifier, witnesses=[parse_vkey(other.vkey())]).ok, "a witness that did not sign says nothing"
 
 
 def test_an_empty_log_is_clean_and_no_log_is_an_error(log, store, verifier):
@@ -295,6 +336,12 @@ def test_a_key_used_again_thousands_of_entries_later_is_found(sign_anything, ver
     assert fsck(sign_anything(entries), verifier).ok
     bad = bad_of(sign_anything([*entries[:299], encode_entry(replace(ENTRY, key="key 5"))]), verifier)
     assert (bad["index"], bad["what"], bad["found"]) == (299, "key", "key 5, as entry 5")
+
+
+def test_a_time_that_falls_between_two_stretches_is_found(sign_anything, verifier):
+    entries = [encode_entry(replace(ENTRY, key=f"key {n}", at_us=2 if n < 256 else 1)) for n in range(512)]
+    bad = bad_of(sign_anything(entries), verifier)
+    assert (bad["index"], bad["what"]) == (256, "at")
 
 
 def test_a_right_index_entry_signed_by_hand_is_clean(sign_anything, verifier):

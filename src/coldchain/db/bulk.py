@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,9 @@ from coldchain.db import sqlite_rows
 
 Rows = Sequence[tuple[Any, ...]]
 """Values in the order of the table's columns."""
+
+STREAMED = 5_000
+"""Rows of a stream in memory at once."""
 
 
 def append_rows(connection: Connection, table: Table, rows: Rows) -> None:
@@ -70,6 +73,21 @@ def fetch(connection: Connection, query: str, *values: Any) -> list[Any]:
     try:
         cursor.execute(query if connection.dialect.name == "sqlite" else query.replace("?", "%s"), values)
         return list(cursor.fetchall())
+    finally:
+        cursor.close()
+
+
+def stream(connection: Connection, query: str, *values: Any) -> Iterator[Any]:
+    """As `fetch`, for more rows than fit in memory; nothing else is read through the connection meanwhile."""
+    driver: Any = connection.connection
+    if connection.dialect.name == "sqlite":
+        cursor = driver.cursor()
+    else:
+        cursor, query = driver.cursor(name="stream"), query.replace("?", "%s")  # a named one stays on the server
+    try:
+        cursor.execute(query, values)
+        while rows := cursor.fetchmany(STREAMED):
+            yield from rows
     finally:
         cursor.close()
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, Engine
 
 from coldchain.db import sqlite_rows
+from coldchain.db.bulk import fetch
 
 Rows = Sequence[tuple[Any, ...]]
 
@@ -26,6 +27,10 @@ class LedgerSql(ABC):
     @abstractmethod
     def octets(self, column: str) -> str:
         """The column's value as bytes, whatever somebody with another program made of it: to be judged, not to fail."""
+
+    @abstractmethod
+    def is_text(self, column: str) -> str:
+        """The condition that the column still is the text that it was declared as."""
 
     @abstractmethod
     def begin_snapshot(self, connection: Connection) -> None:
@@ -73,6 +78,9 @@ class _Sqlite(LedgerSql):
         """`||` and `replace` make text of a BLOB, and not always text that could be decoded."""
         return f"coalesce(CAST({column} AS BLOB), x'')"
 
+    def is_text(self, column: str) -> str:
+        return f"typeof({column}) = 'text'"
+
     def begin_snapshot(self, connection: Connection) -> None:
         """Plain BEGIN: in WAL mode the first read fixes the state."""
 
@@ -89,7 +97,7 @@ class _Sqlite(LedgerSql):
             f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608 (names of ours)
             f" WHERE log = ? AND {columns[0]} IN (SELECT value FROM json_each(?))"
         )
-        return connection.exec_driver_sql(statement, (log, json.dumps(list(names)))).fetchall()
+        return fetch(connection, statement, log, json.dumps(list(names)))
 
     def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
         """OR FAIL: the transaction rolls back anyway, and SQLite keeps no journal to undo each statement by itself."""
@@ -116,6 +124,9 @@ class _Postgres(LedgerSql):
         """Types hold here."""
         return column
 
+    def is_text(self, column: str) -> str:
+        return "TRUE"
+
     def begin_snapshot(self, connection: Connection) -> None:
         connection.execution_options(isolation_level="REPEATABLE READ")
 
@@ -133,7 +144,7 @@ class _Postgres(LedgerSql):
             SELECT found.* FROM unnest(?::text[]) AS wanted (name) CROSS JOIN LATERAL (
                 SELECT {", ".join(columns)} FROM {table} WHERE log = ? AND {columns[0]} = wanted.name LIMIT 1
             ) AS found"""  # noqa: S608 (names of ours)
-        return self.query(connection, statement, (list(names), log)).fetchall()
+        return fetch(connection, statement, list(names), log)
 
     def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
         statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"

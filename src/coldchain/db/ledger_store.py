@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from coldchain.db.bulk import fetch, stream
 from coldchain.db.engine import writing
 from coldchain.db.ledger_sql import LedgerSql, sql_for
 from coldchain_ledger.errors import StoreError
@@ -86,8 +87,7 @@ class SqlSnapshot(Snapshot):
             if held != list(range(first, last)):
                 missing = next(index for index in range(first, last) if index not in held)
                 raise StoreError(f"no entry {missing} in log {self._log}")
-            for _, data in rows:
-                yield data
+            yield from [data for _, data in rows]
 
     def tile(self, level: int, n: int) -> bytes:
         hashes = self._sql.octets("hashes")
@@ -113,6 +113,11 @@ class SqlSnapshot(Snapshot):
             found.update(self._sql.matching(self.connection, table, ("key", "idx"), self._log, keys))
         return found
 
+    def all_keys(self, stop: int) -> Iterator[tuple[str, int]]:
+        for table in self._sql.key_tables:
+            query = f"SELECT key, idx FROM {table} WHERE log = ? AND idx < ? AND {self._sql.is_text('key')}"  # noqa: S608 (names of ours)
+            yield from stream(self.connection, query, self._log, stop)
+
     def indices(self, subject: str, start: int = 0, stop: int | None = None) -> list[int]:
         """Walks the chain back from its head, so it takes as long as there are entries from `start` to now.
 
@@ -132,7 +137,7 @@ class SqlSnapshot(Snapshot):
                 FROM chain WHERE idx >= ?
             )
             SELECT idx FROM chain WHERE idx >= ?"""
-        rows = self._sql.query(self.connection, walk, (last, self._log, number, start, start)).fetchall()
+        rows = fetch(self.connection, walk, last, self._log, number, start, start)
         return [index for (index,) in reversed(rows) if stop is None or index < stop]
 
     def blob(self, sha256: bytes) -> bytes | None:
@@ -144,7 +149,7 @@ class SqlSnapshot(Snapshot):
         return self._sql.query(self.connection, query, (self._log, *values)).fetchone()
 
     def _all(self, query: str, *values: Any) -> Sequence[Sequence[Any]]:
-        return self._sql.query(self.connection, query, (self._log, *values)).fetchall()
+        return fetch(self.connection, query, self._log, *values)
 
     def _read_edge(self) -> Edge | None:
         root, note = self._sql.octets("root"), self._sql.octets("note")
