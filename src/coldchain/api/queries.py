@@ -8,13 +8,16 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from coldchain.domain.identifiers import subject_name
+from coldchain.decoders.scans import named
 
 _FINDING = re.compile(r"[0-9a-f]{32}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """An identifier in any spelling; no database stores control characters in one."""
+
+Spelling = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1c\x1e\x1f\x7f]*$")]
+"""What was typed or scanned: a scan may hold FNC1 (0x1d) behind a value of variable length."""
 
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -63,7 +66,7 @@ class SeriesQuery(Question):
 
 
 class About(Question):
-    id: Annotated[Name, Field(description="subject name, EPC URN, GS1 Digital Link, or finding id")]
+    id: Annotated[Spelling, Field(description="subject name, EPC URN, GS1 Digital Link, element string, or finding id")]
 
 
 def microseconds(moment: datetime) -> int:
@@ -73,4 +76,4 @@ def microseconds(moment: datetime) -> int:
 
 def subject_of(identifier: str) -> str:
     """The subject name of an identifier in any spelling; a finding id stays what it is. Raises IdentifierError."""
-    return identifier if _FINDING.fullmatch(identifier) else subject_name(identifier)
+    return identifier if _FINDING.fullmatch(identifier) else named(identifier)

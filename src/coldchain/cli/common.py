@@ -107,6 +107,7 @@ def _code_of(error: Exception) -> int | None:
         "ArgumentError",
         "DeviceError",
         "DecodeError",
+        "IdentifierError",
     }:
         return USAGE
     return None

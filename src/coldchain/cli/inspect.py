@@ -15,9 +15,12 @@ from coldchain.cli.common import Data, data_options, fail
 @click.argument("id_", metavar="ID")
 def command(data: Data, id_: str) -> None:
     """Everything known about one unit: history, containment, temperature, verdict per segment with reasons."""
+    from coldchain.decoders.scans import named
+
+    name = named(id_)
     with data.core() as core:
         core.catch_up_if_alone()
-        document = core.inspect(id_)
+        document = core.inspect(name)
     if document is None:
         fail(f"{id_!r} is named by no event of this ledger; for a device: coldchain device show")
     data.show(document, _lines)

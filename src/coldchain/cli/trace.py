@@ -15,9 +15,12 @@ from coldchain.cli.common import Data, data_options, fail
 @click.argument("id_", metavar="ID")
 def command(data: Data, id_: str) -> None:
     """Backward to where a unit came from, forward to where it went, and its contacts graded G1 to G4."""
+    from coldchain.decoders.scans import named
+
+    name = named(id_)
     with data.core() as core:
         core.catch_up_if_alone()
-        document = core.trace(id_)
+        document = core.trace(name)
     if document is None:
         fail(f"{id_!r} is named by no event of this ledger")
     data.show(document, _lines)

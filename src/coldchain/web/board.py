@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from coldchain.db import queries_api as q
-from coldchain.domain.identifiers import subject_name
+from coldchain.decoders.scans import named
 from coldchain.web.findings import conclusion
 from coldchain.web.formats import page_of
 from coldchain.web.reasons import title
@@ -48,7 +48,7 @@ def router(site: Site) -> APIRouter:
     def find(id: str) -> Response:  # noqa: A002 (the name of the form's field)
         """To the page of a device id or of an identifier in any spelling. Raises IdentifierError."""
         with site.ports.engine.connect() as connection:
-            about = f"dev:{id}" if id.isprintable() and q.is_device(connection, id) else subject_name(id)
+            about = f"dev:{id}" if id.isprintable() and q.is_device(connection, id) else named(id)
         return RedirectResponse(page_of(about), 303)
 
     return routes

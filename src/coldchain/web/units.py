@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from coldchain.db import queries_api as q
 from coldchain.db.queries_units import UnitQueries
-from coldchain.domain.identifiers import subject_name
+from coldchain.decoders.scans import named
 from coldchain.domain.rulepacks import stage_of
 from coldchain.projections.series import CELL_US, PROBES, readings
 from coldchain.web.chart import WINDOW_US, Chart, Point, Until, point_of
@@ -41,7 +41,7 @@ def router(site: Site) -> APIRouter:
     @routes.get("/units/{unit:path}")
     def show_unit(request: Request, unit: str, until: Until = None) -> HTMLResponse:
         """until: end of the time the chart shows, microseconds; the newest by default."""
-        document = site.ports.inspect(subject_name(unit))
+        document = site.ports.inspect(named(unit))
         if document is None:
             raise q.NotKnown(f"{unit!r} is named by no entry of this ledger")
         with site.ports.engine.connect() as connection:
@@ -66,7 +66,7 @@ def router(site: Site) -> APIRouter:
     @routes.get("/evidence")
     def evidence(id: str) -> Response:  # noqa: A002 (the name in the address)
         """The dossier as a file, for somebody who is signed in."""
-        about = id if FINDING.fullmatch(id) else subject_name(id)
+        about = id if FINDING.fullmatch(id) else named(id)
         dossier = site.ports.dossier(about)
         if dossier is None:
             raise q.NotKnown(f"{id!r} is named by no entry of this ledger")

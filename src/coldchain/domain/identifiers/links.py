@@ -6,7 +6,7 @@ The primary key and its qualifiers are pairs of path segments, the qualifiers in
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from coldchain.domain.identifiers import gs1
 from coldchain.domain.identifiers.checkdigits import gs1_digit
@@ -48,7 +48,7 @@ def from_digital_link(value: str) -> str:
     position = match.start(2) + sum(map(len, segments[: start + 1])) + start + 1
     key = decoded(value, part, position, f"({ai})", 30)
     said = _qualifiers(value, ai, segments[start + 2 :], position + len(part))
-    return _name(value, ai, key, position, said)
+    return keyed_name(value, ai, key, position, said)
 
 
 def _key_at(host: str, segments: Sequence[str]) -> int | None:
@@ -78,7 +78,8 @@ def _qualifiers(value: str, key_ai: str, segments: Sequence[str], position: int)
     return found
 
 
-def _name(value: str, ai: str, key: str, position: int, said: dict[str, str]) -> str:
+def keyed_name(value: str, ai: str, key: str, position: int, said: Mapping[str, str]) -> str:
+    """The name of a primary key, which stands in `value` at `position`, with what its qualifiers say by identifier."""
     if ai == "00":
         return f"sscc:{gs1.key(value, key, position, gs1.SSCC)}"
     if ai in ("414", "417"):
