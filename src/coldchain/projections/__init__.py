@@ -9,9 +9,20 @@ def all_projections() -> tuple[Projection, ...]:
     """Every projection, in the order they fold a batch: containment reads events, continuity both."""
     from coldchain.projections.containment import Containment
     from coldchain.projections.continuity import Continuity
+    from coldchain.projections.epcis import EpcisEvents
     from coldchain.projections.events import Events
     from coldchain.projections.findings import Findings
+    from coldchain.projections.parties import Parties
     from coldchain.projections.server_clock import ServerClock
     from coldchain.projections.telemetry import TelemetryViews
 
-    return (TelemetryViews(), Events(), Containment(), Continuity(), ServerClock(), Findings())
+    return (
+        TelemetryViews(),
+        Events(),
+        Parties(),
+        EpcisEvents(),
+        Containment(),
+        Continuity(),
+        ServerClock(),
+        Findings(),
+    )
