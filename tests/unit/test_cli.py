@@ -26,13 +26,14 @@ from coldchain.settings import load_settings
 def leaves() -> Iterator[tuple[str, click.Command]]:
     """Every command that does something, by the words that call it."""
     context = click.Context(group)
-    for name in COMMANDS:
-        command = group.get_command(context, name)
+    waiting = [(name, group.get_command(context, name)) for name in reversed(COMMANDS)]
+    while waiting:
+        words, command = waiting.pop()
         assert command is not None
         if isinstance(command, click.Group):
-            yield from ((f"{name} {sub}", one) for sub, one in command.commands.items())
+            waiting += [(f"{words} {sub}", one) for sub, one in reversed(command.commands.items())]
         else:
-            yield name, command
+            yield words, command
 
 
 def test_help_lists_every_command_with_what_it_does() -> None:

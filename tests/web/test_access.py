@@ -34,10 +34,10 @@ def access(clock: Clock) -> Access:
 
 
 def test_only_the_operators_token_passes(access: Access) -> None:
-    access.check_token(TOKEN, HERE)
+    assert access.principal(TOKEN, HERE).is_operator
     for wrong in ("", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "\udcff"):
         with pytest.raises(AccessDenied):
-            access.check_token(wrong, HERE)
+            access.principal(wrong, HERE)
 
 
 def test_a_token_short_enough_to_guess_is_refused_at_the_start(clock: Clock) -> None:
@@ -99,15 +99,15 @@ def test_ten_wrong_guesses_close_the_door_for_a_minute(access: Access, clock: Cl
         with pytest.raises(AccessDenied):
             access.redeem("guess", HERE)
     with pytest.raises(TooManyAttempts) as refused:
-        access.check_token(TOKEN, HERE)
+        access.principal(TOKEN, HERE)
     assert refused.value.retry_after_s == 60
-    access.check_token(TOKEN, "192.0.2.2")
+    access.principal(TOKEN, "192.0.2.2")
     clock.now_us += 60_000_000
-    access.check_token(TOKEN, HERE)
+    access.principal(TOKEN, HERE)
 
 
 def test_guessing_from_many_addresses_fills_no_memory(access: Access) -> None:
     for n in range(MAX_ADDRESSES + 10):
         with pytest.raises(AccessDenied):
-            access.check_token("guess", f"host-{n}")
+            access.principal("guess", f"host-{n}")
     assert len(access._failures._counts) == MAX_ADDRESSES

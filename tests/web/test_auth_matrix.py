@@ -33,6 +33,8 @@ VALUES = {
     "{device}": DEVICE,
     "{finding}": "0" * 32,
     "{unit:path}": PALLET,
+    "{kind}": "orgs",
+    "{party:path}": "polar",
 }
 
 

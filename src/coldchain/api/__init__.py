@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
-from coldchain.api import ledger, system, v1
+from coldchain.api import ledger, parties, system, v1
 from coldchain.api.access import operator_only
 from coldchain.services.app_ports import AppPorts
 
 
 def routes(ports: AppPorts, registry: CollectorRegistry) -> list[APIRouter]:
-    """Every route that answers machines: the public ledger and `/healthz`, the rest for the operator's token."""
-    operator = operator_only(ports.access)
+    """Every route that answers machines: the public ledger and `/healthz`, the rest for those with a token."""
     return [
         ledger.router(ports),
-        system.router(ports, registry, operator),
-        v1.router(ports, [Depends(operator)]),
+        system.router(ports, registry, operator_only(ports.access)),
+        *v1.routers(ports),
+        parties.router(ports),
     ]

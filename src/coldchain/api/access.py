@@ -9,21 +9,56 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from coldchain.services.access import Access, AccessDenied
+from coldchain.services.principals import Forbidden, Principal
 
-_bearer = HTTPBearer(auto_error=False, description="The operator's token, D/secrets/operator.token.")
+Guard = Callable[..., Principal]
+"""A dependency that returns whose token it was, or lets nobody pass."""
+
+_bearer = HTTPBearer(
+    auto_error=False, description="The operator's token (D/secrets/operator.token), or one of `coldchain token create`."
+)
 
 
-def operator_only(access: Access) -> Callable[..., None]:
-    """A dependency that lets only the operator's token pass."""
+def anybody(access: Access, scope: str) -> Guard:
+    """Every token with that scope passes; the route asks the principal what it may do with it."""
 
-    def operator(
+    def guard(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> None:
+    ) -> Principal:
         if credentials is None:
-            raise AccessDenied("expected the header Authorization: Bearer <operator token>")
-        access.check_token(credentials.credentials, address_of(request))
+            raise AccessDenied("expected the header Authorization: Bearer <token>")
+        principal = access.principal(credentials.credentials, address_of(request))
+        principal.require(scope)
+        return principal
 
-    return operator
+    return guard
+
+
+def overseers(access: Access) -> Guard:
+    """The operator, authorities and auditors pass: what is asked here speaks of everybody's goods."""
+    read = anybody(access, "read")
+
+    def guard(principal: Principal = Depends(read)) -> Principal:
+        if not principal.sees_all:
+            raise Forbidden(
+                f"this speaks of everybody's goods: {principal.org} asks as {principal.role}, and may ask for units and"
+                " findings of goods that another party handed to it or took from it"
+            )
+        return principal
+
+    return guard
+
+
+def operator_only(access: Access) -> Guard:
+    """Only the operator's token passes."""
+    read = anybody(access, "read")
+
+    def guard(principal: Principal = Depends(read)) -> Principal:
+        if not principal.is_operator:
+            raise Forbidden(f"this is the operator's: {principal.org} asks as {principal.role}")
+        return principal
+
+    return guard
 
 
 def address_of(request: Request) -> str:

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 from coldchain.api.problems import MEDIA_TYPE, PROBLEMS
 
 _PUBLIC_ERRORS = (404, 422, 500, 503)
-_OPERATOR_ERRORS = (401, 404, 422, 429, 500, 503)
+_TOKEN_ERRORS = (401, 403, 404, 422, 429, 500, 503)
 
 _PROBLEM: dict[str, Any] = {
     "title": "Problem",
@@ -50,8 +50,9 @@ def openapi_document(routes: Sequence[BaseRoute], version: str) -> dict[str, Any
     schemas["Problem"] = _PROBLEM
     for path in document["paths"].values():
         for operation in path.values():
-            errors = _OPERATOR_ERRORS if operation.get("security") else _PUBLIC_ERRORS
-            operation["responses"].update({str(status): _error(status) for status in errors})
+            errors = _TOKEN_ERRORS if operation.get("security") else _PUBLIC_ERRORS
+            commands = (409,) if "requestBody" in operation else ()
+            operation["responses"].update({str(status): _error(status) for status in (*errors, *commands)})
     return document
 
 

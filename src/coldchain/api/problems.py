@@ -16,6 +16,8 @@ from starlette.responses import JSONResponse
 from coldchain.db.queries_api import BadQuery, NotKnown
 from coldchain.domain.identifiers import IdentifierError
 from coldchain.services.access import AccessDenied, TooManyAttempts
+from coldchain.services.identity import CommandRefused
+from coldchain.services.principals import Forbidden
 from coldchain_ledger.errors import StoreError
 
 MEDIA_TYPE = "application/problem+json"
@@ -39,8 +41,10 @@ PROBLEMS = {
     for problem in (
         Problem("bad-request", 400, "The request could not be read"),
         Problem("unauthorised", 401, "A credential is needed"),
+        Problem("forbidden", 403, "This credential does not reach so far"),
         Problem("not-found", 404, "There is nothing here"),
         Problem("method-not-allowed", 405, "This address does not take that method"),
+        Problem("refused", 409, "The command was refused"),
         Problem("too-large", 413, "The request body is too large"),
         Problem("malformed", 422, "A parameter is malformed"),
         Problem("too-many-attempts", 429, "Too many wrong credentials"),
@@ -55,6 +59,8 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (IdentifierError, "malformed"),
     (RequestValidationError, "malformed"),
     (AccessDenied, "unauthorised"),
+    (Forbidden, "forbidden"),
+    (CommandRefused, "refused"),
     (TooManyAttempts, "too-many-attempts"),
     (NotReady, "unavailable"),
     (StoreError, "unavailable"),

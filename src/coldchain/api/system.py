@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 from starlette.types import Scope
 
+from coldchain.api.access import Guard
 from coldchain.api.problems import NotReady
 from coldchain.api.schemas import Health
 from coldchain.db.queries_api import ledger_state
@@ -62,7 +63,7 @@ def _family(name: str) -> CounterMetricFamily | GaugeMetricFamily:
     return GaugeMetricFamily(f"coldchain_{name}", "As it is now.", labels=["kind"])
 
 
-def router(ports: AppPorts, registry: CollectorRegistry, operator: Callable[..., None]) -> APIRouter:
+def router(ports: AppPorts, registry: CollectorRegistry, operator: Guard) -> APIRouter:
     """`/healthz`, public, and `/metrics`, for the operator."""
     routes = APIRouter(tags=["system"])
 

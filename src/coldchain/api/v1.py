@@ -1,17 +1,26 @@
-"""`/v1`: what projections derived from the ledger, for programs with the operator's token."""
+"""`/v1`: what projections derived from the ledger, for programs with a token."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
-from fastapi.params import Depends
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from coldchain.api import schemas as s
-from coldchain.api.queries import About, FindingQuery, Name, Paging, RejectQuery, SeriesQuery, microseconds, subject_of
+from coldchain.api.access import operator_only, overseers
+from coldchain.api.queries import (
+    About,
+    FindingQuery,
+    Name,
+    Paging,
+    RejectQuery,
+    SeriesQuery,
+    Spelling,
+    microseconds,
+    subject_of,
+)
 from coldchain.api.series import readings_page
 from coldchain.db import queries_api as q
 from coldchain.db.queries_api import NotKnown
@@ -24,14 +33,15 @@ from coldchain_ledger.store import Store
 DAY_US = 86_400_000_000
 
 
-def router(ports: AppPorts, guards: Sequence[Depends]) -> APIRouter:
-    """Every route under /v1; `guards` decide who may ask."""
-    routes = APIRouter(prefix="/v1", dependencies=guards)
-    _add_devices(routes, ports)
-    _add_findings(routes, ports)
-    _add_units(routes, ports)
-    _add_operation(routes, ports)
-    return routes
+def routers(ports: AppPorts) -> list[APIRouter]:
+    """What is concluded, for whoever may see everybody's goods; and what only the operator is told."""
+    reads = APIRouter(prefix="/v1", dependencies=[Depends(overseers(ports.access))])
+    _add_devices(reads, ports)
+    _add_findings(reads, ports)
+    _add_units(reads, ports)
+    operation = APIRouter(prefix="/v1", dependencies=[Depends(operator_only(ports.access))])
+    _add_operation(operation, ports)
+    return [reads, operation]
 
 
 def _add_devices(routes: APIRouter, ports: AppPorts) -> None:
@@ -109,7 +119,7 @@ def _entries_named(store: Store, index: int) -> list[int]:
 
 def _add_units(routes: APIRouter, ports: AppPorts) -> None:
     @routes.get("/units/{unit:path}", tags=["units"])
-    def get_unit(unit: Annotated[Name, Path()]) -> s.Unit:
+    def get_unit(unit: Annotated[Spelling, Path()]) -> s.Unit:
         """Everything known about one unit, in any spelling of its identifier."""
         found = ports.inspect(subject_of(unit))
         if found is None:

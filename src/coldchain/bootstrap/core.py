@@ -21,10 +21,13 @@ from coldchain.db.migrate import migrate
 from coldchain.db.queries_evidence import evidence_about
 from coldchain.db.queries_units import UnitQueries
 from coldchain.db.rejects import SqlRejects
+from coldchain.db.sealed import SqlSealed
+from coldchain.db.tokens import SqlTokens
 from coldchain.decoders import decode_recorded, epcis, recorded_of
 from coldchain.decoders.jws import load_key
 from coldchain.decoders.readers import Readers
 from coldchain.decoders.wire import SignedWire
+from coldchain.domain.parties import Registration
 from coldchain.projections import all_projections
 from coldchain.projections.follow import Follower
 from coldchain.rules import shipped_documents
@@ -33,6 +36,7 @@ from coldchain.services.capture import captured, document_entry
 from coldchain.services.chores import rule_entries
 from coldchain.services.identity import CommandRefused
 from coldchain.services.inspect import inspect
+from coldchain.services.parties import registered, registration
 from coldchain.services.ports import Clock
 from coldchain.services.registry import Registry
 from coldchain.services.trace import trace
@@ -65,6 +69,8 @@ class Core:
         self.rejects = SqlRejects(engine, settings.rejects_per_sender, settings.rejects_days)
         self.follower = Follower(engine, store, all_projections(), decode_recorded)
         self.conclusions = Conclusions(engine, store, log, self.follower, self.rejects, clock, settings)
+        self.tokens = SqlTokens(engine)
+        self.sealed = SqlSealed(engine)
         self.readers = Readers()
         self.admission = Admission(
             store=store,
@@ -112,6 +118,14 @@ class Core:
     def record_document(self, org: str, body: Mapping[str, Any]) -> Outcome:
         """A claim, a decision: checked for what its kind must say. Raises CommandRefused naming what is missing."""
         return self.record(document_entry(org, body))
+
+    def register(self, op: str, stated: Mapping[str, Any]) -> tuple[Registration, Outcome]:
+        """A party, place, vehicle or mounting is registered as stated. Raises CommandRefused (`services.parties`)."""
+        self.refresh_registry()
+        version = registration(self.registry.directory, op, stated, self.clock())
+        outcome = self.record(registered(self.log.origin, version))
+        self.refresh_registry()
+        return version, outcome
 
     def ask(self, finding: str, hours: float | None = None) -> Outcome:
         """Put the question to the holder now. Raises CommandRefused where there is none to put."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from io import BytesIO
+from typing import Any
 
 from coldchain.bootstrap.core import Core
 from coldchain.mqtt.subscriber import Subscriber
 from coldchain.services.access import Access
 from coldchain.services.app_ports import AppPorts
 from coldchain.services.ports import Clock
+from coldchain.services.principals import Principal
+from coldchain_ledger.log import Outcome
 
 
 def app_ports(
@@ -41,16 +44,20 @@ def app_ports(
         out = BytesIO()
         return out.getvalue() if core.write_evidence(about, out) else None
 
+    def file_paper(principal: Principal, body: Mapping[str, Any]) -> Outcome:
+        return core.record_document(principal.org, {**body, "by": principal.org, "role": principal.role})
+
     return AppPorts(
         engine=core.engine,
         store=core.store,
         origin=core.log.origin,
         vkey=core.log.vkey,
-        access=Access(core.operator_token, clock or core.clock),
+        access=Access(core.operator_token, clock or core.clock, core.tokens, core.log.origin),
         metrics=metrics,
         faults=faults,
         receipt=core.log.receipt,
         dossier=dossier,
         inspect=core.inspect,
         trace=core.trace,
+        file_paper=file_paper,
     )

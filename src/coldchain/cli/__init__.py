@@ -25,7 +25,8 @@ COMMANDS = {
     "rebuild": "drop every derived table and derive it again",
     "rejects": "messages refused at the door, with their reasons",
     "rules": "rule packs in force",
-    "token": "the operator's bearer token",
+    "party": "who is who: organisations, sites, vehicles, rooms, mountings, agents",
+    "token": "bearer tokens of the operator and of organisations",
     "doctor": "check this data directory and what it needs",
     "migrate": "bring the database to this version's schema",
 }

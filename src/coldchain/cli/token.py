@@ -1,21 +1,26 @@
-"""`coldchain token`."""
+"""`coldchain token show|link|create|list|revoke`."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from coldchain.cli.common import UNCHECKED, Data, data_options, fail
 
+if TYPE_CHECKING:
+    from coldchain.services.principals import Token
+
 
 @click.group(name="token")
 def command() -> None:
-    """The bearer token of the operator."""
+    """Bearer tokens: the operator's, and those of organisations."""
 
 
 @command.command(name="show")
 @data_options
 def show_(data: Data) -> None:
-    """Print the token (kept in D/secrets/operator.token, readable by its owner alone)."""
+    """Print the operator's token (kept in D/secrets/operator.token, readable by its owner alone)."""
     with data.core() as core:
         token = core.operator_token
     data.show({"token": token}, lambda d: iter([d["token"]]))
@@ -40,3 +45,62 @@ def link(data: Data) -> None:
     path = json.load(connection.getresponse())["path"]
     connection.close()
     data.show({"link": server["http"] + path}, lambda d: iter([d["link"]]))
+
+
+@command.command()
+@data_options
+@click.option("--org", required=True, help="Registered organisation it speaks for.")
+@click.option("--role", required=True, help="One of that organisation's roles.")
+@click.option("--scope", "scopes", multiple=True, help="read, capture, claim; may be repeated (default: by role).")
+@click.option("--name", default="", help="For lists and logs, e.g. the system that holds it.")
+@click.option("--days", type=int, metavar="N", help="Good for so long (default: until revoked).")
+def create(data: Data, org: str, role: str, scopes: tuple[str, ...], name: str, days: int | None) -> None:
+    """Make a token for an organisation. It is shown here and kept nowhere."""
+    from coldchain.services.principals import issue_token
+
+    with data.core() as core:
+        token, kept = issue_token(core.registry.directory, org, role, scopes, name, days, core.clock())
+        core.tokens.keep(kept)
+    data.show({**_document(kept), "token": token}, lambda d: iter([d["token"]]))
+
+
+@command.command(name="list")
+@data_options
+def list_(data: Data) -> None:
+    """Every token ever made, without the token itself."""
+    with data.core() as core:
+        items = [_document(token) for token in core.tokens.all()]
+    data.show(
+        {"items": items},
+        lambda d: (
+            f"{i['id']}  {i['org']} as {i['role']}  {' '.join(i['scopes'])}  {i['name']}"
+            f"{'  revoked' if i['revoked_at'] else ''}"
+            for i in d["items"]
+        ),
+    )
+
+
+@command.command()
+@data_options
+@click.argument("token_id", metavar="ID")
+def revoke(data: Data, token_id: str) -> None:
+    """Revoke a token by its id. Works at once, beside a running server too."""
+    with data.core() as core:
+        if not core.tokens.revoke(token_id, core.clock()):
+            fail(f"no token {token_id!r} is in force: see coldchain token list")
+    data.show({"revoked": token_id})
+
+
+def _document(token: Token) -> dict[str, Any]:
+    from coldchain.services.moments import rfc3339, rfc3339_or_none
+
+    return {
+        "id": token.id,
+        "org": token.org,
+        "role": token.role,
+        "scopes": list(token.scopes),
+        "name": token.name,
+        "created_at": rfc3339(token.created_us),
+        "expires_at": rfc3339_or_none(token.expires_us),
+        "revoked_at": rfc3339_or_none(token.revoked_us),
+    }

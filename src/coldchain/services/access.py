@@ -1,4 +1,4 @@
-"""Who may read over HTTP: programs by the operator's token, people by a one-time link and a session (design §6, §9).
+"""Who may pass over HTTP: programs by a bearer token, people by a one-time link and a session (design §6, §9).
 
 Sessions and codes live in memory, by SHA-256 of their secret: a restart ends them, and neither a look at memory nor the
 timing of a dictionary tells a secret.
@@ -6,13 +6,14 @@ timing of a dictionary tells a secret.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 from coldchain.services.ports import Clock
+from coldchain.services.principals import Principal, Tokens, operator_principal, secret_digest
 
 SECOND_US = 1_000_000
 CODE_LIFE_S = 15 * 60
@@ -23,6 +24,8 @@ MAX_SESSIONS = 1_000
 MAX_FAILURES = 10
 FAILURE_WINDOW_S = 60
 MAX_ADDRESSES = 10_000
+Attempt = Callable[[], None]
+"""To be called where what the address presented was wrong."""
 
 
 class AccessDenied(Exception):
@@ -40,20 +43,35 @@ class TooManyAttempts(Exception):
 class Access:
     """Checks credentials and counts the wrong ones. Safe for any number of threads."""
 
-    def __init__(self, operator_token: str, clock: Clock) -> None:
+    def __init__(
+        self, operator_token: str, clock: Clock, tokens: Tokens | None = None, operator: str = "operator"
+    ) -> None:
+        """tokens: of organisations, where there are any. operator: in whose name the operator records."""
         if len(operator_token) < 20:
             raise ValueError(f"operator token has {len(operator_token)} characters, expected at least 20")
-        self._token = _digest(operator_token)
+        self._token = secret_digest(operator_token)
+        self._operator = operator_principal(operator)
+        self._tokens = tokens
+        self._clock = clock
         self._codes = _Secrets(clock, CODE_LIFE_S, MAX_CODES)
         self._sessions = _Secrets(clock, SESSION_LIFE_S, MAX_SESSIONS)
         self._failures = _Failures(clock)
 
-    def check_token(self, presented: str, address: str) -> None:
-        """Returns for the operator's token. Raises AccessDenied; TooManyAttempts after ten wrong ones in a minute."""
+    def principal(self, presented: str, address: str) -> Principal:
+        """Whose token it is. Raises AccessDenied; TooManyAttempts after ten wrong ones in a minute."""
         self._failures.check(address)
-        if not hmac.compare_digest(_digest(presented), self._token):
+        if hmac.compare_digest(secret_digest(presented), self._token):
+            return self._operator
+        known = self._tokens.find(presented.partition(".")[0]) if self._tokens is not None else None
+        if known is None or not known.is_good(presented, self._clock()):
             self._failures.count(address)
-            raise AccessDenied("the bearer token is not the operator's")
+            raise AccessDenied("the bearer token is none of this server's, or is expired or revoked")
+        return known.principal
+
+    def attempt(self, address: str) -> Attempt:
+        """For other secrets than these, under the same count of wrong ones. Raises TooManyAttempts."""
+        self._failures.check(address)
+        return lambda: self._failures.count(address)
 
     def issue_code(self) -> str:
         """A new one-time code for `/login?code=…`, good for 15 minutes."""
@@ -93,19 +111,19 @@ class _Secrets:
     def issue(self) -> str:
         secret = secrets.token_urlsafe(32)
         with self._lock:
-            self._until[_digest(secret)] = self._clock() + self._life_us
+            self._until[secret_digest(secret)] = self._clock() + self._life_us
             while len(self._until) > self._limit:
                 self._until.popitem(last=False)
         return secret
 
     def holds(self, secret: str) -> bool:
         with self._lock:
-            return self._until.get(_digest(secret), 0) > self._clock()
+            return self._until.get(secret_digest(secret), 0) > self._clock()
 
     def spend(self, secret: str) -> bool:
         """Whether it was good; it no longer is. Of two threads with the same secret one is told True."""
         with self._lock:
-            return self._until.pop(_digest(secret), 0) > self._clock()
+            return self._until.pop(secret_digest(secret), 0) > self._clock()
 
 
 class _Failures:
@@ -132,7 +150,3 @@ class _Failures:
             self._counts[address] = (began_us, count + 1)
             while len(self._counts) > MAX_ADDRESSES:
                 self._counts.popitem(last=False)
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

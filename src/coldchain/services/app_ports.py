@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 from coldchain.services.access import Access
+from coldchain.services.principals import Principal
+from coldchain_ledger.log import Outcome
 from coldchain_ledger.store import Store
 
 
@@ -35,4 +37,6 @@ class AppPorts:
     """Everything known about one unit; None where no entry names it."""
     trace: Callable[[str], Mapping[str, Any] | None]
     """Back to its origin, forward to where it went, and its contacts; None where no entry names it."""
+    file_paper: Callable[[Principal, Mapping[str, Any]], Outcome]
+    """A claim, or a decision, in the name and role of whoever asks, whatever the body says. Raises CommandRefused."""
     log: int = 1

@@ -1,12 +1,14 @@
-"""Who may speak: the devices and keys enrolled in the ledger, held in memory for the way in."""
+"""Who may speak: the keys and parties that `identity` entries name, held in memory for the way in and for commands."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from coldchain.domain.parties import OPS, Directory, PartyError, read_registration
 from coldchain_ledger.entry import parse_entry
 from coldchain_ledger.store import Snapshot
 
@@ -35,11 +37,13 @@ class Key:
 
 
 class Registry:
-    """A fold over `identity` entries (design §6). `next_index` is the first entry it has not seen."""
+    """A fold over `identity` entries (design §6): keys, and in `directory` the parties. `next_index` is the first entry
+    it has not seen."""
 
     def __init__(self, load_key: LoadKey, keys: Iterable[Key] = (), next_index: int = 0) -> None:
         self._load_key = load_key
         self._keys = {key.kid: key for key in keys}
+        self.directory = Directory()
         self.next_index = next_index
 
     def key(self, kid: str) -> Key | None:
@@ -76,18 +80,21 @@ class Registry:
         if entry.kind != "identity":
             return
         body = json.loads(entry.payload)
-        if body["op"] == "revoke":
+        if body["op"] in OPS:
+            with suppress(PartyError):  # an entry it stays; it registers nothing
+                self.directory.add(read_registration(body))
+        elif body["op"] == "revoke":
             known = self._keys.get(body["kid"])
             if known is not None:
                 self._keys[known.kid] = replace(known, revoked_at=index)
-            return
-        self._keys[body["kid"]] = Key(
-            kid=body["kid"],
-            device=body["device"],
-            org=body["org"],
-            site=body["site"],
-            alg=body["alg"],
-            grade=body["grade"],
-            public_key=self._load_key(body["alg"], body["public_key"]),
-            stated=body,
-        )
+        elif body["op"] in ("enrol", "rotate"):
+            self._keys[body["kid"]] = Key(
+                kid=body["kid"],
+                device=body["device"],
+                org=body["org"],
+                site=body["site"],
+                alg=body["alg"],
+                grade=body["grade"],
+                public_key=self._load_key(body["alg"], body["public_key"]),
+                stated=body,
+            )
