@@ -136,6 +136,28 @@ def test_the_documents_shown_can_be_imported_and_again_are_duplicates(
     assert [one["status"] for one in played.answer("import", str(both), "--org", "acme")["items"]] == ["duplicate"] * 2
 
 
+def test_a_sheet_made_of_a_template_is_imported_and_its_pallets_get_labels(
+    played: Played, demo: Any, tmp_path: Path
+) -> None:
+    sheet = tmp_path / "stock.csv"
+    names = played.answer("template", "stock-count", "--out", str(sheet))["headings"]
+    said = {
+        "Time": "2026-03-01",
+        "Room": "room:w1/a",
+        "Product": "shank",
+        "Plant no.": "1974",
+        "Lot": "L1",
+        "Cases": "12",
+    }
+    with sheet.open("a") as file:
+        file.write(",".join(said.get(name, "") for name in names))
+    words = ["import", str(sheet), "--org", "acme", "--kind", "stock-count", "--dir", str(played.directory), "--json"]
+    result = CliRunner().invoke(group, words)
+    assert result.exit_code == 0, result.output
+    check(EXAMPLES["json sheet"][0], json.loads(result.stdout), "import of a sheet")
+    played.answer("label", "--org", "acme", "--out", str(tmp_path / "labels.pdf"))
+
+
 def test_the_life_of_a_device(played: Played, demo: Any, tmp_path: Path) -> None:
     pem = tmp_path / "truck-7.pem"
 

@@ -108,6 +108,7 @@ def _code_of(error: Exception) -> int | None:
         "DeviceError",
         "DecodeError",
         "IdentifierError",
+        "MappingError",
     }:
         return USAGE
     return None
