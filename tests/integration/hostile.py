@@ -109,7 +109,9 @@ class Door:
         words += (
             [sample.quality for sample in recorded.telemetry.samples if sample.quality] if recorded.telemetry else []
         )
-        words += list((recorded.entry.quality or {}).values())
+        quality = recorded.entry.quality or {}
+        words += [quality["message"]] if "message" in quality else []
+        words += quality.get("marks", {})
         return "".join(f" + quality:{word}" for word in sorted(set(words)))
 
     def _findings(self) -> str:

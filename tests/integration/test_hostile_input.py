@@ -31,8 +31,10 @@ def door(tmp_path: Path) -> Iterator[Door]:
 
 
 EVENT = (
-    b'{"type":"ObjectEvent","eventID":"urn:uuid:7f254389-ec14-5207-bee1-9d4ef6d609b2","action":"OBSERVE",'
-    b'"eventTime":"2026-03-01T00:00:00Z","epcList":["urn:epc:id:sscc:6901234.1000000001"],"bizStep":"storing"}'
+    b'{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld",{"x":"urn:x:"}],'
+    b'"type":"ObjectEvent","eventID":"urn:uuid:7f254389-ec14-5207-bee1-9d4ef6d609b2","action":"OBSERVE",'
+    b'"eventTime":"2026-03-01T00:00:00Z","eventTimeZoneOffset":"+00:00",'
+    b'"epcList":["urn:epc:id:sscc:6901234.1000000001"],"bizStep":"storing"}'
 )
 Case = Callable[[Door], str]
 
@@ -246,7 +248,7 @@ CASES: dict[str, Case] = {
         [door.truck.says(b"{}", "epcis+json")], topic=UP[:-2] + "evt"
     ),
     "an event nested 100 deep": lambda door: door.outcome(
-        [door.truck.says(EVENT[:-1] + b',"x":' + b"[" * 100 + b"]" * 100 + b"}", "epcis+json")], topic=UP[:-2] + "evt"
+        [door.truck.says(EVENT[:-1] + b',"x:y":' + b"[" * 100 + b"]" * 100 + b"}", "epcis+json")], topic=UP[:-2] + "evt"
     ),
     "an event with a NUL in a text": lambda door: door.outcome(
         [door.truck.says(EVENT.replace(b"storing", b"sto\\u0000ring"), "epcis+json")], topic=UP[:-2] + "evt"
@@ -323,7 +325,7 @@ def test_a_database_that_is_away_acknowledges_nothing_and_loses_nothing(
 def test_a_message_that_fits_no_entry_is_refused_alone(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoders let no such name through; should one ever do, the others of its batch are recorded all the same."""
     monkeypatch.setattr(
-        SignedWire, "subjects", lambda _self, envelope, _by: (("hu:acme/" + "x" * (200 * (envelope.seq == 3)),), "")
+        SignedWire, "subjects", lambda _self, envelope, _by: (("hu:acme/" + "x" * (200 * (envelope.seq == 3)),), None)
     )
     messages = [door.truck.says(EVENT, "epcis+json") for _ in range(6)]
     replies = door.offer(*messages, topic=UP[:-2] + "evt")

@@ -24,6 +24,10 @@ from coldchain_ledger.entry import parse_entry
 from coldchain_ledger.errors import StoreError
 from integration.hostile import NOW_S, UP, Clock, Door, Truck
 
+CONTEXT = [
+    "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld",
+    {"coldchain": "urn:coldchain:vocabulary:"},
+]
 PALLET = "urn:epc:id:sscc:6901234.1000000001"
 HOUR_US = 3_600_000_000
 
@@ -37,8 +41,16 @@ def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
 
 
 def event(**stated: Any) -> bytes:
-    usual = {"type": "ObjectEvent", "eventID": "urn:uuid:1", "action": "OBSERVE", "eventTime": "2026-03-01T00:00:00Z"}
-    return json.dumps({**usual, "epcList": [PALLET], **stated}).encode()
+    usual = {
+        "@context": CONTEXT,
+        "type": "ObjectEvent",
+        "eventID": "urn:uuid:1",
+        "action": "OBSERVE",
+        "eventTime": "2026-03-01T00:00:00Z",
+        "eventTimeZoneOffset": "+00:00",
+    }
+    about = {} if stated.get("type") == "AggregationEvent" else {"epcList": [PALLET]}
+    return json.dumps({**usual, **about, **stated}).encode()
 
 
 def goes_on(door: Door) -> None:
@@ -67,11 +79,11 @@ def test_a_message_of_300_names_is_kept_in_full(door: Door) -> None:
         event(
             action="ADD",
             epcList=["case:06901234000016/1"],
-            ilmd={"lotNumber": "".join(map(chr, range(0x4E00, 0x5E00)))},
+            ilmd={"cbvmda:lotNumber": "".join(map(chr, range(0x4E00, 0x5E00)))},
         ),
         event(eventTime="9999-12-31T23:59:59-14:00"),
         event(eventTime="0001-01-01T00:00:00+14:00"),
-        event()[:-1] + b',"x":' + b"[" * 992 + b"]" * 992 + b"}",
+        event()[:-1] + b',"coldchain:x":' + b"[" * 992 + b"]" * 992 + b"}",
     ],
     ids=["a long event id", "a long lot", "after year 9999", "before year 1", "deep"],
 )
@@ -121,8 +133,10 @@ def test_a_claim_of_a_code_nobody_knows_is_followed(door: Door) -> None:
 def test_a_finding_about_more_cases_than_an_entry_holds_names_some_of_them(door: Door) -> None:
     def reads(action: str, cases: range, time_: str, point: str) -> bytes:
         names = [f"case:06901234000016/SERIAL{case:014d}" for case in cases]
-        stated = {"parentID": PALLET, "childEPCs": names, "readPoint": f"urn:coldchain:loc:{point}"}
-        document = event(type="AggregationEvent", action=action, eventTime=time_, eventID=f"{point} {time_}", **stated)
+        stated = {"parentID": PALLET, "childEPCs": names, "readPoint": {"id": f"urn:coldchain:loc:{point}"}}
+        document = event(
+            type="AggregationEvent", action=action, eventTime=time_, eventID=f"urn:x:{point}:{time_}", **stated
+        )
         return door.truck.says(document, "epcis+json")
 
     for start in range(0, 2_000, 500):
@@ -153,7 +167,7 @@ def test_what_nests_is_read_alike_however_deep_the_reader_was_called() -> None:
         nested = b"[" * depth + b"]" * depth
         telemetry = decode_senml(b'[{"n":"temp/a","bt":1700000000,"v":-18,"x":' + nested + b"}]", "d", 1, 0)
         try:
-            return telemetry, bool(decode_epcis(event()[:-1] + b',"x":' + nested + b"}"))
+            return telemetry, bool(decode_epcis(event()[:-1] + b',"coldchain:x":' + nested + b"}"))
         except DecodeError:
             return telemetry, False
 

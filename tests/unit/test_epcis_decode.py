@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from coldchain.decoders.epcis import DocumentError, decode_epcis
+from coldchain.decoders.epcis import decode_epcis
 from coldchain.decoders.errors import DecodeError
 from coldchain.domain.events import Quantity
 
+DATE = "2026-03-02T08:00:00Z"
+CONTEXT = [
+    "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld",
+    {"coldchain": "urn:coldchain:vocabulary:"},
+]
 SHARED = Path(os.environ.get("COLDCHAIN_SHARED", Path(__file__).parents[2] / ".." / "shared"))
 
 
@@ -37,11 +39,19 @@ def document(**event: Any) -> bytes:
     whole = {
         "type": "AggregationEvent",
         "eventTime": "2026-03-02T08:00:00Z",
+        "eventTimeZoneOffset": "+08:00",
         "action": "OBSERVE",
         "parentID": "https://id.gs1.org/00/169012345000000025",
+        "childEPCs": ["urn:epc:id:sgtin:6901234.000001.1"],
         **event,
     }
-    return json.dumps({"type": "EPCISDocument", "epcisBody": {"eventList": [whole]}}).encode()
+    head = {"@context": CONTEXT, "type": "EPCISDocument", "schemaVersion": "2.0", "creationDate": DATE}
+    return json.dumps({**head, "epcisBody": {"eventList": [whole]}}).encode()
+
+
+def commissioning(**event: Any) -> bytes:
+    stated = {"type": "ObjectEvent", "action": "ADD", "epcList": ["urn:epc:id:sgtin:6901234.000001.1"], **event}
+    return json.dumps({"@context": CONTEXT, "eventTime": DATE, "eventTimeZoneOffset": "+08:00", **stated}).encode()
 
 
 def test_every_public_example_document_is_read() -> None:
@@ -102,7 +112,7 @@ def test_a_vocabulary_word_is_one_word_in_any_spelling(spelling: str) -> None:
 
 
 def test_a_lot_named_at_commissioning_is_kept() -> None:
-    assert decode_epcis(document(ilmd={"cbvmda:lotNumber": "BEEF-1"}))[0].lot == "BEEF-1"
+    assert decode_epcis(commissioning(ilmd={"cbvmda:lotNumber": "BEEF-1"}))[0].lot == "BEEF-1"
 
 
 def test_who_hands_over_to_whom_on_what_paper_and_our_own_fields_are_read() -> None:
@@ -127,52 +137,7 @@ def test_an_event_without_an_id_is_named_by_its_content() -> None:
     assert one.event_id == same.event_id != other.event_id
 
 
-@pytest.mark.parametrize(
-    ("event", "pointer"),
-    [
-        ({"eventTime": "2026-03-02T08:00:00"}, "/epcisBody/eventList/0/eventTime"),
-        ({"eventTime": "2026-13-02T08:00:00Z"}, "/epcisBody/eventList/0/eventTime"),
-        ({"eventTime": 17}, "/epcisBody/eventList/0/eventTime"),
-        ({"type": "StrangeEvent"}, "/epcisBody/eventList/0/type"),
-        ({"action": "MOVE"}, "/epcisBody/eventList/0/action"),
-        ({"parentID": "urn:epc:id:sscc:061414I.1234567890"}, "/epcisBody/eventList/0/parentID"),
-        ({"childEPCs": ["urn:coldchain:veh:A", "x"]}, "/epcisBody/eventList/0/childEPCs/1"),
-        ({"childEPCs": {"0": "x"}}, "/epcisBody/eventList/0/childEPCs"),
-        ({"childEPCs": [17]}, "/epcisBody/eventList/0/childEPCs/0"),
-        ({"readPoint": {"id": 17}}, "/epcisBody/eventList/0/readPoint/id"),
-        ({"readPoint": 17}, "/epcisBody/eventList/0/readPoint"),
-        ({"childQuantityList": [{"epcClass": "urn:coldchain:veh:A", "quantity": "ten"}]},
-         "/epcisBody/eventList/0/childQuantityList/0/quantity"),
-        ({"childQuantityList": [{"epcClass": "urn:coldchain:veh:A", "quantity": 1e300}]},
-         "/epcisBody/eventList/0/childQuantityList/0/quantity"),
-        ({"errorDeclaration": "wrong"}, "/epcisBody/eventList/0/errorDeclaration"),
-    ],
-)  # fmt: skip
-def test_a_fault_is_shown_by_its_pointer(event: dict[str, Any], pointer: str) -> None:
-    with pytest.raises(DocumentError) as caught:
-        decode_epcis(document(**event))
-    assert caught.value.pointer == pointer
-    assert str(caught.value).startswith(f"{pointer}: expected") or pointer.endswith(("parentID", "/1"))
-
-
 @pytest.mark.parametrize("data", [b"", b"\xff", b"[1]", b"{}", b'{"epcisBody": {"eventList": 5}}', b"[" * 100_000])
 def test_what_is_no_document_is_refused_as_such(data: bytes) -> None:
     with pytest.raises(DecodeError):
         decode_epcis(data)
-
-
-FIELDS = ["type", "eventTime", "action", "epcList", "readPoint", "ilmd", "quantityList", "errorDeclaration", "x"]
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
-VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(FIELDS), inner), max_leaves=20
-)
-
-
-@given(st.dictionaries(st.sampled_from(FIELDS), VALUES))
-def test_no_content_of_an_event_raises_anything_but_its_own_error(event: dict[str, Any]) -> None:
-    with suppress(DecodeError):
-        decode_epcis(json.dumps(event).encode())
-    sound = {"type": "ObjectEvent", "eventTime": "2026-03-02T08:00:00Z", "action": "ADD"}
-    with suppress(DecodeError):
-        (read,) = decode_epcis(json.dumps({**event, **sound}).encode())
-        assert read.time_us == 1_772_438_400_000_000

@@ -17,6 +17,7 @@ from coldchain.services.identity import Enrolment, enrol
 from coldchain.services.messages import Inbound
 from coldchain_devices.signer import DeviceKey, b64url
 
+CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 START = 1_772_438_400_000_000  # 2026-03-02T08:00:00Z
@@ -88,7 +89,13 @@ def epcis(at_us: int, action: str, parent: str, children: list[str], **more: obj
         "childEPCs": [f"urn:coldchain:{child}" for child in children],
         **more,
     }
-    return json.dumps({"type": "EPCISDocument", "epcisBody": {"eventList": [event]}}).encode()
+    document = {
+        "@context": CONTEXT,
+        "type": "EPCISDocument",
+        "schemaVersion": "2.0",
+        "creationDate": event["eventTime"],
+    }
+    return json.dumps({**document, "epcisBody": {"eventList": [event]}}).encode()
 
 
 def cases(*numbers: int) -> list[str]:

@@ -1,129 +1,168 @@
-"""EPCIS 2.0 JSON-LD documents -> events (EPCIS 2.0 §10, CBV 2.0)."""
+"""EPCIS 2.0 JSON-LD documents -> events (EPCIS 2.0 §10, CBV 2.0): read, validated, reduced to canonical form."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from coldchain.decoders.errors import DecodeError
-from coldchain.decoders.nesting import MAX_DEPTH, too_deep
+from coldchain.decoders import epcis_own
+from coldchain.decoders.epcis_checks import named
+from coldchain.decoders.epcis_context import OWN, Context
+from coldchain.decoders.epcis_hash import event_hash
+from coldchain.decoders.epcis_reading import Document, read_document, write_document
+from coldchain.decoders.epcis_times import time_us
+from coldchain.decoders.epcis_validation import KINDS, LOT, check_event
+from coldchain.decoders.epcis_vocabulary import (
+    BIZ_STEP,
+    BIZ_TRANSACTION,
+    DISPOSITION,
+    ERROR_REASON,
+    SOURCE_DESTINATION,
+    Vocabulary,
+    word_of,
+)
+from coldchain.decoders.errors import DocumentError
 from coldchain.domain.events import Event, Quantity
-from coldchain.domain.identifiers import IdentifierError, subject_name
 
-KINDS = ("AggregationEvent", "AssociationEvent", "ObjectEvent", "TransactionEvent", "TransformationEvent")
-PREFIX = "coldchain:"
-"""Of our own extension fields, bound in `@context` to `urn:coldchain:vocabulary:`."""
-ACTIONS = ("ADD", "OBSERVE", "DELETE")
+__all__ = [
+    "INVALID", "KINDS", "Checked", "CheckedEvent", "DocumentError", "decode_epcis", "decode_marked", "event_hash",
+    "invalid", "read_document", "validate_document", "write_document",
+]  # fmt: skip
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
-_LIMIT = 2**43
-"""Of quantities: their thousandths stay below 2^53, where every JSON reader agrees."""
-
+INVALID = "invalid-epcis"
+_MAX_TOLD = 300
+"""Characters of a pointer or a problem in an entry's quality: its header has 16,382 bytes."""
 _MAX_INDEXED = 256
 """Bytes of an event id or a lot number; GS1 lots have 20 characters at most."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+@dataclass(frozen=True, slots=True)
+class CheckedEvent:
+    """One event of a document, good or not."""
+
+    pointer: str
+    """JSON pointer in its document, `/epcisBody/eventList/0`; "" of a bare event."""
+    json: Any
+    """As it stands in the document; an object wherever there are no problems."""
+    context: Context
+    """The document's, with what the event adds to it: what `event_hash` needs."""
+    problems: tuple[tuple[str, str], ...]
+    """(JSON pointer in the document, what is expected there and what was found): none for a valid event."""
+    marks: tuple[tuple[str, str], ...]
+    """(JSON pointer in the document, quality word): odd, and accepted."""
+    event: Event | None
+    """In canonical form; None where there are problems."""
 
 
-class DocumentError(DecodeError):
-    """No EPCIS document: the JSON pointer (RFC 6901) of the fault, what is expected there and what was found."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A document that is one, and each of its events checked for itself."""
 
-    def __init__(self, pointer: str, problem: str) -> None:
-        super().__init__(f"{pointer or '/'}: {problem}")
-        self.pointer = pointer
+    document: Document
+    events: tuple[CheckedEvent, ...]
+
+    @property
+    def marks(self) -> tuple[tuple[str, str], ...]:
+        """(JSON pointer, quality word) of the document and of all its events."""
+        return self.document.marks + tuple(mark for one in self.events for mark in one.marks)
+
+
+def validate_document(data: bytes, by: str = "") -> Checked:
+    """Every event of the document with its problems, if it has any. Raises DocumentError where it is no document."""
+    document = read_document(data)
+    return Checked(document, tuple(_checked(document, place, one, by) for place, one in enumerate(document.events)))
 
 
 def decode_epcis(data: bytes, by: str = "") -> tuple[Event, ...]:
-    """The document's events in document order, sent by `by`, under canonical names. Raises DocumentError.
+    """The document's events, as `decode_marked` has them, without the quality."""
+    return decode_marked(data, by)[0]
 
-    Takes an EPCISDocument, an EPCISQueryDocument or one bare event. Times are integer microseconds; further digits of a
-    fraction are cut. An event without eventID is named by the SHA-256 of its canonical JSON.
+
+def decode_marked(data: bytes, by: str = "") -> tuple[tuple[Event, ...], dict[str, Any] | None]:
+    """The document's events in document order, sent by `by`, under canonical names, and the quality of their entry:
+    None, or `marks`, what is odd about the document, each word with the JSON pointer where it is first met.
+
+    Raises DocumentError at the first problem of any of them: a document is taken whole. Takes an EPCISDocument, an
+    EPCISQueryDocument or one bare event. Times are integer microseconds; further digits of a fraction are cut. An event
+    without eventID is named by its CBV hash.
     """
-    if too_deep(data):
-        raise DocumentError("", f"expected JSON nested at most {MAX_DEPTH} deep")
-    try:
-        document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DocumentError("", f"expected a JSON document: {error}") from error
-    pointer, events = _event_list(document)
-    return tuple(_event(item, f"{pointer}/{place}", by) for place, item in enumerate(events))
+    document = read_document(data)
+    events, marks = [], list(document.marks)
+    for place, item in enumerate(document.events):
+        checked = _checked(document, place, item, by)
+        if checked.event is None:
+            raise DocumentError(*checked.problems[0])
+        events.append(checked.event)
+        marks += checked.marks
+    return tuple(events), {"marks": _first(marks)} if marks else None
 
 
-def _event_list(document: Any) -> tuple[str, list[Any]]:
-    if not isinstance(document, dict):
-        raise DocumentError("", f"expected an object, found {_kind(document)}")
-    if document.get("type") in KINDS:
-        return "", [document]
-    body = _object(document, "epcisBody", "")
-    pointer = "/epcisBody"
-    if document.get("type") == "EPCISQueryDocument":
-        body = _object(_object(body, "queryResults", pointer), "resultsBody", f"{pointer}/queryResults")
-        pointer = "/epcisBody/queryResults/resultsBody"
-    events = body.get("eventList")
-    if not isinstance(events, list):
-        raise DocumentError(f"{pointer}/eventList", f"expected an array of events, found {_kind(events)}")
-    return f"{pointer}/eventList", events
+def invalid(error: DocumentError) -> dict[str, str]:
+    """The quality of a signed message that is recorded and moves nothing."""
+    return {"message": INVALID, "pointer": error.pointer[:_MAX_TOLD], "problem": error.problem[:_MAX_TOLD]}
 
 
-def _event(item: Any, pointer: str, by: str) -> Event:
-    if not isinstance(item, dict):
-        raise DocumentError(pointer, f"expected an event object, found {_kind(item)}")
-    kind = _text(item, "type", pointer)
-    if kind not in KINDS:
-        raise DocumentError(f"{pointer}/type", f"expected one of {', '.join(KINDS)}, found {kind!r}")
-    event_id = _text(item, "eventID", pointer, default="")
-    quantities = _quantities(item, pointer)
+def _first(marks: Iterable[tuple[str, str]]) -> dict[str, str]:
+    first: dict[str, str] = {}
+    for pointer, word in marks:
+        first.setdefault(word, pointer[:_MAX_TOLD])
+    return first
+
+
+def _checked(document: Document, place: int, item: Any, by: str) -> CheckedEvent:
+    pointer = document.event_pointer(place)
+    found = check_event(item, pointer, document.context)
+    event = None if found.faults else _event(item, found.context, by)
+    return CheckedEvent(pointer, item, found.context, tuple(found.faults), tuple(found.marks), event)
+
+
+# Reduction: only of valid events, so nothing here looks for faults.
+
+
+def _event(item: Mapping[str, Any], context: Context, by: str) -> Event:
+    quantities = _quantities(item)
+    content = event_hash(item, context)
     return Event(
-        event_id=_short(event_id) or _digest(msgspec.json.encode(item, order="sorted")),
-        kind=kind,
-        time_us=_time(_text(item, "eventTime", pointer), f"{pointer}/eventTime"),
-        action=_action(item, kind, pointer),
-        biz_step=_bare_word(_text(item, "bizStep", pointer, default="")),
-        parent=_name(_text(item, "parentID", pointer, default=""), f"{pointer}/parentID"),
-        units=_names(item, ("epcList", "childEPCs"), pointer),
-        inputs=_names(item, ("inputEPCList",), pointer, quantities, "input"),
-        outputs=_names(item, ("outputEPCList",), pointer, quantities, "output"),
-        read_point=_place(item, "readPoint", pointer),
-        location=_place(item, "bizLocation", pointer),
-        disposition=_bare_word(_text(item, "disposition", pointer, default="")),
+        event_id=_short(item.get("eventID", content)),
+        kind=item["type"],
+        time_us=time_us(item["eventTime"]),
+        action=item.get("action", ""),
+        biz_step=_word(BIZ_STEP, item.get("bizStep")),
+        parent=_name(item.get("parentID")),
+        units=_names((*item.get("epcList", ()), *item.get("childEPCs", ()))),
+        inputs=_names(item.get("inputEPCList", ()), quantities, "input"),
+        outputs=_names(item.get("outputEPCList", ()), quantities, "output"),
+        read_point=_name(item.get("readPoint", {}).get("id")),
+        location=_name(item.get("bizLocation", {}).get("id")),
+        disposition=_word(DISPOSITION, item.get("disposition")),
         by=by,
         quantities=quantities,
-        lot=_lot(item, pointer),
-        sources=_pairs(item, "sourceList", "source", pointer),
-        destinations=_pairs(item, "destinationList", "destination", pointer),
-        transactions=_pairs(item, "bizTransactionList", "bizTransaction", pointer),
-        extras=_extras(item),
-        error=_error(item, pointer),
+        lot=_lot(item.get("ilmd", {}), context),
+        sources=_parties(item.get("sourceList", ()), "source"),
+        destinations=_parties(item.get("destinationList", ()), "destination"),
+        transactions=_transactions(item.get("bizTransactionList", ())),
+        extras=_extras(item, context),
+        error=_error(item.get("errorDeclaration")),
     )
 
 
-def _action(item: dict[str, Any], kind: str, pointer: str) -> str:
-    if kind == "TransformationEvent":
-        return ""
-    action = _text(item, "action", pointer)
-    if action not in ACTIONS:
-        raise DocumentError(f"{pointer}/action", f"expected ADD, OBSERVE or DELETE, found {action!r}")
-    return action
+def _name(identifier: str | None) -> str:
+    return "" if identifier is None else named(identifier)
 
 
-def _names(
-    item: dict[str, Any], fields: Iterable[str], pointer: str, quantities: Iterable[Quantity] = (), role: str = "-"
-) -> tuple[str, ...]:
+def _word(vocabulary: Vocabulary, value: str | None) -> str:
+    return "" if value is None else word_of(vocabulary, value)
+
+
+def _names(identifiers: Iterable[str], quantities: Iterable[Quantity] = (), role: str = "-") -> tuple[str, ...]:
     """Lots that go into or come out of a transformation are links of a trace as cases are."""
-    names = {quantity.item for quantity in quantities if quantity.role == role}
-    for name in fields:
-        for place, value in enumerate(_array(item, name, pointer)):
-            where = f"{pointer}/{name}/{place}"
-            if not isinstance(value, str):
-                raise DocumentError(where, f"expected an EPC URI, found {_kind(value)}")
-            names.add(_name(value, where))
+    names = {named(one) for one in identifiers}
+    names |= {quantity.item for quantity in quantities if quantity.role == role}
     return tuple(sorted(names))
 
 
@@ -135,129 +174,47 @@ _QUANTITY_LISTS = (
 )
 
 
-def _quantities(item: dict[str, Any], pointer: str) -> tuple[Quantity, ...]:
-    found = []
-    for name, role in _QUANTITY_LISTS:
-        for place, value in enumerate(_array(item, name, pointer)):
-            where = f"{pointer}/{name}/{place}"
-            if not isinstance(value, dict):
-                raise DocumentError(where, f"expected a quantity object, found {_kind(value)}")
-            goods = _name(_text(value, "epcClass", where), f"{where}/epcClass")
-            amount = _milli(value.get("quantity", 0), f"{where}/quantity")
-            found.append(Quantity(goods, amount, _text(value, "uom", where, default=""), role))
-    return tuple(sorted(found))
-
-
-def _milli(value: Any, pointer: str) -> int:
-    if type(value) not in (int, float) or not abs(value) < _LIMIT:
-        raise DocumentError(pointer, f"expected a number below 2^43, found {value!r}")
-    return int((Decimal(str(value)) * 1000).to_integral_value())
-
-
-def _pairs(item: dict[str, Any], name: str, member: str, pointer: str) -> tuple[tuple[str, str], ...]:
-    """Typed references; parties and places under their canonical names, business transactions as they are spelled."""
-    found = set()
-    for place, value in enumerate(_array(item, name, pointer)):
-        where = f"{pointer}/{name}/{place}"
-        if not isinstance(value, dict):
-            raise DocumentError(where, f"expected an object with type and {member}, found {_kind(value)}")
-        text = _text(value, member, where)
-        reference = _short(text) if member == "bizTransaction" else _name(text, f"{where}/{member}")
-        found.add((_bare_word(_text(value, "type", where, default="")), reference))
-    return tuple(sorted(found))
-
-
-def _extras(item: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    own = {name.removeprefix(PREFIX): value for name, value in item.items() if name.startswith(PREFIX)}
-    return tuple((name, msgspec.json.encode(value, order="sorted").decode()) for name, value in sorted(own.items()))
-
-
-def _lot(item: dict[str, Any], pointer: str) -> str:
-    ilmd = item.get("ilmd", {})
-    if not isinstance(ilmd, dict):
-        raise DocumentError(f"{pointer}/ilmd", f"expected an object, found {_kind(ilmd)}")
-    return next(
-        (_short(_text(ilmd, name, f"{pointer}/ilmd")) for name in ("cbvmda:lotNumber", "lotNumber") if name in ilmd), ""
+def _quantities(item: Mapping[str, Any]) -> tuple[Quantity, ...]:
+    return tuple(
+        sorted(
+            Quantity(named(one["epcClass"]), _milli(one.get("quantity")), one.get("uom", ""), role)
+            for name, role in _QUANTITY_LISTS
+            for one in item.get(name, ())
+        )
     )
 
 
-def _error(item: dict[str, Any], pointer: str) -> str:
-    if "errorDeclaration" not in item:
-        return ""
-    declaration = _object(item, "errorDeclaration", pointer)
-    return _bare_word(_text(declaration, "reason", f"{pointer}/errorDeclaration", default="")) or "unstated"
+def _milli(amount: float | None) -> int:
+    return -1 if amount is None else int((Decimal(str(amount)) * 1000).to_integral_value())
 
 
-def _place(item: dict[str, Any], name: str, pointer: str) -> str:
-    if name not in item:
-        return ""
-    value, where = item[name], f"{pointer}/{name}"
-    if isinstance(value, str):
-        return _name(value, where)
-    return _name(_text(_object(item, name, pointer), "id", where), f"{where}/id")
+def _parties(pairs: Iterable[Mapping[str, str]], member: str) -> tuple[tuple[str, str], ...]:
+    """Parties and places under their canonical names."""
+    return tuple(sorted({(word_of(SOURCE_DESTINATION, one["type"]), named(one[member])) for one in pairs}))
 
 
-def _name(identifier: str, pointer: str) -> str:
-    if not identifier:
-        return ""
-    try:
-        return subject_name(identifier)
-    except IdentifierError as error:
-        raise DocumentError(pointer, str(error)) from error
+def _transactions(pairs: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Business transactions as they are spelled."""
+    return tuple(sorted({(_word(BIZ_TRANSACTION, one.get("type")), _short(one["bizTransaction"])) for one in pairs}))
 
 
-def _bare_word(value: str) -> str:
-    """CBV 2.0 §7: bare word, URN, web URI and CURIE spell the same value; values of others stay URIs."""
-    match = re.fullmatch(
-        r"(?:urn:epcglobal:cbv:[a-z_]+:|https?://(?:ref\.)?gs1\.org/cbv/[A-Za-z]+-|cbv:[A-Za-z]+-)(.+)", value
-    )
-    return match[1] if match else value
+def _extras(item: Mapping[str, Any], context: Context) -> tuple[tuple[str, str], ...]:
+    own = []
+    for key, value in item.items():
+        if ":" in key and (full := context.full_name(key)) and full.startswith(OWN):
+            name = full.removeprefix(OWN)
+            own.append((name, msgspec.json.encode(epcis_own.canonical(name, value), order="sorted").decode()))
+    return tuple(sorted(own))
 
 
-def _time(text: str, pointer: str) -> int:
-    expected = f"expected a date and time with offset such as 2024-05-01T08:00:00.000+08:00, found {text!r}"
-    if not _TIME.fullmatch(text):
-        raise DocumentError(pointer, expected)
-    try:
-        moment = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError) as error:  # OverflowError: a year before 1 or after 9999 in UTC
-        raise DocumentError(pointer, f"{expected} ({error})") from error
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+def _lot(ilmd: Mapping[str, Any], context: Context) -> str:
+    return next((_short(value) for key, value in ilmd.items() if context.full_name(key) == LOT), "")
+
+
+def _error(declaration: Mapping[str, Any] | None) -> str:
+    return "" if declaration is None else _word(ERROR_REASON, declaration.get("reason")) or "unstated"
 
 
 def _short(text: str) -> str:
     """The text, or its hash where it is longer than a database indexes (PostgreSQL: 2,704 bytes of a row)."""
-    return text if len(text.encode()) <= _MAX_INDEXED else _digest(text.encode())
-
-
-def _digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def _object(holder: dict[str, Any], name: str, pointer: str) -> dict[str, Any]:
-    value = holder.get(name)
-    if not isinstance(value, dict):
-        raise DocumentError(f"{pointer}/{name}", f"expected an object, found {_kind(value)}")
-    return value
-
-
-def _array(holder: dict[str, Any], name: str, pointer: str) -> list[Any]:
-    value = holder.get(name, [])
-    if not isinstance(value, list):
-        raise DocumentError(f"{pointer}/{name}", f"expected an array, found {_kind(value)}")
-    return value
-
-
-def _text(holder: dict[str, Any], name: str, pointer: str, default: str | None = None) -> str:
-    value = holder.get(name, default)
-    if not isinstance(value, str):
-        raise DocumentError(f"{pointer}/{name}", f"expected text, found {_kind(value)}")
-    if _CONTROL.search(value):  # PostgreSQL keeps no NUL, and no name or word of EPCIS has any of the others
-        raise DocumentError(f"{pointer}/{name}", f"expected text without control characters, found {value!r}")
-    return value
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    return {dict: "an object", list: "an array", str: "text", bool: "true or false"}.get(type(value), "a number")
+    return text if len(text.encode()) <= _MAX_INDEXED else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from coldchain.decoders import epcis
 from coldchain.decoders.content import Content
-from coldchain.decoders.errors import DecodeError
+from coldchain.decoders.errors import DecodeError, DocumentError
 from coldchain.decoders.jws import Envelope, parse_envelope
 from coldchain.decoders.readers import Claims, Readers, Reading
 from coldchain.services.admit import Unattributable
@@ -28,10 +30,10 @@ class SignedWire:
     def finish(self, reading: Reading) -> list[Content | None]:
         return self._readers.finish(reading)
 
-    def subjects(self, envelope: Envelope, by: str) -> tuple[tuple[str, ...], str]:
-        """What an unreadable event is about nobody knows: it is recorded under its device alone, and moves nothing."""
+    def subjects(self, envelope: Envelope, by: str) -> tuple[tuple[str, ...], dict[str, Any] | None]:
+        """What an invalid event is about is not asked: it is recorded under its device alone, and moves nothing."""
         try:
-            events = epcis.decode_epcis(envelope.body, by)
-        except DecodeError:
-            return (), "invalid-epcis"
-        return tuple(sorted({name for event in events for name in event.names})), ""
+            events, quality = epcis.decode_marked(envelope.body, by)
+        except DocumentError as error:
+            return (), epcis.invalid(error)
+        return tuple(sorted({name for event in events for name in event.names})), quality

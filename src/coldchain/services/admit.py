@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -111,8 +111,9 @@ class Wire(Protocol):
         hold under the key. Asked again, it says the same."""
         ...
 
-    def subjects(self, envelope: Any, by: str) -> tuple[tuple[str, ...], str]:
-        """Names the message speaks about beside its device, and a quality word where it could not be read."""
+    def subjects(self, envelope: Any, by: str) -> tuple[tuple[str, ...], Mapping[str, Any] | None]:
+        """Names the message speaks about beside its device, and the quality of its entry: None where nothing is odd,
+        `message`, `pointer` and `problem` where it is invalid."""
         ...
 
 
@@ -237,10 +238,10 @@ class Admission:
     def _draft(self, message: Attributed) -> Draft:
         envelope, key = message.envelope, message.key
         subjects: tuple[str, ...] = (f"dev:{key.device}",)
-        fault = "" if envelope.typ in _KINDS else "unknown-typ"
+        quality: Mapping[str, Any] | None = None if envelope.typ in _KINDS else {"message": "unknown-typ"}
         kind = _KINDS.get(envelope.typ, "telemetry")
         if kind == "event":
-            named, fault = self._wire.subjects(envelope, key.org)
+            named, quality = self._wire.subjects(envelope, key.org)
             subjects = tuple(sorted({*subjects, *named}, key=str.encode))
         return Draft(
             kind=kind,
@@ -250,7 +251,7 @@ class Admission:
             grade=key.grade,
             subjects=subjects,
             payload=message.inbound.payload,
-            quality={"message": fault} if fault else None,
+            quality=quality,
         )
 
     def _hand_on(self, messages: Sequence[Attributed], drafts: Sequence[Draft], outcomes: Sequence[Outcome]) -> None:

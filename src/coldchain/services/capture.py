@@ -13,8 +13,8 @@ from coldchain.services.identity import CommandRefused
 from coldchain_ledger.log import Draft
 
 
-def captured(org: str, document: bytes, events: Sequence[Event]) -> Draft:
-    """The entry of an EPCIS document: its bytes, as they came, under their hash."""
+def captured(org: str, document: bytes, events: Sequence[Event], quality: Mapping[str, Any] | None = None) -> Draft:
+    """The entry of an EPCIS document: its bytes, as they came, under their hash; what is odd about it as quality."""
     return Draft(
         kind="event",
         by=org,
@@ -23,6 +23,7 @@ def captured(org: str, document: bytes, events: Sequence[Event]) -> Draft:
         grade="declared",
         subjects=tuple(sorted({name for event in events for name in event.names}, key=str.encode)),
         payload=document,
+        quality=quality,
     )
 
 
