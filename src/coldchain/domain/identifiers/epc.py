@@ -13,7 +13,7 @@ from coldchain.domain.identifiers.checkdigits import gs1_digit
 from coldchain.domain.identifiers.errors import IdentifierError
 from coldchain.domain.identifiers.gs1 import location
 from coldchain.domain.identifiers.papers import check_container
-from coldchain.domain.identifiers.spelling import decoded, digits
+from coldchain.domain.identifiers.spelling import decoded, digits, within
 
 PREFIX_DIGITS = range(6, 13)
 """Lengths a GS1 company prefix has in an EPC."""
@@ -29,13 +29,13 @@ def from_epc_urn(value: str) -> str:
     sort, scheme, rest = match.groups()
     position = match.start(3)
     if (sort, scheme) == ("id", "bic"):
-        return f"cont:{check_container(rest)}"
+        return f"cont:{within(check_container, value, rest, position)}"
     form = _FORMS.get((sort, scheme))
     if form is None and scheme in ("gtin", "grai"):  # names of ours, with check digits
         raise IdentifierError(value, 8, "a scheme of EPC: sgtin, lgtin or grai with a serial or a *")
     if form is None:
         return f"code:{scheme}/{decoded(value, rest, position, 'an EPC', len(value))}"
-    parts = rest.split(".", 2)
+    parts = rest.split(".", 2 if form.digits else 1)
     if len(parts) < form.parts:
         raise IdentifierError(value, position + len(rest), f"{form.parts} parts divided by dots")
     prefix, item, tail = parts[0], parts[1], parts[2] if len(parts) > 2 else ""
@@ -95,9 +95,8 @@ def _asset_type(value: str, prefix: str, reference: str, tail: str, position: in
 
 
 def _giai(value: str, prefix: str, reference: str, tail: str, position: int) -> str:
-    asset = f"{reference}.{tail}" if tail else reference
     start = position - len(reference) - 1
-    return f"code:giai/{prefix}{decoded(value, asset, start, 'an asset reference', 30 - len(prefix))}"
+    return f"code:giai/{prefix}{decoded(value, reference, start, 'an asset reference', 30 - len(prefix))}"
 
 
 def _any_serial(value: str, tail: str, position: int) -> str:

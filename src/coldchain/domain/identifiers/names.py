@@ -14,7 +14,7 @@ from coldchain.domain.identifiers.goods import MAX_NAME_BYTES, lot_of_plant
 from coldchain.domain.identifiers.links import from_digital_link
 from coldchain.domain.identifiers.papers import check_container, declaration
 from coldchain.domain.identifiers.seals import seal_number
-from coldchain.domain.identifiers.spelling import decoded, normalised
+from coldchain.domain.identifiers.spelling import decoded, normalised, within
 
 PRIVATE = "urn:coldchain:"
 """The URI of a name without GS1 number is this and the name."""
@@ -124,23 +124,15 @@ def _hu(value: str, rest: str, position: int) -> str:
 
 def _seal(value: str, rest: str, position: int) -> str:
     issuer, number = _halves(value, rest, position, "an issuer, / and a seal number")
-    return f"seal:{issuer}/{_inner(seal_number, value, number, position + len(issuer) + 1)}"
+    return f"seal:{issuer}/{within(seal_number, value, number, position + len(issuer) + 1)}"
 
 
 def _cont(value: str, rest: str, position: int) -> str:
-    return f"cont:{_inner(check_container, value, rest, position)}"
+    return f"cont:{within(check_container, value, rest, position)}"
 
 
 def _decl(value: str, rest: str, position: int) -> str:
-    return f"decl:{_inner(declaration, value, rest, position)}"
-
-
-def _inner(check: Callable[[str], str], value: str, part: str, position: int) -> str:
-    """The check of a number by itself; its error tells the place within the whole value, as far as both agree."""
-    try:
-        return check(part)
-    except IdentifierError as error:
-        raise IdentifierError(value, position + error.position, error.expected) from error
+    return f"decl:{within(declaration, value, rest, position)}"
 
 
 def _halves(value: str, rest: str, position: int, expected: str) -> tuple[str, str]:

@@ -120,13 +120,11 @@ def plate(text: str) -> str:
         raise IdentifierError(value, 0, f"a province, one of {PROVINCES}")
     if value[1:2] not in tuple(_LETTERS):
         raise IdentifierError(value, 1, "the letter of the office")
-    serial = value[2:]
-    if serial[4:] in ("挂", "港", "澳"):
-        serial = serial[:4]
-    elif len(serial) not in (5, 6):
-        raise IdentifierError(
-            value, min(len(value), 8), f"5 characters (6 for new energy, 4 and 挂 for trailers), found {len(serial)}"
-        )
+    last = value[-1] if value[-1] in "挂港澳" else ""
+    serial = value[2 : len(value) - len(last)]
+    if len(serial) not in ((4,) if last else (5, 6)):
+        expected = f"4 characters before {last}" if last else "5 characters, or 6 for new energy"
+        raise IdentifierError(value, min(len(value) - len(last), 6 if last else 8), f"{expected}, found {len(serial)}")
     for place, character in enumerate(serial, 2):
         if character not in _PLATE_CHARACTERS:
             raise IdentifierError(value, place, "a digit or a capital letter other than I and O")

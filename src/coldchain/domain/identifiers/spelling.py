@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from urllib.parse import unquote
 
 from coldchain.domain.identifiers.errors import IdentifierError
@@ -31,12 +32,20 @@ def compact(text: str, separators: str = " -") -> str:
 
 def digits(value: str, part: str, position: int, length: int) -> str:
     """`part`, which stands in `value` at `position`: exactly `length` ASCII digits. Raises IdentifierError."""
-    if len(part) == length and part.isdecimal() and part.isascii():
+    if len(part) == length and part.isascii() and (part.isdecimal() or not part):
         return part
     for offset, character in enumerate(part[:length]):
         if character not in "0123456789":
             raise IdentifierError(value, position + offset, f"a digit, {length} in all")
     raise IdentifierError(value, position + min(len(part), length), f"{length} digits, found {len(part)}")
+
+
+def within(check: Callable[[str], str], value: str, part: str, position: int) -> str:
+    """A check of `part` by itself, its error telling the place in `value`, exact where the part is compact."""
+    try:
+        return check(part)
+    except IdentifierError as error:
+        raise IdentifierError(value, position + error.position, error.expected) from error
 
 
 def decoded(value: str, part: str, position: int, what: str, longest: int = 20) -> str:

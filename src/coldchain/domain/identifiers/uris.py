@@ -66,24 +66,27 @@ def epc_urn(name: str, prefix_length: int | None = None) -> str:
 
 
 def _epc(name: str, key: _Key, length: int) -> str:
-    digits, tail = key.digits, quote(key.tail, safe=_EPC_PLAIN)
-    indicated = f"{digits[1 : 1 + length]}.{digits[0]}{digits[1 + length : -1]}"
-    asset = f"{digits[1 : 1 + length]}.{digits[1 + length : -1]}"
     if key.kind == "code:giai":
-        prefix = key.tail[:length]
-        if not (prefix.isdecimal() and prefix.isascii()) or len(key.tail) <= length:
-            raise IdentifierError(name, 0, f"an asset that begins with {length} digits of its company")
-        return f"urn:epc:id:giai:{prefix}.{quote(key.tail[length:], safe=_EPC_PLAIN)}"
+        return f"urn:epc:id:giai:{_asset(name, key.tail, length)}"
+    digits, tail = key.digits, quote(key.tail, safe=_EPC_PLAIN)
+    prefix, rest = digits[1 : 1 + length], digits[1 + length : -1]
     forms = {
-        "sscc": f"id:sscc:{indicated}",
-        "case": f"id:sgtin:{indicated}.{tail}",
-        "lot": f"class:lgtin:{indicated}.{tail}",
+        "sscc": f"id:sscc:{prefix}.{digits[0]}{rest}",
+        "case": f"id:sgtin:{prefix}.{digits[0]}{rest}.{tail}",
+        "lot": f"class:lgtin:{prefix}.{digits[0]}{rest}.{tail}",
         "loc": f"id:sgln:{digits[:length]}.{digits[length:-1]}.{tail or '0'}",
-        "grai": f"id:grai:{asset}.{tail}",
-        "code:gtin": f"idpat:sgtin:{indicated}.*",
-        "code:grai": f"idpat:grai:{asset}.*",
+        "grai": f"id:grai:{prefix}.{rest}.{tail}",
+        "code:gtin": f"idpat:sgtin:{prefix}.{digits[0]}{rest}.*",
+        "code:grai": f"idpat:grai:{prefix}.{rest}.*",
     }
     return f"urn:epc:{forms[key.kind]}"
+
+
+def _asset(name: str, asset: str, length: int) -> str:
+    prefix, reference = asset[:length], asset[length:]
+    if not (prefix.isdecimal() and prefix.isascii() and reference):
+        raise IdentifierError(name, 0, f"an asset that begins with the {length} digits of its company")
+    return f"{prefix}.{quote(reference, safe=_EPC_PLAIN)}"
 
 
 def _key(name: str) -> _Key | None:
