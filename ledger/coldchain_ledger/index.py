@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
@@ -53,6 +53,14 @@ class MapProof:
     siblings: tuple[bytes, ...]
     terminal: tuple[bytes, bytes] | None
     """(key, value) of the leaf there, the subject's own or another's; None is an empty subtree."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexProof:
+    """What the `index` entry at `index` says of some subjects."""
+
+    index: int
+    proofs: Mapping[str, MapProof]
 
 
 class SubjectMap:

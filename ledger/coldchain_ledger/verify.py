@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from coldchain_ledger.checkpoint import Checkpoint, Opened, Policy, parse_checkpoint
+from coldchain_ledger.completeness import check_complete, check_files
 from coldchain_ledger.devicechain import check_chains, check_signatures
+from coldchain_ledger.entry import Entry
 from coldchain_ledger.errors import EvidenceError, NoteError, ProofError
 from coldchain_ledger.evidence import Dossier, parse_dossier
 from coldchain_ledger.keys import Verifier
 from coldchain_ledger.merkle import leaf_hash, multi_root, verify_inclusion
 from coldchain_ledger.note import parse_note
+from coldchain_ledger.published import check_published
 from coldchain_ledger.receipt import Receipt, parse_receipt
 from coldchain_ledger.steps import NotChecked, Report
 
@@ -33,11 +36,11 @@ def verify_dossier(file: BinaryIO, policy: Policy | None) -> Report:
     report.run("parse", check.parse)
     report.run("checkpoint", check.checkpoint, needs=1)
     report.run("inclusion", check.inclusion, needs=1)
-    report.leave_open("subject chains", "this form carries no index proofs: entries left out of it would not show")
+    report.run("subject chains", check.subject_chains, needs=3)
     report.run("device signatures", lambda: check_signatures(check.dossier.entries), needs=3)
     report.run("device chains", lambda: check_chains(check.dossier.entries), needs=3)
-    report.leave_open("documents", "this form carries no document files")
-    report.leave_open("verdicts", "this form carries no rule packs to recompute them by")
+    report.run("documents", check.files, needs=3)
+    report.run("verdicts", lambda: check_published(check.dossier.entries), needs=3)
     report.run("time stamps", check.trust.time_stamps, needs=2)
     return report
 
@@ -88,8 +91,14 @@ class _Trust:
 
     def time_stamps(self) -> str:
         """Step 9, as far as witnesses' clocks tell."""
-        if self._opened is None or not self._opened.cosignatures:
-            raise NotChecked("no witness's time and no RFC 3161 time stamp is carried")
+        if self._opened is None or self._policy is None:
+            raise NotChecked(NO_KEY)
+        if not self._policy.witnesses:
+            raise NotChecked(
+                "no witness was given to check cosignatures by (--policy), and no RFC 3161 stamp is carried"
+            )
+        if not self._opened.cosignatures:
+            raise NotChecked("no witness of the policy cosigned, and no RFC 3161 stamp is carried")
         seen = ", ".join(f"{c.witness} at {_utc(c.time_s)}" for c in self._opened.cosignatures)
         return f"the checkpoint was seen by {seen}"
 
@@ -122,6 +131,15 @@ class _DossierCheck:
             raise EvidenceError("entries or proof", what)
         first, last = leaves[0][0], leaves[-1][0]
         return self.trust.included(f"{len(leaves)} entries, {first} to {last}, are in the log of size {head.size}")
+
+    def subject_chains(self) -> str:
+        return check_complete(self.dossier.complete, self._by_index())
+
+    def files(self) -> str:
+        return check_files(self.dossier.complete, self._by_index())
+
+    def _by_index(self) -> dict[int, tuple[Entry, bytes]]:
+        return {carried.index: (carried.entry, carried.data) for carried in self.dossier.entries}
 
 
 class _ReceiptCheck:

@@ -18,7 +18,7 @@ from coldchain.db import queries_events
 from coldchain.db.engine import make_engine
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import migrate
-from coldchain.db.queries_evidence import evidence_about
+from coldchain.db.queries_evidence import evidence_about, subjects_of
 from coldchain.db.queries_units import UnitQueries
 from coldchain.db.rejects import SqlRejects
 from coldchain.db.sealed import SqlSealed
@@ -31,11 +31,12 @@ from coldchain.domain.parties import Registration
 from coldchain.projections import all_projections
 from coldchain.projections.follow import Follower
 from coldchain.rules import shipped_documents
-from coldchain.services.admit import Admission
+from coldchain.services.admit import Admission, Refused
 from coldchain.services.capture import captured, document_entry
 from coldchain.services.chores import rule_entries
 from coldchain.services.identity import CommandRefused
 from coldchain.services.inspect import inspect
+from coldchain.services.messages import Inbound
 from coldchain.services.parties import registered, registration
 from coldchain.services.ports import Clock
 from coldchain.services.registry import Registry
@@ -112,8 +113,17 @@ class Core:
         return outcome
 
     def capture(self, org: str, document: bytes) -> Outcome:
-        """An EPCIS document from a system of the organisation. Raises DecodeError where it is none."""
-        return self.record(captured(org, document, epcis.decode_epcis(document, org)))
+        """An EPCIS document from a system of the organisation, taken whole.
+
+        Raises DocumentError where it is none or one of its events is invalid: it is kept with the rejects then.
+        """
+        try:
+            events, quality = epcis.decode_marked(document, org)
+        except epcis.DocumentError as error:
+            refused = Refused(Inbound(f"capture/{org}", document), org, epcis.INVALID, str(error))
+            self.rejects.keep([refused], self.clock())
+            raise
+        return self.record(captured(org, document, events, quality))
 
     def record_document(self, org: str, body: Mapping[str, Any]) -> Outcome:
         """A claim, a decision: checked for what its kind must say. Raises CommandRefused naming what is missing."""
@@ -152,15 +162,21 @@ class Core:
             return write_dossier(snapshot, indices, out) if indices else 0
 
     def save_evidence(self, about: str, path: Path | None = None) -> tuple[Path, int]:
-        """The same as a file, by default in D/evidence. Raises CommandRefused where nothing is known."""
+        """The same as a file, by default in D/evidence. Raises CommandRefused where nothing is known.
+
+        It also proves that no entry naming the subject was left out, for which it appends an index entry (ledger §5.5).
+        """
         if path is None:
             folder = ensure_directory(self.settings.dir / "evidence")
             path = folder / (re.sub(r"[^A-Za-z0-9_-]+", "-", about) + ".jsonl")
         with self.store.snapshot() as snapshot:
-            indices = evidence_about(snapshot.connection, snapshot, about)
-            if not indices:
+            subjects = subjects_of(snapshot.connection, about)
+            if not evidence_about(snapshot.connection, snapshot, about):
                 raise CommandRefused(f"{about!r} is named by no entry of this ledger")
-            return path, save_dossier(snapshot, indices, path)
+        chains = self.log.prove_subjects(subjects)
+        with self.store.snapshot() as snapshot:
+            indices = evidence_about(snapshot.connection, snapshot, about)
+            return path, save_dossier(snapshot, indices, path, chains)
 
     def close(self) -> None:
         self.engine.dispose()

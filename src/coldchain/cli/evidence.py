@@ -14,7 +14,10 @@ from coldchain.cli.common import Data, data_options
 @click.argument("id_", metavar="ID")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write (default: D/evidence/…).")
 def command(data: Data, id_: str, out: Path | None) -> None:
-    """Export a dossier: every entry about a unit, device or finding, with one proof to one signed checkpoint."""
+    """Export a dossier: every entry about a unit, device or finding, with one proof to one signed checkpoint.
+
+    It also proves that no entry naming the unit was left out, by an index entry that is appended first.
+    """
     with data.core() as core:
         core.catch_up_if_alone()
         path, count = core.save_evidence(id_, out)

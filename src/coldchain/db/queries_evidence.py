@@ -22,7 +22,7 @@ def evidence_about(connection: Connection, snapshot: Snapshot, about: str) -> se
     trucks and rooms (design §5).
     """
     named = _finding(connection, about)
-    subjects = {subject for subject, _ in named} or {about}
+    subjects = subjects_of(connection, about)
     indices = {entry for _, entry in named}
     for subject in subjects:
         indices.update(snapshot.indices(subject))
@@ -33,6 +33,11 @@ def evidence_about(connection: Connection, snapshot: Snapshot, about: str) -> se
         indices.update(_entries_of_unit(connection, stay))
         indices.update(_messages_at(connection, stay))
     return indices | _rules(connection)
+
+
+def subjects_of(connection: Connection, about: str) -> set[str]:
+    """The subjects that evidence about it is about: its own name, or whom the finding of this id is on."""
+    return {subject for subject, _ in _finding(connection, about)} or {about}
 
 
 def _finding(connection: Connection, finding: str) -> list[tuple[str, int]]:
