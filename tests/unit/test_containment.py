@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldchain.domain.containment import Interval, Move, contents, fold, parents
+from coldchain.domain.containment import Conflict, Interval, Move, contents, fold, parents, relation
 from coldchain.domain.events import Event, Quantity, identified
 
 CASE, PALLET, OTHER, TRUCK, ROOM = "case:16901234500018/1", "sscc:1", "sscc:2", "veh:TRUCK-1", "room:w1/a"
@@ -108,6 +108,39 @@ def test_a_chain_of_100000_units_needs_no_recursion() -> None:
     assert len(contents(intervals, "hu:x/100000", 5)) == 100_000
 
 
+def test_a_board_is_no_place_its_load_is_in() -> None:
+    board = "grai:06901234510010PLT0000001"
+    events = [event(10, "ADD", TRUCK, PALLET), event(20, "ADD", board, PALLET, kind="AssociationEvent"),
+              event(30, "ADD", PALLET, board, kind="AssociationEvent")]  # fmt: skip
+    assert spans(fold(events)) == [(PALLET, TRUCK, 10, None)]
+    assert spans(fold([event(10, "ADD", board, CASE)])) == [(CASE, board, 10, None)]
+
+
+def test_a_coupled_trailer_is_where_its_tractor_is() -> None:
+    trailer = "veh:TRAILER-1"
+    events = [event(10, "ADD", TRUCK, trailer, kind="AssociationEvent"), event(20, "ADD", trailer, PALLET),
+              event(30, "DELETE", TRUCK, trailer, kind="AssociationEvent")]  # fmt: skip
+    assert [i.parent for i in parents(fold(events), PALLET, 25)] == [trailer, TRUCK]
+    assert [i.parent for i in parents(fold(events), PALLET, 35)] == [trailer]
+
+
+def test_a_unit_that_two_parties_have_in_two_parents_is_a_contradiction_and_stops_nothing() -> None:
+    put, again, out = event(10, "ADD", PALLET, CASE), event(20, "ADD", OTHER, CASE), event(30, "DELETE", PALLET, CASE)
+    intervals, conflicts = relation([put, again, out])
+    assert spans(intervals) == [(CASE, PALLET, 10, 20), (CASE, OTHER, 20, None)]
+    assert conflicts == (Conflict("two-parents", CASE, PALLET, OTHER, 20, 30, (again.key, out.key)),)
+    (both,) = relation([put, event(10, "ADD", OTHER, CASE)])[1]
+    assert (both.rule, both.from_us, both.to_us, {both.parent, both.other}) == ("two-parents", 10, 10, {PALLET, OTHER})
+    assert relation([put, again])[1] == ()
+
+
+def test_a_unit_taken_out_of_what_it_was_never_in_is_a_contradiction_once_its_stays_are_on_record() -> None:
+    put, out, odd = event(10, "ADD", PALLET, CASE), event(20, "DELETE", PALLET, CASE), event(30, "DELETE", OTHER, CASE)
+    assert relation([put, out, odd])[1] == (Conflict("never-put-in", CASE, OTHER, "", 30, 30, (odd.key,)),)
+    assert relation([odd])[1] == ()
+    assert relation([put, out, replace(out, time_us=25, event_id="second witness", key="k")])[1] == ()
+
+
 UNITS = ("a", "b", "c", "d")
 
 
@@ -142,8 +175,8 @@ def test_any_order_and_repetition_gives_the_relation_a_replay_gives(events: list
     shuffled = data.draw(
         st.permutations(events + data.draw(st.lists(st.sampled_from(events)) if events else st.just([])))
     )
-    intervals = fold(events)
-    assert fold(shuffled) == intervals
+    intervals, conflicts = relation(events)
+    assert relation(shuffled) == (intervals, conflicts)
     for unit in UNITS:
         for t_us in range(10):
             holding = [i.parent for i in intervals if i.child == unit and i.holds(t_us)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from coldchain.domain.boards import BOARD, LOADS
 from coldchain.domain.events import Event, in_force
 
 
@@ -38,21 +39,42 @@ class Move(NamedTuple):
     why: tuple[str, ...]
 
 
+class Conflict(NamedTuple):
+    """Two statements about where a unit was that cannot both be right."""
+
+    rule: str
+    """`two-parents`: `stated` has it in `parent` while it was put into `other`, or puts it into both at one instant ·
+    `never-put-in`: it was taken out of `parent`, which nobody had put it into, its earlier stays being on record."""
+    unit: str
+    parent: str
+    other: str
+    from_us: int
+    """Since when the other statement has it elsewhere."""
+    to_us: int
+    """When this one was made."""
+    why: tuple[str, ...]
+
+
 def fold(events: Iterable[Event], moves: Iterable[Move] = ()) -> tuple[Interval, ...]:
     """The intervals, sorted; the same for any order and repetition of the events and moves."""
+    return relation(events, moves)[0]
+
+
+def relation(events: Iterable[Event], moves: Iterable[Move] = ()) -> tuple[tuple[Interval, ...], tuple[Conflict, ...]]:
+    """Intervals and contradictions, each sorted; the same for any order and repetition of the events and moves."""
     standing, disputed = in_force(events)
     steps: list[tuple[int, int, int, Event | Move]] = [
         (event.time_us, 0, place, event) for place, event in enumerate(standing) if event.key not in disputed
     ]
     # Gone first, come second: a unit confirmed gone from one pallet and come onto another at one instant ends there.
     steps += [(move.time_us, 1 + move.entered, place, move) for place, move in enumerate(sorted(set(moves)))]
-    relation = _Relation()
+    found = _Relation()
     for _, _, _, step in sorted(steps, key=lambda step: step[:3]):
         if isinstance(step, Event):
-            relation.apply(step)
+            found.apply(step)
         else:
-            relation.move(step)
-    return relation.finish()
+            found.move(step)
+    return found.finish(), tuple(sorted(found.conflicts))
 
 
 def takes_all(event: Event) -> bool:
@@ -67,24 +89,35 @@ class _Relation:
         self._inside: dict[str, tuple[str, int, tuple[str, ...]]] = {}
         self._lots: dict[tuple[str, str], Interval] = {}
         self._done: list[Interval] = []
+        self._ever: dict[str, set[str]] = {}
+        """What each unit was ever put into, up to now."""
+        self.conflicts: set[Conflict] = set()
 
     def apply(self, event: Event) -> None:
-        why = (event.key,)
-        if event.kind in ("AggregationEvent", "AssociationEvent"):
-            if event.action == "ADD" and event.parent:
-                for unit in event.units:
-                    self._put(unit, event.parent, event.time_us, why)
-            elif event.action == "DELETE":
-                for unit in self._inside_of(event.parent) if takes_all(event) else event.units:
-                    self._take(unit, event.parent, event.time_us, why)
+        if event.kind in ("AggregationEvent", "AssociationEvent") and event.parent:
+            self._regroup(event)
         elif event.kind == "TransformationEvent":
-            for unit in event.inputs:
-                self._take(unit, None, event.time_us, why)
+            self._end(event.inputs, event)
         elif event.kind == "ObjectEvent" and event.action == "DELETE":
-            for unit in event.units:
-                self._take(unit, None, event.time_us, why)
+            self._end(event.units, event)
         if event.lot:
             self._join_lots(event)
+
+    def _regroup(self, event: Event) -> None:
+        units = self._inside_of(event.parent) if takes_all(event) else event.units
+        for unit in units:
+            if carries(event.parent, unit):
+                continue
+            if event.action == "ADD":
+                self._compare_arrival(unit, event)
+                self._put(unit, event.parent, event.time_us, (event.key,))
+            elif event.action == "DELETE":
+                self._compare_departure(unit, event)
+                self._take(unit, event.parent, event.time_us, (event.key,))
+
+    def _end(self, units: Iterable[str], event: Event) -> None:
+        for unit in units:
+            self._take(unit, None, event.time_us, (event.key,))
 
     def move(self, move: Move) -> None:
         if move.entered:
@@ -99,11 +132,28 @@ class _Relation:
     def _inside_of(self, parent: str) -> list[str]:
         return [unit for unit, (holder, _, _) in self._inside.items() if holder == parent]
 
+    def _compare_arrival(self, unit: str, event: Event) -> None:
+        parent, since_us, why = self._inside.get(unit, ("", 0, ()))
+        if parent not in ("", event.parent) and since_us == event.time_us:
+            self._conflict("two-parents", unit, event, parent, since_us, why)
+
+    def _compare_departure(self, unit: str, event: Event) -> None:
+        parent, since_us, why = self._inside.get(unit, ("", 0, ()))
+        if parent not in ("", event.parent):
+            self._conflict("two-parents", unit, event, parent, since_us, why)
+        elif not parent and unit in self._ever and event.parent not in self._ever[unit]:
+            self._conflict("never-put-in", unit, event, "", event.time_us, ())
+
+    def _conflict(self, rule: str, unit: str, event: Event, other: str, since_us: int, why: tuple[str, ...]) -> None:
+        found = Conflict(rule, unit, event.parent, other, since_us, event.time_us, (*why, event.key))
+        self.conflicts.add(found)
+
     def _put(self, unit: str, parent: str, time_us: int, why: tuple[str, ...]) -> None:
         if parent == unit or self._inside.get(unit, ("",))[0] == parent:
             return
         self._take(unit, None, time_us, why)
         self._inside[unit] = (parent, time_us, why)
+        self._ever.setdefault(unit, set()).add(parent)
 
     def _take(self, unit: str, parent: str | None, time_us: int, why: tuple[str, ...]) -> None:
         """parent None: wherever it is. Taking a unit out of something it is not in changes nothing."""
@@ -118,6 +168,11 @@ class _Relation:
             if unit.startswith("case:"):
                 lot = f"lot:{unit[5:19]}/{event.lot}"
                 self._lots.setdefault((unit, lot), Interval(unit, lot, event.time_us, None, (event.key,)))
+
+
+def carries(parent: str, child: str) -> bool:
+    """Whether this is a board and its load, either way round."""
+    return any(a.startswith(BOARD) and b.startswith(LOADS) for a, b in ((parent, child), (child, parent)))
 
 
 def contents(intervals: Iterable[Interval], parent: str, t_us: int) -> list[Interval]:

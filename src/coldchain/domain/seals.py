@@ -6,23 +6,20 @@ customs', so a chain is one seal's; `worn` says which were on a unit at a moment
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from coldchain.domain.events import Event, in_force
-from coldchain.domain.identifiers import IdentifierError, subject_name
+from coldchain.domain.identifiers import IdentifierError, seal_number, subject_name
+from coldchain.domain.identifiers.seals import CLASSES
+from coldchain.domain.identifiers.seals import UNNUMBERED as UNNUMBERED
 
 APPLIED, CHECKED, REMOVED = "applied", "checked", "removed"
 ACTS = (APPLIED, CHECKED, REMOVED)
 """In the order in which acts of one instant are taken."""
 STATES = ("intact", "broken", "absent", "duplicate")
-CLASSES = ("H", "S", "I")
-"""High security, security, indicative (ISO 17712)."""
-UNNUMBERED = "unnumbered"
-"""Paper or tape; matches no other seal but by unit."""
-MAX_NUMBER = 40
-"""Characters of a seal's number or issuer; numbers in use have 4 to 20."""
+MAX_TEXT = 40
+"""Characters kept of an issuer, and of what is no seal number; numbers have 4 to 20."""
 
 
 class SealFact(NamedTuple):
@@ -31,7 +28,7 @@ class SealFact(NamedTuple):
     unit: str
     """The container, vehicle or pallet; "" where the event does not tell."""
     seal: str
-    """Its number in capitals without blanks and hyphens, or `unnumbered`."""
+    """Its compact number, `unnumbered`, or what was stated where that is no seal number."""
     issuer: str
     """"" where unstated."""
     klass: str
@@ -79,12 +76,6 @@ class SealLink(NamedTuple):
     def to_us(self) -> int | None:
         removed = self.removed
         return None if removed is None else removed.time_us
-
-
-def seal_number(text: str) -> str:
-    """One spelling for the number: full-width, small letters, blanks and hyphens are how people copy it."""
-    plain = unicodedata.normalize("NFKC", text).strip()
-    return UNNUMBERED if plain.lower() == UNNUMBERED else plain.upper().replace(" ", "").replace("-", "")
 
 
 def seals_in(event: Event) -> tuple[SealFact, ...]:
@@ -146,8 +137,8 @@ def _fact(event: Event, item: Mapping[str, Any]) -> SealFact | None:
     state, klass = _text(item, "state"), _text(item, "class")
     return SealFact(
         unit=_unit(_text(item, "unit")) or _sealed(event),
-        seal=seal_number(number)[:MAX_NUMBER],
-        issuer=_text(item, "issuer")[:MAX_NUMBER],
+        seal=_number(number),
+        issuer=_text(item, "issuer")[:MAX_TEXT],
         klass=klass if klass in CLASSES else "",
         act=act,
         state=state if state in STATES else "",
@@ -160,6 +151,14 @@ def _fact(event: Event, item: Mapping[str, Any]) -> SealFact | None:
 def _text(item: Mapping[str, Any], name: str) -> str:
     value = item.get(name)
     return value.strip() if isinstance(value, str) else ""
+
+
+def _number(stated: str) -> str:
+    """One spelling of the number; one nobody could have stamped is a fact all the same."""
+    try:
+        return seal_number(stated)
+    except IdentifierError:
+        return stated[:MAX_TEXT]
 
 
 def _unit(stated: str) -> str:

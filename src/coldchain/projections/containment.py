@@ -7,20 +7,35 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
-from coldchain.db.queries_events import chunks, intervals, moves, moves_of
+from coldchain.db.queries_containment import conflicts
+from coldchain.db.queries_events import barred, chunks, intervals, moves, moves_of
+from coldchain.db.tables.containment import containment_conflict
 from coldchain.db.tables.events import containment, containment_doubt, containment_move
-from coldchain.domain.containment import Interval, Move, fold, takes_all
+from coldchain.domain.containment import Conflict, Interval, Move, relation, takes_all
 from coldchain.domain.continuity import History
 from coldchain.domain.events import Event
+from coldchain.projections.amounts import record_amounts
+from coldchain.projections.contradictions import judge_contradictions
 from coldchain.projections.pallets import bearing, histories, touched_pallets
 from coldchain.services.ports import Recorded
 
 
 class Containment:
-    """Fills `containment` for every unit the batch may have moved, from all events that ever moved it."""
+    """Fills `containment` for every unit the batch may have moved, from all events that ever moved it, and the amounts,
+    seals, boards and contradictions of what the batch names."""
 
     name = "containment"
-    tables: Sequence[str] = ("containment", "containment_move", "containment_doubt")
+    tables: Sequence[str] = (
+        "containment",
+        "containment_move",
+        "containment_doubt",
+        "containment_conflict",
+        "quantity_step",
+        "quantity_span",
+        "seal_fact",
+        "board_fact",
+        "verdict",
+    )
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
         events = bearing(connection, batch)
@@ -29,7 +44,8 @@ class Containment:
         children = _moved_by(connection, events)
         pallets = histories(connection, touched_pallets(connection, events))
         children |= _rewrite_moves(connection, [history for history, _ in pallets.values()])
-        _rewrite(connection, children)
+        parents = record_amounts(connection, events, barred(connection, (event.key for event in events)))
+        judge_contradictions(connection, _rewrite(connection, children), parents)
 
     def reset(self) -> None:
         return None
@@ -72,19 +88,47 @@ def _rewrite_doubts(connection: Connection, folded: Sequence[History]) -> None:
                 connection.execute(insert(containment_doubt), rows)
 
 
-def _rewrite(connection: Connection, children: set[str]) -> None:
+def _rewrite(connection: Connection, children: set[str]) -> set[str]:
+    """Intervals and contradictions of these units; those whose contradictions are others than before."""
+    contradicted: set[str] = set()
     for part in chunks(children):
         before = set(intervals(connection, containment.c.child, part))
         facts = moves_of(connection, part)
         confirmed = moves(connection, containment_move.c.unit, part)
         wanted = set(part)
-        after = {i for i in fold((s.event for s in facts.values()), confirmed) if i.child in wanted}
+        found, at_odds = relation((s.event for s in facts.values()), confirmed)
+        after = {i for i in found if i.child in wanted}
         changed = {interval.child for interval in before ^ after}
         for some in chunks(changed):
             connection.execute(delete(containment).where(containment.c.child.in_(some)))
         rows = [_interval_row(interval) for interval in after if interval.child in changed]
         if rows:
             connection.execute(insert(containment), rows)
+        contradicted |= _rewrite_conflicts(connection, part, {one for one in at_odds if one.unit in wanted})
+    return contradicted
+
+
+def _rewrite_conflicts(connection: Connection, units: Sequence[str], after: set[Conflict]) -> set[str]:
+    c = containment_conflict.c
+    before = {
+        Conflict(row["rule"], row["item"], *(row[name] for name in ("parent", "other", "from_us", "to_us", "why")))
+        for row in conflicts(connection, c.item, units)
+        if row["stated_milli"] is None
+    }
+    changed = {one.unit for one in before ^ after}
+    for some in chunks(changed):
+        connection.execute(delete(containment_conflict).where(c.item.in_(some), c.stated_milli.is_(None)))
+    rows = [_conflict_row(one) for one in sorted(after) if one.unit in changed]
+    if rows:
+        connection.execute(insert(containment_conflict), rows)
+    return changed
+
+
+def _conflict_row(one: Conflict) -> dict[str, object]:
+    amounts = dict.fromkeys(("stated_milli", "least_milli", "most_milli"))
+    row = {**one._asdict(), **amounts, "item": one.unit, "measure": "", "why": json.dumps(one.why)}
+    del row["unit"]
+    return row
 
 
 def _move_row(move: Move) -> dict[str, object]:

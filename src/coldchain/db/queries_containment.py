@@ -1,0 +1,167 @@
+"""What is read of amounts, seals, boards and contradictions, and of what was in what at one moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Select, literal, select, union_all
+
+from coldchain.db.queries_events import chunks
+from coldchain.db.tables import containment as t
+from coldchain.db.tables.events import containment
+from coldchain.domain.boards import BoardFact
+from coldchain.domain.containment import Interval
+from coldchain.domain.quantities import Amount, Step
+from coldchain.domain.seals import SealFact
+
+MAX_CLIMB = 64
+"""Levels of packing followed: case, pallet, container, truck, ferry … nothing real comes near, and units that contain
+each other would otherwise be followed for ever."""
+
+
+# One moment
+
+
+def inside_at(connection: Connection, parents: Iterable[str], t_us: int) -> list[Interval]:
+    """What was directly in one of the parents at that moment, sorted."""
+    c = containment.c
+    return sorted(
+        interval
+        for part in chunks(parents)
+        for interval in _intervals(connection, _at(select(containment).where(c.parent.in_(part)), c, t_us))
+    )
+
+
+def contents_at(connection: Connection, parent: str, t_us: int) -> list[Interval]:
+    """Everything in `parent` at that moment, at any depth, outer before inner, each unit once."""
+    found: list[Interval] = []
+    seen, layer = {parent}, [parent]
+    while layer:
+        fresh = [interval for interval in inside_at(connection, layer, t_us) if interval.child not in seen]
+        found += fresh
+        layer = [interval.child for interval in fresh]
+        seen.update(layer)
+    return found
+
+
+def parents_at(connection: Connection, unit: str, t_us: int) -> list[Interval]:
+    """The chain around `unit` at that moment, inner before outer; lots, which are no place, are left out."""
+    c = containment.c
+    chain: list[Interval] = []
+    seen = {unit}
+    for _ in range(MAX_CLIMB):
+        query = select(containment).where(c.child == unit, c.from_us <= t_us, c.parent.not_like("lot:%"))
+        at = _intervals(connection, query.where((c.to_us.is_(None)) | (c.to_us > t_us)))
+        if not at or at[0].parent in seen:
+            break
+        chain.append(at[0])
+        unit = at[0].parent
+        seen.add(unit)
+    return chain
+
+
+def amounts_at(connection: Connection, parents: Iterable[str], t_us: int) -> list[Amount]:
+    """The lines directly in one of the parents at that moment, those of nothing left included."""
+    c = t.quantity_span.c
+    return sorted(
+        amount
+        for part in chunks(parents)
+        for amount in _amounts(connection, _at(select(t.quantity_span).where(c.parent.in_(part)), c, t_us))
+    )
+
+
+def holding_at(connection: Connection, item: str, t_us: int) -> list[Amount]:
+    """The lines of these goods, wherever they were at that moment, those of nothing left included."""
+    c = t.quantity_span.c
+    return sorted(_amounts(connection, _at(select(t.quantity_span).where(c.item == item), c, t_us)))
+
+
+def _at(query: Select[Any], c: Any, t_us: int) -> Any:
+    """Rows in force at the moment. Two queries, because an index serves `IS NULL` and `>` each but not both at once:
+    what once was in a room may be a hundred times what is."""
+    began = query.where(c.from_us <= t_us)
+    return union_all(began.where(c.to_us.is_(None)), began.where(c.to_us > t_us))
+
+
+# All time
+
+
+def amounts(connection: Connection, column: Any, names: Iterable[str]) -> list[Amount]:
+    """Lines where `column` of `quantity_span` is one of the names, by line and time."""
+    query = select(t.quantity_span)
+    return sorted(one for part in chunks(names) for one in _amounts(connection, query.where(column.in_(part))))
+
+
+def steps_of_lines(connection: Connection, parent: str, items: Iterable[str] | None) -> list[Step]:
+    """Steps of the parent's lines of these goods, and what emptied it; None: of all its lines."""
+    c = t.quantity_step.c
+    query = select(t.quantity_step).where(c.parent == parent)
+    parts: Iterable[Any] = [literal(True)] if items is None else [c.item.in_(part) for part in chunks([*items, ""])]
+    columns = [c[name] for name in Step._fields]
+    return [
+        Step._make(row)._replace(maybe=bool(row.maybe))
+        for part in parts
+        for row in connection.execute(query.with_only_columns(*columns).where(part))
+    ]
+
+
+def seals_of(connection: Connection, units: Iterable[str]) -> list[SealFact]:
+    """What was said of seals on these units, by time."""
+    return _facts(connection, SealFact, t.seal_fact, t.seal_fact.c.unit, units)
+
+
+def seals_numbered(connection: Connection, numbers: Iterable[str]) -> list[SealFact]:
+    """What was said of these seals on any unit, by time."""
+    return _facts(connection, SealFact, t.seal_fact, t.seal_fact.c.seal, numbers)
+
+
+def boards_of(connection: Connection, loads: Iterable[str]) -> list[BoardFact]:
+    """What was said of the boards of these loads, by time."""
+    return _facts(connection, BoardFact, t.board_fact, t.board_fact.c.load, loads)
+
+
+def loads_on(connection: Connection, boards: Iterable[str]) -> list[BoardFact]:
+    """What was said of what these boards carried, by time."""
+    return _facts(connection, BoardFact, t.board_fact, t.board_fact.c.board, boards)
+
+
+def conflicts(connection: Connection, column: Any, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Contradictions where `column` of `containment_conflict` is one of the names, by time, `why` parsed."""
+    query = select(t.containment_conflict)
+    rows = [
+        {**row._mapping, "why": tuple(json.loads(row.why))}
+        for part in chunks(names)
+        for row in connection.execute(query.where(column.in_(part)))
+    ]
+    return sorted(rows, key=lambda row: (row["to_us"], row["rule"], row["item"], row["parent"], row["other"]))
+
+
+def _facts(connection: Connection, kind: Any, table: Any, column: Any, names: Iterable[str]) -> list[Any]:
+    query = select(*(table.c[name] for name in kind._fields))
+    found = [kind._make(row) for part in chunks(names) for row in connection.execute(query.where(column.in_(part)))]
+    return sorted(found, key=lambda fact: (fact.time_us, fact))
+
+
+def _intervals(connection: Connection, query: Any) -> list[Interval]:
+    return [
+        Interval(row.child, row.parent, row.from_us, row.to_us, tuple(json.loads(row.why)))
+        for row in connection.execute(query)
+    ]
+
+
+def _amounts(connection: Connection, query: Any) -> list[Amount]:
+    return [
+        Amount(
+            row.parent,
+            row.item,
+            row.measure,
+            row.from_us,
+            row.to_us,
+            row.least_milli,
+            row.most_milli,
+            tuple(json.loads(row.why)),
+        )
+        for row in connection.execute(query)
+    ]
