@@ -149,7 +149,13 @@ SCENE = [
                 },
                 "sensorReport": [
                     {"type": "Temperature", "value": -18, "uom": "CEL", "sDev": 0.5, "percRank": 50, "percValue": -17},
-                    {"type": "RelativeHumidity", "value": 80, "uom": "P1", "stringValue": "damp", "booleanValue": False},
+                    {
+                        "type": "RelativeHumidity",
+                        "value": 80,
+                        "uom": "P1",
+                        "stringValue": "damp",
+                        "booleanValue": False,
+                    },
                 ],
             }
         ],

@@ -34,6 +34,7 @@ VALUES = {
     "{finding}": "0" * 32,
     "{unit:path}": PALLET,
     "{kind}": "orgs",
+    "{form}": "csv",
     "{party:path}": "polar",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
-from coldchain.api import ledger, parties, system, v1
+from coldchain.api import imports, ledger, parties, system, v1
 from coldchain.api.access import operator_only
 from coldchain.services.app_ports import AppPorts
 
@@ -17,4 +17,5 @@ def routes(ports: AppPorts, registry: CollectorRegistry) -> list[APIRouter]:
         system.router(ports, registry, operator_only(ports.access)),
         *v1.routers(ports),
         parties.router(ports),
+        imports.router(ports),
     ]

@@ -12,7 +12,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 64 * 1024
-"""No request of this interface has a body worth more; entries end at 65,535 bytes."""
+"""No other request of this interface has a body worth more; entries end at 65,535 bytes."""
+LARGER_BODIES = {"/v1/imports": 5 * 1024 * 1024}
+"""By path."""
 
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -42,9 +44,10 @@ class Edge:
         began, outgoing = time.perf_counter(), _Outgoing(send)
         try:
             declared = Headers(scope=scope).get("content-length", "0")
-            if not declared.isdecimal() or int(declared) > MAX_BODY:
-                raise _too_large()
-            await self.app(scope, _Limited(receive), outgoing)
+            limit = LARGER_BODIES.get(scope["path"], MAX_BODY)
+            if not declared.isdecimal() or int(declared) > limit:
+                raise _too_large(limit)
+            await self.app(scope, _Limited(receive, limit), outgoing)
         except Exception as error:
             if outgoing.status:  # half an answer is out: closing the connection is all that can still be said
                 raise
@@ -72,17 +75,18 @@ class _Outgoing:
 class _Limited:
     """Counts the bytes of a body whose length was not declared."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, limit: int) -> None:
         self._receive = receive
+        self._limit = limit
         self._bytes = 0
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self._bytes += len(message.get("body", b""))
-        if self._bytes > MAX_BODY:
-            raise _too_large()
+        if self._bytes > self._limit:
+            raise _too_large(self._limit)
         return message
 
 
-def _too_large() -> HTTPException:
-    return HTTPException(413, f"a request body may have {MAX_BODY} bytes")
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"a request body may have {limit} bytes")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from collections.abc import Mapping as Mapping_
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.secrets import ensure_directory
 from coldchain.db.queries_imports import SqlKnownEvents
 from coldchain.decoders.epcis import decode_epcis
-from coldchain.decoders.sheets import read_table
+from coldchain.decoders.sheets import SheetError, read_table
 from coldchain.domain.imports.mapping import Mapping, MappingError, kind_named, parse_mapping
 from coldchain.domain.imports.table import Table
 from coldchain.mqtt.files import replace_file
 from coldchain.services.identity import CommandRefused
 from coldchain.services.imports import Prepared, map_entry, map_subject, original_entry, prepare
+from coldchain.services.principals import Principal
 from coldchain_ledger.entry import parse_entry
 
 Rows = Literal["all", "good"]
@@ -55,13 +60,21 @@ class Imports:
             known = SqlKnownEvents(connection)
             return prepare(sender, data, table, mapping, decode_epcis, known, grade), table
 
-    def record(self, data: bytes, prepared: Prepared, rows: Rows = "all") -> dict[str, Any]:
-        """Records the facts in one transaction, after the original is durable among the blobs.
+    def take(
+        self, sender: str, data: bytes, mapping: Mapping, grade: str, rows: Rows = "all", preview: bool = False
+    ) -> dict[str, Any]:
+        """Reads the file and records it, unless only a preview is asked or rows are at fault and all were wanted: what
+        it says, and {"recorded": entries added, "known": entries there already, "entries": [indices]}."""
+        prepared, table = self.read(sender, data, mapping, grade)
+        report = prepared.report(table)
+        if preview or (report["faults"] and rows == "all"):
+            return {**report, "recorded": 0, "known": 0, "entries": []}
+        return {**report, **self.record(data, prepared)}
 
-        Returns {"recorded": entries added, "known": entries there already, "entries": [indices]}. Raises
-        CommandRefused where rows are at fault and all were wanted, or where a fact contradicts an earlier one.
-        """
-        self._check(prepared, rows)
+    def record(self, data: bytes, prepared: Prepared) -> dict[str, Any]:
+        """Records the facts in one transaction, after the original is durable among the blobs. Raises CommandRefused
+        where a fact contradicts an earlier one."""
+        _check(prepared)
         drafts = [*prepared.drafts, original_entry(prepared)]
         self._keep_original(prepared.sha256, data)
         outcomes = self._core.log.append(drafts)
@@ -74,25 +87,53 @@ class Imports:
             "entries": [one.index for one in outcomes],
         }
 
-    def _check(self, prepared: Prepared, rows: Rows) -> None:
-        faults = prepared.reading.faults
-        if faults and rows == "all":
-            first = faults[0]
-            raise CommandRefused(
-                f"{len({fault.row for fault in faults})} of {prepared.reading.rows} rows are at fault, nothing was"
-                f" recorded; the first: {first.cell} ({first.field}) {first.value!r}: {first.reason}"
-            )
-        if prepared.contradictions:
-            first_one = prepared.contradictions[0]
-            raise CommandRefused(
-                f"rows {', '.join(map(str, first_one.rows))}: {first_one.what}; correct it by an error declaration,"
-                " or number the paper anew"
-            )
-        if not prepared.drafts:
-            raise MappingError("the sheet states nothing to record")
-
     def _keep_original(self, sha256: str, data: bytes) -> None:
         """D/blobs/<sha256>, durable. A crash before the entry leaves a file nobody names; the next import finds it."""
         path = ensure_directory(self._core.settings.dir / "blobs") / sha256
         if not path.exists():
             replace_file(path, data, 0o600)
+
+
+def _check(prepared: Prepared) -> None:
+    if prepared.contradictions:
+        first = prepared.contradictions[0]
+        raise CommandRefused(
+            f"rows {', '.join(map(str, first.rows))}: {first.what}; correct it by an error declaration, or number the"
+            " paper anew"
+        )
+    if not prepared.drafts:
+        raise MappingError("the sheet states nothing to record")
+
+
+class HttpImports:
+    """The same for callers over HTTP: in their organisation's name, one file at a time."""
+
+    def __init__(self, core: Core) -> None:
+        self._imports = Imports(core)
+        self._one = threading.Lock()
+        """A sheet of 20,000 rows takes a core for seconds; the others wait their turn."""
+
+    def take(
+        self, principal: Principal, data: bytes, kind: str, grade: str, rows: str, preview: bool
+    ) -> Mapping_[str, Any]:
+        """`Imports.take` under the sender's own map. Raises CommandRefused."""
+        with self._one, _refused():
+            mapping = self._imports.mapping(principal.org, kind)
+            return self._imports.take(principal.org, data, mapping, grade, "good" if rows == "good" else "all", preview)
+
+    def map_of(
+        self, principal: Principal, kind: str, stated: Mapping_[str, Any] | None
+    ) -> tuple[int, Mapping_[str, Any]]:
+        """Version and content of the map in use, after `stated` where there is one. Raises CommandRefused."""
+        with _refused():
+            if stated is not None:
+                self._imports.keep_map(principal.org, parse_mapping(dict(stated)))
+            return self._imports.kept_map(principal.org, kind)[0], self._imports.mapping(principal.org, kind).stated()
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except (SheetError, MappingError) as error:
+        raise CommandRefused(str(error)) from error

@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from coldchain.bootstrap.core import Core
+from coldchain.bootstrap.imports import HttpImports
 from coldchain.mqtt.subscriber import Subscriber
 from coldchain.services.access import Access
 from coldchain.services.app_ports import AppPorts
@@ -47,6 +48,7 @@ def app_ports(
     def file_paper(principal: Principal, body: Mapping[str, Any]) -> Outcome:
         return core.record_document(principal.org, {**body, "by": principal.org, "role": principal.role})
 
+    sheets = HttpImports(core)
     return AppPorts(
         engine=core.engine,
         store=core.store,
@@ -60,4 +62,6 @@ def app_ports(
         inspect=core.inspect,
         trace=core.trace,
         file_paper=file_paper,
+        import_sheet=sheets.take,
+        import_map=sheets.map_of,
     )

@@ -111,15 +111,11 @@ def _sheet(
         fail("a sheet needs --kind, or --map with a kind in it")
     imports = Imports(core)
     mapping = stated or imports.mapping(org, kind or "")
-    content = file.read_bytes()
-    prepared, table = imports.read(org, content, mapping, "transcribed" if transcribed else "declared")
-    report = prepared.report(table)
-    if preview or (report["faults"] and not good_rows):
-        return {**report, "recorded": 0, "known": 0, "entries": []}
-    recorded = imports.record(content, prepared, "good" if good_rows else "all")
-    if stated is not None:
+    grade = "transcribed" if transcribed else "declared"
+    answer = imports.take(org, file.read_bytes(), mapping, grade, "good" if good_rows else "all", preview)
+    if stated is not None and answer["entries"]:
         imports.keep_map(org, stated)
-    return {**report, **recorded}
+    return answer
 
 
 def _lines(answer: dict[str, Any]) -> Iterator[str]:

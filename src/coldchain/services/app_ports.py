@@ -39,4 +39,9 @@ class AppPorts:
     """Back to its origin, forward to where it went, and its contacts; None where no entry names it."""
     file_paper: Callable[[Principal, Mapping[str, Any]], Outcome]
     """A claim, or a decision, in the name and role of whoever asks, whatever the body says. Raises CommandRefused."""
+    import_sheet: Callable[[Principal, bytes, str, str, str, bool], Mapping[str, Any]]
+    """(who, file, kind, grade, `all` or `good` rows, preview) -> what it says and what was recorded, as `Imports.take`
+    has it. Raises CommandRefused."""
+    import_map: Callable[[Principal, str, Mapping[str, Any] | None], tuple[int, Mapping[str, Any]]]
+    """(who, kind, a new map or None) -> version and content of the map in use from now on. Raises CommandRefused."""
     log: int = 1
