@@ -8,9 +8,6 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from coldchain.decoders.scans import named
-
-_FINDING = re.compile(r"[0-9a-f]{32}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -72,8 +69,3 @@ class About(Question):
 def microseconds(moment: datetime) -> int:
     """Since the epoch, exactly."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def subject_of(identifier: str) -> str:
-    """The subject name of an identifier in any spelling; a finding id stays what it is. Raises IdentifierError."""
-    return identifier if _FINDING.fullmatch(identifier) else named(identifier)

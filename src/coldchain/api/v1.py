@@ -19,11 +19,11 @@ from coldchain.api.queries import (
     SeriesQuery,
     Spelling,
     microseconds,
-    subject_of,
 )
 from coldchain.api.series import readings_page
 from coldchain.db import queries_api as q
 from coldchain.db.queries_api import NotKnown
+from coldchain.decoders.scans import subject_of
 from coldchain.projections.series import PROBES
 from coldchain.services.access import CODE_LIFE_S
 from coldchain.services.app_ports import AppPorts

@@ -18,9 +18,12 @@ def command(data: Data, id_: str, out: Path | None) -> None:
 
     It also proves that no entry naming the unit was left out, by an index entry that is appended first.
     """
+    from coldchain.decoders.scans import subject_of
+
+    about = subject_of(id_)
     with data.core() as core:
         core.catch_up_if_alone()
-        path, count = core.save_evidence(id_, out)
+        path, count = core.save_evidence(about, out)
         vkey = core.log.vkey
     data.show(
         {"evidence": str(path), "entries": count, "log_vkey": vkey},

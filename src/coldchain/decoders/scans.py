@@ -23,6 +23,7 @@ _PRODUCTS = ("]E0", "]E4", "]I1")
 """Before a bare GTIN: EAN-13 and UPC, EAN-8, ITF-14."""
 _UNMARKED = re.compile(r"00[0-9]{18}|0[12][0-9]{14}|41[47][0-9]{13}|80030[0-9]{13}")
 """How an element string begins that a scanner sends without symbology identifier."""
+_FINDING = re.compile(r"[0-9a-f]{32}")
 _EIGHTEEN = re.compile(r"[0-9]{18}")
 _CONTAINER = re.compile(r"[A-Z]{4}[0-9]{7}")
 _KEYS = ("00", "8003", "01", "414", "417", "8004")
@@ -93,6 +94,11 @@ def named(text: str) -> str:
     if re.match(r"\][A-Za-z][0-9A-Za-z]", plain):  # a code with other contents, such as a QR Code with a Digital Link
         plain = normalised(plain[3:])
     return _number(plain) or subject_name(plain)
+
+
+def subject_of(text: str) -> str:
+    """The same, but the id of a finding stays what it is. Raises IdentifierError."""
+    return text if _FINDING.fullmatch(text) else named(text)
 
 
 def _message(text: str) -> tuple[str, dict[str, Element]] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from coldchain.db import queries_api as q
 from coldchain.db.queries_units import UnitQueries
-from coldchain.decoders.scans import named
+from coldchain.decoders.scans import named, subject_of
 from coldchain.domain.rulepacks import stage_of
 from coldchain.projections.series import CELL_US, PROBES, readings
 from coldchain.web.chart import WINDOW_US, Chart, Point, Until, point_of
@@ -24,7 +23,6 @@ from coldchain.web.summaries import summaries
 from coldchain.web.timeline import Span, boxes, extent
 
 PAGE = 50
-FINDING = re.compile(r"[0-9a-f]{32}")
 Document = Mapping[str, Any]
 
 
@@ -66,8 +64,7 @@ def router(site: Site) -> APIRouter:
     @routes.get("/evidence")
     def evidence(id: str) -> Response:  # noqa: A002 (the name in the address)
         """The dossier as a file, for somebody who is signed in."""
-        about = id if FINDING.fullmatch(id) else named(id)
-        dossier = site.ports.dossier(about)
+        dossier = site.ports.dossier(subject_of(id))
         if dossier is None:
             raise q.NotKnown(f"{id!r} is named by no entry of this ledger")
         return Response(
