@@ -148,6 +148,7 @@ def _event(item: Mapping[str, Any], context: Context, by: str) -> Event:
         transactions=_transactions(item.get("bizTransactionList", ())),
         extras=_extras(item, context),
         error=_error(item.get("errorDeclaration")),
+        content=content,
     )
 
 

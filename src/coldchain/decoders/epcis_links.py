@@ -84,9 +84,9 @@ _DIGITS = re.compile(r"[0-9]+")
 
 
 def _from_urn(urn: str) -> str | None:
-    _, _, kind, scheme, *rest = urn.split(":", 4)
-    count, length, made = _URNS.get(f"{kind}:{scheme}", (0, 0, None))
-    parts = rest[0].split(".", count - 1) if rest and count else []
+    kind, scheme, rest = [*urn.removeprefix("urn:epc:").split(":", 2), "", ""][:3]
+    count, length, made = _URNS.get(f"{kind}:{scheme}", (1, 0, None))
+    parts = rest.split(".", count - 1)
     if made is None or len(parts) != count or not all(parts):
         return None
     if length and (not _DIGITS.fullmatch(parts[0] + parts[1]) or len(parts[0] + parts[1]) != length):

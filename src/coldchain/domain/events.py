@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ class Quantity(NamedTuple):
     item: str
     """A `lot:` name, or `code:gtin/<gtin14>` where no lot is stated."""
     amount_milli: int
-    """Thousandths of the unit."""
+    """Thousandths of the unit; negative where the event does not say how much."""
     unit: str
     """UN/ECE code, e.g. `KGM`; empty for pieces."""
     role: str = ""
@@ -56,6 +56,8 @@ class Event:
     """What the event says in our own namespace (`coldchain:seals`, …): (local name, its canonical JSON), sorted."""
     error: str = ""
     """Reason of an error declaration: the event of this id is withdrawn by its own sender (domain §4)."""
+    content: str = ""
+    """Its CBV event hash: equal for every spelling of one event, whatever its id; "" where nobody reckoned it."""
     key: str = field(default="", compare=False)
     """Names this content by this sender; "" until `identified`."""
 
@@ -88,7 +90,8 @@ def in_force(events: Iterable[Event]) -> tuple[list[Event], frozenset[str]]:
     """Events that stand, in event-time order, each once; and the keys among them that are disputed.
 
     A sender's error declaration withdraws what it sent under the same id; differing contents under one id with no such
-    declaration are all disputed, whichever came first (domain §4, design §4.4). Order and repetition do not matter.
+    declaration are all disputed, whichever came first (domain §4, design §4.4). One content of one sender is one event,
+    under however many ids and spellings it was sent. Order and repetition do not matter.
     """
     copies: dict[tuple[str, str], dict[str, Event]] = {}
     for event in events:
@@ -99,10 +102,21 @@ def in_force(events: Iterable[Event]) -> tuple[list[Event], frozenset[str]]:
         if any(event.error for event in same.values()):
             continue
         standing.extend(same.values())
-        if len(same) > 1:
+        if len({event.content or event.key for event in same.values()}) > 1:
             disputed.update(same)
-    standing.sort(key=lambda event: (event.time_us, _RANK.get(event.action, 1), event.key))
-    return standing, frozenset(disputed)
+    return sorted(_each_once(standing, disputed), key=_order), frozenset(disputed)
+
+
+def _each_once(events: Iterable[Event], disputed: Set[str]) -> Iterable[Event]:
+    """Of one content the copy that nothing disputes, and of several such the one with the least key."""
+    contents: dict[tuple[str, str], Event] = {}
+    for event in sorted(events, key=lambda event: (event.key in disputed, event.key)):
+        contents.setdefault((event.by, event.content or event.key), event)
+    return contents.values()
+
+
+def _order(event: Event) -> tuple[int, int, str]:
+    return event.time_us, _RANK.get(event.action, 1), event.key
 
 
 _RANK = {"ADD": 0, "OBSERVE": 1, "DELETE": 2}
