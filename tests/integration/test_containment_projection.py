@@ -81,8 +81,8 @@ def story() -> list[Recorded]:
         event(61, "DELETE", PALLET, CASE),
         event(62, "DELETE", NEXT, CASE, by="w2"),
         event(63, "DELETE", "hu:w1/8", CASE),
-        event(70, "", "", goods(100), kind="ObjectEvent", biz_step="stock_taking", location=ROOM),
-        event(80, "DELETE", "", goods(101), kind="ObjectEvent", biz_step="retail_selling", location=ROOM),
+        event(70, "OBSERVE", "", goods(100), kind="ObjectEvent", biz_step="stock_taking", location=ROOM),
+        event(80, "DELETE", ROOM, goods(101), biz_step="picking"),
         event(90, "DELETE", NEXT),
     ]
 
@@ -175,7 +175,7 @@ def test_contradictions_are_findings_that_accuse_nobody(world: World) -> None:
 
 def test_a_missing_event_recorded_late_settles_the_contradiction(world: World) -> None:
     world.record(*story())
-    world.record(event(75, "", "", goods(1), kind="ObjectEvent", biz_step="receiving", location=ROOM))
+    world.record(event(75, "ADD", ROOM, goods(1), biz_step="storing"))
     world.record(event(62, "ADD", "hu:w1/8", CASE))
     with world.engine.connect() as connection:
         assert verdicts(connection, [ROOM, CASE]) == []

@@ -87,18 +87,32 @@ def test_a_destroyed_or_processed_pallet_holds_nothing() -> None:
 
 
 def test_a_room_holds_an_unknown_amount_until_its_opening_count() -> None:
-    received = at_place(10, "receiving", ROOM, goods(60))
-    counted = at_place(20, "stock_taking", ROOM, goods(100))
-    sold = at_place(30, "retail_selling", ROOM, goods(30))
-    assert line(ROOM, received, counted, sold) == [(10, 20, 60, None), (20, 30, 100, 100), (30, None, 70, 70)]
-    assert folded([received, counted, sold])[1] == ()
+    events = [
+        event(10, "ADD", ROOM, goods(60)),
+        at_place(20, "stock_taking", ROOM, goods(100)),
+        event(30, "DELETE", ROOM, goods(30)),
+    ]
+    assert line(ROOM, *events) == [(10, 20, 60, None), (20, 30, 100, 100), (30, None, 70, 70)]
+    assert folded(events)[1] == ()
 
 
-def test_what_business_steps_do_to_the_stock_of_a_place() -> None:
+def test_after_its_opening_count_a_room_holds_nothing_of_goods_that_came_later() -> None:
+    opening, partial = (at_place(10, step, ROOM, goods(100)) for step in ("stock_taking", "cycle_counting"))
+    later = event(20, "ADD", ROOM, goods(60, OTHER))
+    assert line(ROOM, opening, later, item=OTHER) == [(20, None, 60, 60)]
+    assert line(ROOM, partial, later, item=OTHER) == [(20, None, 60, None)]
+
+
+def test_an_opening_stock_put_in_is_a_count() -> None:
+    opening = event(10, "ADD", ROOM, goods(100), biz_step="stock_taking")
+    assert line(ROOM, opening, event(20, "DELETE", ROOM, goods(30))) == [(10, 20, 100, 100), (20, None, 70, 70)]
+
+
+def test_shipping_receiving_and_selling_hand_over_and_move_no_goods() -> None:
     opening = at_place(5, "stock_taking", ROOM, goods(100))
-    for step, left in (("shipping", 60), ("sampling", 60), ("destroying", 60), ("receiving", 140), ("storing", 100)):
-        assert line(ROOM, opening, at_place(10, step, ROOM, goods(40)))[-1][2:] == (left, left)
-    assert line(ROOM, opening, at_place(10, "other", ROOM, goods(40), action="DELETE"))[-1][2:] == (60, 60)
+    for step in ("shipping", "receiving", "retail_selling", "storing", "sampling"):
+        assert line(ROOM, opening, at_place(10, step, ROOM, goods(40))) == [(5, None, 100, 100)]
+    assert line(ROOM, opening, at_place(10, "destroying", ROOM, goods(40), action="DELETE"))[-1][2:] == (60, 60)
     assert line(ROOM, opening, at_place(10, "commissioning", ROOM, goods(40), action="ADD"))[-1][2:] == (100, 100)
 
 

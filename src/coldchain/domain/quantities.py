@@ -12,26 +12,19 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
+from coldchain.domain.containment import takes_all
 from coldchain.domain.events import Event, in_force
 from coldchain.domain.identifiers import IdentifierError, subject_name
 
-IN, COUNT, FROM, OUT, EMPTIED = "in", "count", "from", "out", "emptied"
-ACTS = (IN, COUNT, FROM, OUT, EMPTIED)
-"""In the order in which steps of one instant are taken, that of events (`domain.events.in_force`). `from`: an event
-that puts goods elsewhere names this unit as where they came from (`linkedFrom`)."""
+IN, OPENING, COUNT, FROM, OUT, EMPTIED = "in", "opening", "count", "from", "out", "emptied"
+ACTS = (IN, OPENING, COUNT, FROM, OUT, EMPTIED)
+"""In the order in which steps of one instant are taken, that of events (`domain.events.in_force`). `opening`: all there
+was counted. `from`: an event that puts goods elsewhere names this unit as where they came from (`linkedFrom`)."""
+COUNTS = (OPENING, COUNT)
 PLACES = ("room:", "loc:")
 """What holds goods before anybody counts them: unknown until the opening count (domain §2)."""
-_AT_PLACES = {
-    "receiving": IN,
-    "shipping": OUT,
-    "retail_selling": OUT,
-    "dispensing": OUT,
-    "sampling": OUT,
-    "destroying": OUT,
-    "stock_taking": COUNT,
-    "cycle_counting": COUNT,
-}
-"""What an ObjectEvent that names a place and no parent does to the stock there, by business step; others: nothing."""
+_COUNTING = {"stock_taking": OPENING, "cycle_counting": COUNT}
+"""CBV 2.0 §7.1: stock taking counts everything at a place, cycle counting a part of it."""
 
 
 class Step(NamedTuple):
@@ -115,17 +108,18 @@ def linked_from(event: Event) -> tuple[str, ...]:
 
 
 def recorded_since(steps: Iterable[Step]) -> dict[str, int]:
-    """By parent: from when its contents are on record, all its lines beginning at nothing. Places are never listed."""
+    """By parent: from when its contents are on record, all lines that begin later beginning at nothing."""
     found: dict[str, int] = {}
     for step in steps:
-        if begins(step):
+        if step.act == beginning(step.parent) and not step.maybe:
             found[step.parent] = min(found.get(step.parent, step.time_us), step.time_us)
     return found
 
 
-def begins(step: Step) -> bool:
-    """Whether the contents of a pallet, container or vehicle are on record from this step on at the latest."""
-    return step.act == IN and not step.maybe and not step.parent.startswith(PLACES)
+def beginning(parent: str) -> str:
+    """The act from which on what the parent holds is on record: a place's opening count, the first goods put into a
+    pallet, container or vehicle."""
+    return OPENING if parent.startswith(PLACES) else IN
 
 
 def fold(steps: Iterable[Step], since: Mapping[str, int]) -> tuple[tuple[Amount, ...], tuple[Fault, ...]]:
@@ -156,39 +150,50 @@ def _by_line(amount: Amount) -> tuple[str, str, str, int]:
 
 
 def _steps(event: Event) -> Iterable[Step]:
-    goods = [(q.item, q.unit, max(0, q.amount_milli)) for q in event.quantities if not q.role]
-    counted = [(q.item, q.unit, q.amount_milli) for q in event.quantities if not q.role and q.amount_milli >= 0]
-    if event.kind in ("AggregationEvent", "AssociationEvent"):
-        if not event.parent:
-            return
-        act = {"ADD": IN, "DELETE": OUT, "OBSERVE": COUNT}[event.action]
-        for one in counted if act == COUNT else goods:
-            yield Step(event.parent, *one[:2], event.time_us, act, one[2], False, event.key)
-        if act == IN:
-            origins = linked_from(event)
-            for origin in origins:
-                for one in goods:
-                    yield Step(origin, *one[:2], event.time_us, FROM, one[2], len(origins) > 1, event.key)
-        if act == OUT and not event.units and not goods:
-            yield Step(event.parent, "", "", event.time_us, EMPTIED, 0, False, event.key)
-    elif event.kind == "ObjectEvent":
-        place = event.location or event.read_point
-        act = OUT if event.action == "DELETE" else _AT_PLACES.get(event.biz_step, "")
-        if place and act and event.action != "ADD":
-            for one in counted if act == COUNT else goods:
-                yield Step(place, *one[:2], event.time_us, act, one[2], False, event.key)
+    for act, parent in _acts(event):
+        for quantity in event.quantities:
+            if not quantity.role and (quantity.amount_milli >= 0 or act not in COUNTS):
+                amount = max(0, quantity.amount_milli)
+                yield Step(parent, quantity.item, quantity.unit, event.time_us, act, amount, False, event.key)
+    if event.action == "ADD" and event.kind in _GROUPING and event.parent:
+        origins = linked_from(event)
+        for origin in origins:
+            for q in event.quantities:
+                yield Step(
+                    origin, q.item, q.unit, event.time_us, FROM, max(0, q.amount_milli), len(origins) > 1, event.key
+                )
     for unit in _ended(event):
         yield Step(unit, "", "", event.time_us, EMPTIED, 0, False, event.key)
+
+
+_GROUPING = ("AggregationEvent", "AssociationEvent")
+
+
+def _acts(event: Event) -> Iterable[tuple[str, str]]:
+    """What the event does to the goods it counts, and where. What is shipped, received or sold passes between parties;
+    what was put in or taken out is said by aggregation alone, as of units with a serial number."""
+    if event.kind in _GROUPING and event.parent:
+        counting = _COUNTING.get(event.biz_step, COUNT)
+        if event.action == "ADD" and counting == OPENING and event.parent.startswith(PLACES):
+            yield OPENING, event.parent
+        else:
+            yield {"ADD": IN, "DELETE": OUT, "OBSERVE": counting}[event.action], event.parent
+    elif event.kind == "ObjectEvent" and (place := event.location or event.read_point):
+        act = {"DELETE": OUT, "OBSERVE": _COUNTING.get(event.biz_step)}.get(event.action)
+        if act:
+            yield act, place
 
 
 def _ended(event: Event) -> Iterable[str]:
     """Units whose content, if it was counted, went with them."""
     gone: tuple[str, ...] = ()
-    if event.kind == "TransformationEvent":
+    if event.kind in _GROUPING and takes_all(event):
+        gone = (event.parent,)
+    elif event.kind == "TransformationEvent":
         gone = event.inputs
     elif event.kind == "ObjectEvent" and event.action == "DELETE":
         gone = event.units
-    return (unit for unit in gone if not unit.startswith(("case:", "lot:", "code:")))
+    return (unit for unit in gone if unit and not unit.startswith(("case:", "lot:", "code:")))
 
 
 def _summed(steps: Iterable[Step]) -> list[Step]:
@@ -206,7 +211,7 @@ def _either(versions: Sequence[Step]) -> list[Step]:
         found.setdefault((step.parent, step.item, step.measure, step.act), []).append(step)
     merged = []
     for several in found.values():
-        if several[0].act == COUNT:
+        if several[0].act in COUNTS:
             merged += [step._replace(maybe=True) for step in several]
             continue
         amounts = [step.amount_milli for step in several]
@@ -243,7 +248,7 @@ class _Line:
             now = list(together)
             paired = self._paired(now)
             for step in now:
-                if step.act == COUNT:
+                if step.act in COUNTS:
                     self._count(step, alone=len(now) == 1)
                 elif step not in paired:
                     self._take(step)
@@ -308,7 +313,8 @@ class _Line:
         if step.maybe:
             self._fix(min(least, counted), None if most is None else max(most, counted))
             return
-        if counted < least or (most is not None and most < counted):
+        first = step.act == OPENING and not self.amounts  # an opening count may come in several parts
+        if not first and (counted < least or (most is not None and most < counted)):
             self._fault("count-differs", step, (least, most))
             if alone:
                 self._widen(step)

@@ -13,7 +13,7 @@ from coldchain.db.queries_events import chunks
 from coldchain.db.tables import containment as t
 from coldchain.domain.boards import boards_in
 from coldchain.domain.events import Event, in_force
-from coldchain.domain.quantities import EMPTIED, IN, PLACES, Amount, Fault, fold, steps_of
+from coldchain.domain.quantities import EMPTIED, Amount, Fault, beginning, fold, steps_of
 from coldchain.domain.seals import seals_in
 
 Row = Mapping[str, Any]
@@ -40,8 +40,8 @@ def _meant(changed: Sequence[Row], since_us: int | None) -> set[str] | None:
     """The goods whose lines steps that are there now, or gone, may change; None: all of the parent's, because one
     empties it or moves the time from which its contents are on record."""
     for row in changed:
-        begins = row["act"] == IN and not row["parent"].startswith(PLACES)
-        if row["act"] == EMPTIED or (begins and (since_us is None or since_us >= row["time_us"])):
+        starts = row["act"] == beginning(row["parent"]) and (since_us is None or since_us >= row["time_us"])
+        if starts or row["act"] == EMPTIED:
             return None
     return {row["item"] for row in changed}
 
@@ -49,9 +49,7 @@ def _meant(changed: Sequence[Row], since_us: int | None) -> set[str] | None:
 def _since(connection: Connection, parent: str) -> int | None:
     """`domain.quantities.recorded_since` of one parent."""
     c = t.quantity_step.c
-    if parent.startswith(PLACES):
-        return None
-    query = select(func.min(c.time_us)).where(c.parent == parent, c.act == IN, c.maybe.is_(False))
+    query = select(func.min(c.time_us)).where(c.parent == parent, c.act == beginning(parent), c.maybe.is_(False))
     found: int | None = connection.scalar(query)
     return found
 
