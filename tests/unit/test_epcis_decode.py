@@ -132,6 +132,13 @@ def test_who_hands_over_to_whom_on_what_paper_and_our_own_fields_are_read() -> N
     assert event.extra("board") is None
 
 
+def test_a_paper_under_a_name_of_the_ledger_is_a_subject_of_the_event() -> None:
+    papers = [{"type": "po", "bizTransaction": f"urn:coldchain:{name}"} for name in ("decl:224820261012345678", "wb:7")]
+    (event,) = decode_epcis(document(bizTransactionList=[*papers, {"bizTransaction": "urn:epcglobal:cbv:bt:1:2"}]))
+    assert event.papers == ("decl:224820261012345678", "wb:7")
+    assert set(event.papers) <= set(event.names)
+
+
 def test_an_event_without_an_id_is_named_by_its_content() -> None:
     one, same, other = (decode_epcis(document(bizStep=step))[0] for step in ("loading", "loading", "unloading"))
     assert one.event_id == same.event_id != other.event_id

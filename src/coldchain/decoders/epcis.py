@@ -195,8 +195,12 @@ def _parties(pairs: Iterable[Mapping[str, str]], member: str) -> tuple[tuple[str
 
 
 def _transactions(pairs: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Business transactions as they are spelled."""
-    return tuple(sorted({(_word(BIZ_TRANSACTION, one.get("type")), _short(one["bizTransaction"])) for one in pairs}))
+    """Business transactions as they are spelled; our own papers, `urn:coldchain:decl:…`, under their names."""
+    return tuple(sorted({(_word(BIZ_TRANSACTION, one.get("type")), _paper(one["bizTransaction"])) for one in pairs}))
+
+
+def _paper(spelled: str) -> str:
+    return named(spelled) if spelled.startswith("urn:coldchain:") else _short(spelled)
 
 
 def _extras(item: Mapping[str, Any], context: Context) -> tuple[tuple[str, str], ...]:

@@ -22,6 +22,10 @@ class Quantity(NamedTuple):
     """`input` or `output` of a transformation, else empty."""
 
 
+PAPERS = ("decl:", "bl:", "wb:", "doc:")
+"""Kinds of names that papers have (ledger §5.1)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One EPCIS 2.0 event in canonical form; ids are subject names (ledger §5.1), e.g. `sscc:169012345000000025`."""
@@ -70,7 +74,12 @@ class Event:
         """Every subject the event speaks about, sorted, each once."""
         quantities = (quantity.item for quantity in self.quantities)
         places = (self.parent, self.read_point, self.location)
-        return tuple(sorted({*places, *self.units, *self.inputs, *self.outputs, *quantities} - {""}))
+        return tuple(sorted({*places, *self.units, *self.inputs, *self.outputs, *quantities, *self.papers} - {""}))
+
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """Its business transactions that are subjects of the ledger: declarations, waybills, bills, documents."""
+        return tuple(name for _, name in self.transactions if name.startswith(PAPERS))
 
 
 def identified(event: Event, by: str = "") -> Event:

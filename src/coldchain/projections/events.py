@@ -86,6 +86,7 @@ def _unit_rows(one: Event) -> list[dict[str, object]]:
     named |= {(unit, "input") for unit in one.inputs}
     named |= {(unit, "output") for unit in one.outputs}
     named |= {(quantity.item, "quantity") for quantity in one.quantities}
+    named |= {(paper, "paper") for paper in one.papers}
     return [
         {"unit": unit, "time_us": one.time_us, "key": one.key, "role": role} for unit, role in sorted(named) if unit
     ]

@@ -69,12 +69,21 @@ class Statement:
         return Fact(tuple(record.row for record in rows), document)
 
     def move(
-        self, rows: Sequence[Record], about: Sequence[Any], parent: str, action: str, step: str, **said: Any
+        self,
+        rows: Sequence[Record],
+        about: Sequence[Any],
+        parent: str,
+        action: str,
+        step: str,
+        *,
+        loose: bool = True,
+        **said: Any,
     ) -> list[Fact]:
-        """Pallets and loose goods of these rows into, out of or seen in `parent`; several events for many of them."""
+        """Pallets and, unless `loose` is false, loose goods of these rows into, out of or seen in `parent`; several
+        events for many of them."""
         pallets = sorted({record.get("pallet") for record in rows if "pallet" in record.values})
-        loose = quantities(amounts(record for record in rows if "pallet" not in record.values))
-        return self.aggregation(rows, about, parent, action, step, pallets, loose, **said)
+        goods = quantities(amounts(record for record in rows if "pallet" not in record.values)) if loose else []
+        return self.aggregation(rows, about, parent, action, step, pallets, goods, **said)
 
     def aggregation(
         self,
@@ -115,10 +124,13 @@ class Statement:
         return found
 
     def handover(self, rows: Sequence[Record], about: Sequence[Any], step: str, place: str, **said: Any) -> Fact:
-        """One half of a handover: who gave what to whom, with how many cases in all."""
+        """One half of a handover: who gave what to whom, with how many cases in all.
+
+        It also moves the loose goods into or out of the place; pallets move by events of their own.
+        """
         first = rows[0]
         pallets = sorted({record.get("pallet") for record in rows if "pallet" in record.values})
-        held = amounts(rows)
+        loose = amounts(record for record in rows if "pallet" not in record.values)
         return self.event(
             rows,
             [*about, step],
@@ -127,13 +139,13 @@ class Statement:
             action="OBSERVE",
             bizStep=step,
             epcList=[private(pallet) for pallet in pallets],
-            quantityList=quantities(held),
+            quantityList=quantities(loose),
             readPoint={"id": private(place)},
             bizLocation={"id": private(place)},
             sourceList=[{"type": "possessing_party", "source": _party(first.get("sender"))}],
             destinationList=[{"type": "possessing_party", "destination": _party(first.get("receiver"))}],
             bizTransactionList=_papers(first, "desadv" if step == "shipping" else "recadv"),
-            coldchain__count=cases(held),
+            coldchain__count=cases(amounts(rows)),
             coldchain__vehicle=first.get("vehicle"),
             **said,
         )
