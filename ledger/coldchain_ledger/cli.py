@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 # Everything that loads `cryptography` is imported inside functions: --help answers within 60 ms.
 if TYPE_CHECKING:
@@ -34,11 +34,14 @@ class UsageError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code of ledger §7.4."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
     try:
+        arguments = _parser().parse_args(words)
         report = _verify(arguments)
     except UsageError as exc:
         print(f"coldchain-verify: {_printable(str(exc))}", file=sys.stderr)
+        if "--json" in words:
+            print(json.dumps({"error": {"code": 2, "message": str(exc)}}))
         return 2
     if arguments.json:
         _print_json(report)
@@ -47,8 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return report.exit_code
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise UsageError(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="coldchain-verify",
         description="Verify a cold-chain dossier or receipt, offline.",
         epilog=EPILOG,

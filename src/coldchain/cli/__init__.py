@@ -62,8 +62,10 @@ def group() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Entry point. Errors that are the user's to mend end in one line and exit code 2 or 3, never in a traceback."""
+    """Entry point. However a command fails, it says why in one line and ends with the code documented for that; with
+    --json it prints one document all the same (docs/commands.md)."""
     from coldchain.cli.common import told
 
-    with told():
-        sys.exit(group.main(arguments, standalone_mode=True))
+    words = sys.argv[1:] if arguments is None else arguments
+    with told(as_json="--json" in words):
+        sys.exit(group.main(words, standalone_mode=False))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from coldchain.cli.common import BROKEN, OK, Data, data_options
+from coldchain.cli.common import BROKEN, OK, UNCHECKED, Data, data_options, fail
 
 
 @click.command()
@@ -22,8 +22,22 @@ def command(data: Data, since: Path) -> None:
     """Prove that today's ledger holds, unchanged, everything an older checkpoint committed to."""
     from coldchain.bootstrap.core import open_ledger
     from coldchain_ledger.audit import audit
+    from coldchain_ledger.checkpoint import open_checkpoint, parse_checkpoint
+    from coldchain_ledger.errors import NoteError
+    from coldchain_ledger.note import parse_note
 
-    with open_ledger(data.settings()) as (store, verifier), store.snapshot() as snapshot:
-        result = audit(snapshot, since.read_bytes(), verifier)
+    note = since.read_bytes()
+    try:
+        origin = parse_checkpoint(parse_note(note).text).origin
+    except NoteError as error:
+        fail(f"{since} is no checkpoint: {error}")
+    with open_ledger(data.settings()) as (store, verifier):
+        try:
+            open_checkpoint(note, verifier)
+        except NoteError as error:
+            # Not `broken`: what another key signed says nothing about this ledger, one way or the other.
+            fail(f"{since}, of log {origin}, is not signed by the key of this ledger: {error}", UNCHECKED)
+        with store.snapshot() as snapshot:
+            result = audit(snapshot, note, verifier)
     data.show(result.to_dict())
     sys.exit(OK if result.ok else BROKEN)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -43,6 +44,7 @@ class Data:
 
     def show(self, document: Any, lines: Callable[[Any], Iterator[str]] | None = None) -> None:
         """Print the document as JSON, or as the lines a person reads."""
+        Failed.answered = True
         if self.as_json or lines is None:
             click.echo(json.dumps(document, ensure_ascii=False, indent=None if self.as_json else 2))
             return
@@ -72,22 +74,51 @@ def data_options(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+class Failed(click.ClickException):
+    """Ends the command with one line on stderr and, where nothing was answered yet, as one document with --json."""
+
+    answered = False
+    """Whether this process has printed its document; there is only one."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click's own errors set it so, too
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"coldchain: {self.message}", file=file, err=file is None)
+
+
 def fail(message: str, code: int = USAGE) -> NoReturn:
-    """End the command with one line on stderr."""
-    click.echo(f"coldchain: {message}", err=True)
-    sys.exit(code)
+    """End the command with this code."""
+    raise Failed(message, code)
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Errors a person can mend become one line: what was expected, what was found."""
+def told(*, as_json: bool) -> Iterator[None]:
+    """Whatever ends a command ends it with its code and one line: what was expected, what was found.
+
+    An error that nobody foresaw keeps its traceback on stderr, and could not check.
+    """
+    Failed.answered = False
     try:
         yield
-    except Exception as error:
+    except click.exceptions.Abort:
+        _end(Failed("interrupted", UNCHECKED), as_json)
+    except click.ClickException as error:
+        _end(error, as_json)
+    except Exception as error:  # noqa: BLE001 (told, with its traceback where it is none of those expected)
         code = _code_of(error)
         if code is None:
-            raise
-        fail(str(error), code)
+            traceback.print_exc()
+            _end(Failed(f"unforeseen {type(error).__name__}: {error}", UNCHECKED), as_json)
+        _end(Failed(str(error), code), as_json)
+
+
+def _end(error: click.ClickException, as_json: bool) -> NoReturn:
+    error.show()
+    if as_json and not Failed.answered:
+        click.echo(json.dumps({"error": {"code": error.exit_code, "message": error.format_message()}}))
+    sys.exit(error.exit_code)
 
 
 def _code_of(error: Exception) -> int | None:
@@ -99,6 +130,10 @@ def _code_of(error: Exception) -> int | None:
         return UNCHECKED
     if names & {"LedgerError"}:
         return BROKEN
+    if names & {"FileNotFoundError", "FileExistsError", "PermissionError", "IsADirectoryError", "NotADirectoryError"}:
+        return USAGE
+    if names & {"OSError"}:  # a full disk, a network that is away
+        return UNCHECKED
     if names & {
         "CommandRefused",
         "SetupError",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from coldchain.cli.common import Data, data_options
+from coldchain.cli.common import Data, data_options, fail
 
 
 @click.group(name="log")
@@ -40,10 +40,13 @@ def checkpoint(data: Data) -> None:
 def receipt(data: Data, index: int, out: Path | None) -> None:
     """An inclusion receipt (C2SP tlog-proof) for one entry."""
     with data.core() as core:
+        size = core.log.edge().size
+        if index >= size:
+            fail(f"there is no entry {index}: the ledger holds {size}")
         proof = core.log.receipt(index)
     if out is not None:
         out.write_bytes(proof)
-    elif data.as_json:
+    if data.as_json:
         data.show({"index": index, "receipt": proof.decode()})
-    else:
+    elif out is None:
         sys.stdout.write(proof.decode())

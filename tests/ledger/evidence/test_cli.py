@@ -110,6 +110,16 @@ def test_what_the_user_got_wrong_exits_2_with_one_message(run, arguments):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    "arguments", [("case.jsonl", "--nonsense"), ("missing.jsonl",), (), ("case.jsonl", "--policy", "nobody")]
+)
+def test_with_json_what_the_user_got_wrong_is_one_document_as_well(run, arguments):
+    code, out, err = run(*arguments, "--json")
+    error = json.loads(out)["error"]
+    assert (code, error["code"]) == (2, 2)
+    assert error["message"] in err
+
+
 def test_json_output_says_the_same_for_programs(run):
     code, out, _ = run("broken.jsonl", "--json")
     report = json.loads(out)

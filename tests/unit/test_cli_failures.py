@@ -1,0 +1,150 @@
+"""However a command fails: one line on stderr, one document with --json, the exit code that applies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from coldchain.bootstrap.core import open_core
+from coldchain.cli import COMMANDS, group, main
+from coldchain.settings import load_settings
+from coldchain_ledger.keys import Ed25519Signer
+from coldchain_ledger.note import sign_note
+
+
+def leaves() -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        assert command is not None
+        for sub, one in (getattr(command, "commands", None) or {"": command}).items():
+            yield f"{name} {sub}".strip(), one
+
+
+LEAVES = dict(leaves())
+
+
+def ended(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr)."""
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    captured = capsys.readouterr()
+    code = end.value.code or 0
+    assert isinstance(code, int)
+    return code, captured.out, captured.err
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str]:
+    """(exit code, message) of a command that fails with --json, which stderr has as well."""
+    code, out, err = ended(capsys, *words, "--json")
+    error = json.loads(out)["error"]
+    assert error["code"] == code
+    assert error["message"].splitlines()[0] in err
+    return code, error["message"]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    directory = tmp_path / "ledger"
+    with open_core(load_settings(dir=directory), create=True):
+        pass
+    return directory
+
+
+@pytest.mark.parametrize("words", LEAVES)
+def test_every_command_refuses_an_unknown_option_in_one_document(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, message = refused(capsys, *words.split(), "--no-such-option")
+    assert (code, "--no-such-option" in message) == (2, True)
+
+
+def plausible(command: click.Command, file: Path) -> list[str]:
+    """Arguments and options such a command needs to get as far as its data directory."""
+    words = []
+    for parameter in command.params:
+        if not parameter.required:
+            continue
+        match parameter.type:
+            case click.types.IntParamType():
+                value = "0"
+            case click.types.Choice() as choice:
+                value = str(choice.choices[0])
+            case click.Path():
+                value = str(file)
+            case _:
+                value = "x"
+        words += [value] if isinstance(parameter, click.Argument) else [parameter.opts[0], value]
+    return words
+
+
+CREATES = {"demo", "serve", "migrate", "simulate", "replay", "doctor"}
+"""Commands that make a data directory where there is none, or report that there is none."""
+
+
+@pytest.mark.parametrize("words", sorted(LEAVES.keys() - CREATES))
+def test_every_command_without_its_data_directory_fails_in_one_document(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "file.json"
+    file.write_text("{}")
+    here = [*words.split(), *plausible(LEAVES[words], file), "--dir", tmp_path / "none"]
+    code, out, _ = ended(capsys, *here, "--json")
+    document = json.loads(out)
+    if code:  # one that needs no data directory may do its work
+        assert document.keys() == {"error"}
+        assert document["error"]["code"] == code in (2, 3)
+
+
+def test_an_answer_that_is_not_ok_stays_the_only_document(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (ledger / "secrets").chmod(0o755)
+    code, out, _ = ended(capsys, "doctor", "--dir", ledger, "--json")
+    assert (code, json.loads(out)["ok"]) == (1, False)
+
+
+def test_an_error_that_nobody_foresaw_could_not_check_and_keeps_its_traceback(
+    ledger: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: Any) -> None:
+        raise ZeroDivisionError("nobody thought of it")
+
+    monkeypatch.setattr("coldchain.bootstrap.core.migrate", breaks)
+    code, out, err = ended(capsys, "log", "key", "--dir", ledger, "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (3, 3)
+    assert "Traceback" in err
+
+
+def test_a_receipt_of_an_entry_that_is_not_there_or_into_a_folder_that_is_not_is_a_wrong_call(
+    ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, message = refused(capsys, "log", "receipt", "900", "--dir", ledger)
+    assert (code, "no entry 900" in message) == (2, True)
+    code, message = refused(capsys, "log", "receipt", "0", "--out", tmp_path / "none" / "r", "--dir", ledger)
+    assert (code, "none" in message) == (2, True)
+    assert ended(capsys, "log", "receipt", "0", "--out", tmp_path / "r", "--dir", ledger) == (0, "", "")
+    assert (tmp_path / "r").read_text().startswith("c2sp.org/tlog-proof@v1\nindex 0\n")
+
+
+def test_an_audit_needs_a_checkpoint_and_one_of_another_key_says_nothing(
+    ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = ended(capsys, "log", "checkpoint", "--dir", ledger, "--json")
+    old = tmp_path / "old.note"
+    old.write_text(json.loads(out)["checkpoint"])
+    assert ended(capsys, "audit", "--since", old, "--dir", ledger, "--json")[0] == 0
+
+    text = old.read_text().rsplit("\n\n", 1)[0] + "\n"
+    (tmp_path / "other.note").write_bytes(sign_note(text, [Ed25519Signer.generate(text.split("\n", 1)[0])]))
+    code, message = refused(capsys, "audit", "--since", tmp_path / "other.note", "--dir", ledger)
+    assert (code, "not signed by the key of this ledger" in message) == (3, True)
+
+    (tmp_path / "shopping.txt").write_text("milk\n")
+    code, message = refused(capsys, "audit", "--since", tmp_path / "shopping.txt", "--dir", ledger)
+    assert (code, "is no checkpoint" in message) == (2, True)
+    assert refused(capsys, "audit", "--since", tmp_path / "missing", "--dir", ledger)[0] == 2
