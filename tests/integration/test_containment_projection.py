@@ -83,6 +83,8 @@ def story() -> list[Recorded]:
         event(63, "DELETE", "hu:w1/8", CASE),
         event(70, "OBSERVE", "", goods(100), kind="ObjectEvent", biz_step="stock_taking", location=ROOM),
         event(80, "DELETE", ROOM, goods(101), biz_step="picking"),
+        event(85, "ADD", PALLET, goods(7), name="a", content="ni:///sha-256;1"),
+        event(85, "ADD", PALLET, goods(7), name="b", content="ni:///sha-256;1"),
         event(90, "DELETE", NEXT),
     ]
 
@@ -179,6 +181,14 @@ def test_a_missing_event_recorded_late_settles_the_contradiction(world: World) -
     world.record(event(62, "ADD", "hu:w1/8", CASE))
     with world.engine.connect() as connection:
         assert verdicts(connection, [ROOM, CASE]) == []
+
+
+def test_one_event_under_two_ids_counts_once(world: World) -> None:
+    world.record(*story()[:-3])
+    before = world.held(PALLET, 86)
+    world.record(story()[-3])
+    world.record(story()[-2])
+    assert (before, world.held(PALLET, 86)) == ({LOT: (60, 62)}, {LOT: (67, 69)})
 
 
 def in_batches(entries: Sequence[Recorded], seed: int) -> list[list[Recorded]]:

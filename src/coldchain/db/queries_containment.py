@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, literal, select, union_all
+from sqlalchemy import Connection, Select, and_, literal, or_, select, union_all
 
-from coldchain.db.queries_events import chunks
+from coldchain.db.queries_events import Stored, chunks, events_by_key
 from coldchain.db.tables import containment as t
-from coldchain.db.tables.events import containment
+from coldchain.db.tables.events import containment, event_unit
 from coldchain.domain.boards import BoardFact
 from coldchain.domain.containment import Interval
+from coldchain.domain.events import Event
 from coldchain.domain.quantities import Amount, Step
 from coldchain.domain.seals import SealFact
 
@@ -76,6 +77,22 @@ def holding_at(connection: Connection, item: str, t_us: int) -> list[Amount]:
     """The lines of these goods, wherever they were at that moment, those of nothing left included."""
     c = t.quantity_span.c
     return sorted(_amounts(connection, _at(select(t.quantity_span).where(c.item == item), c, t_us)))
+
+
+def twins(connection: Connection, events: Sequence[Event]) -> dict[str, Stored]:
+    """Events that may be these under other ids, by key: of one content only one counts (`domain.events.in_force`).
+
+    They name the same subjects at the same time, so one of the names finds them.
+    """
+    c = event_unit.c
+    wanted = {(names[0], event.time_us) for event in events if event.content and (names := event.names)}
+    keys: set[str] = set()
+    for part in chunks(wanted):
+        same = or_(*(and_(c.unit == unit, c.time_us == time_us) for unit, time_us in part))
+        keys.update(connection.scalars(select(c.key).where(same)))
+    contents = {(event.by, event.content) for event in events}
+    found = events_by_key(connection, keys)
+    return {key: one for key, one in found.items() if (one.event.by, one.event.content) in contents}
 
 
 def _at(query: Select[Any], c: Any, t_us: int) -> Any:

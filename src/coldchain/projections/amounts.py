@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from coldchain.db import queries_containment as q
-from coldchain.db.queries_events import chunks
+from coldchain.db.queries_events import barred, chunks, with_copies
 from coldchain.db.tables import containment as t
 from coldchain.domain.boards import boards_in
 from coldchain.domain.events import Event, in_force
@@ -19,11 +19,14 @@ from coldchain.domain.seals import seals_in
 Row = Mapping[str, Any]
 
 
-def record_amounts(connection: Connection, events: Sequence[Event], barred: set[str]) -> set[str]:
-    """Fill `quantity_step`, `quantity_span`, `seal_fact` and `board_fact` for these events, copies included; the
-    parents whose contradictions changed."""
-    counting = [event for event in events if event.key not in barred]
-    keys = {event.key for event in events}
+def record_amounts(connection: Connection, events: Sequence[Event]) -> set[str]:
+    """Fill `quantity_step`, `quantity_span`, `seal_fact` and `board_fact` for these events, copies under their ids
+    included; the parents whose contradictions changed."""
+    twins = with_copies(connection, q.twins(connection, events))
+    by_key = {event.key: event for event in events} | {key: one.event for key, one in twins.items()}
+    without = barred(connection, by_key)
+    counting = [event for event in by_key.values() if event.key not in without]
+    keys = set(by_key)
     standing, disputed = in_force(counting)
     sure = [event for event in standing if event.key not in disputed]
     _replace_by_key(connection, t.seal_fact, keys, (fact._asdict() for one in sure for fact in seals_in(one)))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, delete, insert, select
 
 from coldchain.db.queries_containment import conflicts
-from coldchain.db.queries_events import barred, chunks, intervals, moves, moves_of
+from coldchain.db.queries_events import chunks, intervals, moves, moves_of
 from coldchain.db.tables.containment import containment_conflict
 from coldchain.db.tables.events import containment, containment_doubt, containment_move
 from coldchain.domain.containment import Conflict, Interval, Move, relation, takes_all
@@ -44,7 +44,7 @@ class Containment:
         children = _moved_by(connection, events)
         pallets = histories(connection, touched_pallets(connection, events))
         children |= _rewrite_moves(connection, [history for history, _ in pallets.values()])
-        parents = record_amounts(connection, events, barred(connection, (event.key for event in events)))
+        parents = record_amounts(connection, events)
         judge_contradictions(connection, _rewrite(connection, children), parents)
 
     def reset(self) -> None:
