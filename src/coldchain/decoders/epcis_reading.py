@@ -15,14 +15,13 @@ from coldchain.decoders.epcis_context import Context, read_context
 from coldchain.decoders.epcis_times import rfc3339_ms
 from coldchain.decoders.epcis_validation import KINDS
 from coldchain.decoders.errors import DocumentError
-from coldchain.decoders.nesting import MAX_DEPTH, too_deep
+from coldchain.decoders.nesting import MAX_DEPTH, too_deep, without_texts
 
 SCHEMA_VERSION = "2.0"
 KEY_TWICE = "key-twice"
 """An object names a key twice: the last counts, as in every common reader of JSON."""
 
 _VERSION = re.compile(r"2(\.\d+)*", re.ASCII)
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ def read_document(data: bytes) -> Document:
         raise DocumentError("", f"expected a JSON document in UTF-8: {error}") from error
     if not isinstance(document, dict):
         raise DocumentError("", f"expected an object, found {shown(document)}")
-    marks = (("", KEY_TWICE),) if _STRING.sub(b"", data).count(b":") != _keys(document) else ()
+    marks = (("", KEY_TWICE),) if without_texts(data).count(b":") != _keys(document) else ()
     if "@context" not in document:
         raise DocumentError("/@context", "expected the standard EPCIS context, found nothing")
     context = read_context(document["@context"])

@@ -10,8 +10,13 @@ import re
 MAX_DEPTH = 64
 """EPCIS with all its extensions takes a dozen."""
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
+
+
+def without_texts(data: bytes) -> bytes:
+    """The brackets, colons, commas and numbers of JSON: what stands outside of its texts."""
+    return _TEXT.sub(b"", data)
 
 
 def too_deep(data: bytes) -> bool:
@@ -19,7 +24,7 @@ def too_deep(data: bytes) -> bool:
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub(b"", data)):
+    for bracket in _BRACKET.findall(without_texts(data)):
         depth += 1 if bracket in (b"[", b"{") else -1
         if depth > MAX_DEPTH:
             return True
