@@ -100,19 +100,38 @@ def test_a_file_that_is_no_database_is_broken(directory: Path) -> None:
     assert found["database"][0] == "broken"
 
 
-def test_a_schema_of_another_version_is_told_with_both(directory: Path) -> None:
+def test_a_schema_of_a_newer_version_is_told_with_both_and_not_to_be_migrated(directory: Path) -> None:
     sql(directory, "UPDATE alembic_version SET version_num = '9999'")
     found = examined(directory, expect=1)
     assert found["database"][1].startswith("schema 9999, this program's is ")
+    assert "newer version" in found["database"][1]
+    assert "migrate" not in found["database"][1]
     assert found["ledger"][0] == "unchecked"
 
 
-def test_derived_tables_of_another_version_are_told(directory: Path) -> None:
+def test_a_schema_of_an_older_version_opens_by_itself_and_is_looked_into_after_that(directory: Path) -> None:
+    sql(directory, "UPDATE alembic_version SET version_num = '0001'")
+    found = examined(directory, expect=3)
+    assert found["database"][0] == "ok"
+    assert "the next command or server brings it to this version's" in found["database"][1]
+    assert [found[name][0] for name in ("ledger", "projections")] == ["unchecked"] * 2
+
+
+def test_derived_tables_of_another_version_are_told_and_derived_again_without_help(directory: Path) -> None:
     sql(directory, "UPDATE projection_table SET fingerprint = 'old'")
-    assert examined(directory, expect=1)["database"] == (
-        "broken",
-        "derived tables of another version: `coldchain migrate` brings it to this version's",
-    )
+    found = examined(directory, expect=3)
+    assert (found["database"][0], "derived tables of another version" in found["database"][1]) == ("ok", True)
+    with open_core(load_settings(dir=directory)) as core:
+        core.settle()
+    assert examined(directory, expect=0)["projections"][0] == "ok"
+
+
+def test_a_tick_says_what_was_looked_at_and_what_was_not(directory: Path) -> None:
+    sql(directory, "DROP TRIGGER append_only_entry_update")
+    sql(directory, "UPDATE entry SET data = x'00' WHERE idx = 0")
+    state, detail = examined(directory, expect=0)["ledger"]
+    assert state == "ok"
+    assert "the other entries were not read (`coldchain fsck` does)" in detail
 
 
 def test_a_ledger_of_another_key_is_not_to_be_continued(directory: Path) -> None:

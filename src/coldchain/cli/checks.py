@@ -24,7 +24,7 @@ from coldchain.bootstrap.core import wall_clock
 from coldchain.bootstrap.secrets import SetupError, log_signer, operator_token
 from coldchain.db.engine import make_engine
 from coldchain.db.ledger_store import SqlStore
-from coldchain.db.migrate import differences
+from coldchain.db.migrate import NO_TABLES, differences, opens_by_itself
 from coldchain.db.queries_api import ledger_state
 from coldchain.mqtt.embedded import program
 from coldchain.mqtt.errors import BrokerError
@@ -110,9 +110,14 @@ def _directory(settings: Settings) -> str:
 
 def _database(settings: Settings) -> str:
     with _engine(settings) as engine:
-        if different := differences(engine):
-            raise Wrong(f"{different}: `coldchain migrate` brings it to this version's")
-        return f"{engine.dialect.name}, at this version's schema"
+        different = differences(engine)
+        if not different:
+            return f"{engine.dialect.name} answers, at this version's schema"
+        if opens_by_itself(engine):
+            return f"{engine.dialect.name} answers; {different}: the next command or server brings it to this version's"
+        if different == NO_TABLES:
+            raise Wrong(f"{different}: `coldchain migrate` makes them, for a ledger that begins empty")
+        raise Wrong(f"{different}: it was made by a newer version, which alone can open it")
 
 
 def _ledger(settings: Settings) -> str:
@@ -120,7 +125,10 @@ def _ledger(settings: Settings) -> str:
     with _current(settings) as engine:
         signer = log_signer(settings.dir / "secrets", settings.log_origin, create=False)
         log = Log(SqlStore(engine), [signer], wall_clock)
-        return f"{log.edge().size} entries, origin {log.origin}"
+        return (
+            f"{log.origin} can go on at {log.edge().size} entries: checkpoint of this key, right edge, newest entry and"
+            " clock agree; the other entries were not read (`coldchain fsck` does)"
+        )
 
 
 def _projections(settings: Settings) -> str:
@@ -128,7 +136,7 @@ def _projections(settings: Settings) -> str:
         state = ledger_state(engine, SqlStore(engine), 1)
     if state.lag:
         return f"{state.lag} of {state.size} entries not folded yet: the server or the next command does it"
-    return f"at the tip, {state.folded} entries"
+    return f"at the tip, {state.folded} entries; whether right, `coldchain rebuild --check` tells"
 
 
 def _broker(settings: Settings) -> str:
@@ -214,5 +222,5 @@ def _current(settings: Settings) -> Iterator[Engine]:
         raise NotChecked(f"{settings.dir} is no data directory")
     with _engine(settings) as engine:
         if different := differences(engine):
-            raise NotChecked(f"the database has {different}")
+            raise NotChecked(f"the database has {different}; looked into once it is of this version")
         yield engine

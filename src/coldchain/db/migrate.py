@@ -16,6 +16,7 @@ REVISION = "0002"
 """The newest migration of the ledger and side tables."""
 FOLD_VERSION = 1
 """Raise it when a projection concludes differently from the same entries: its rows are then derived anew."""
+NO_TABLES = "no tables yet"
 _LOCK = 0x736368656D61
 """Advisory lock of schema changes on PostgreSQL, "schema"."""
 
@@ -40,10 +41,17 @@ def differences(engine: Engine) -> str:
     with engine.connect() as connection:
         revision = _revision(connection)
         if revision is None:
-            return "no tables yet"
+            return NO_TABLES
         if revision != REVISION:
             return f"schema {revision}, this program's is {REVISION}"
         return "" if _made(connection) == _defined(connection) else "derived tables of another version"
+
+
+def opens_by_itself(engine: Engine) -> bool:
+    """Whether whatever opens this database for writing next brings it to this version: it is of none that is newer."""
+    names = (entry.name for entry in (files("coldchain.db") / "migrations" / "versions").iterdir())
+    with engine.connect() as connection:
+        return _revision(connection) in {name.partition("_")[0] for name in names if name.endswith(".py")}
 
 
 def create_projection_tables(engine: Engine) -> None:
