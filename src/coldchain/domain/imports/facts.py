@@ -102,7 +102,7 @@ def _receipt(state: Statement, rows: list[Record]) -> Iterator[Fact]:
         yield from state.move(rows, about, vehicle, "DELETE", "unloading", coldchain__seals=seals, **where)
     yield state.handover(rows, about, "receiving", room)
     yield from state.contents(rows, about, "OBSERVE", "receiving", **where)
-    yield from state.move(rows, about, room, "ADD", "storing", loose=False, **where)
+    yield from state.move(rows, about, room, "ADD", "storing", **where)
 
 
 def _dispatch(state: Statement, rows: list[Record]) -> Iterator[Fact]:
@@ -127,17 +127,15 @@ def _sale(state: Statement, rows: list[Record]) -> Iterator[Fact]:
 
 
 def _taken(state: Statement, rows: list[Record], about: list[Any]) -> Iterator[Fact]:
-    """Goods off the pallets they were picked from, into the room; whole pallets out of it. Loose goods leave it with
-    the handover."""
+    """Goods off the pallets they were picked from, pallets and loose goods out of the room."""
     room, where = rows[0].get("room"), standing_at(rows[0].get("room"))
     picked = [record for record in rows if "from_pallet" in record.values]
     for group in groups(picked, ["from_pallet"]):
         goods, pallet = quantities(amounts(group)), group[0].get("from_pallet")
         yield from state.aggregation(group, about, pallet, "DELETE", "picking", [], goods, **where)
-        yield from state.aggregation(group, [*about, pallet], room, "ADD", "picking", [], goods, **where)
     whole = [record for record in rows if "from_pallet" not in record.values]
     if whole:
-        yield from state.move(whole, about, room, "DELETE", "picking", loose=False, **where)
+        yield from state.move(whole, about, room, "DELETE", "picking", **where)
 
 
 def _stock_count(state: Statement, rows: list[Record]) -> Iterator[Fact]:
@@ -152,9 +150,7 @@ def _opening_stock(state: Statement, rows: list[Record]) -> Iterator[Fact]:
     first = rows[0]
     about, where = [first.get("time"), first.get("room")], standing_at(first.get("room"))
     yield from state.contents(rows, about, "ADD", "stock_taking", **where)
-    yield from state.move(rows, about, first.get("room"), "ADD", "stock_taking", loose=False, **where)
-    loose = [record for record in rows if "pallet" not in record.values]
-    yield from state.move(loose, about, first.get("room"), "OBSERVE", "stock_taking", **where)
+    yield from state.move(rows, about, first.get("room"), "ADD", "stock_taking", **where)
 
 
 def _temperatures(state: Statement, rows: list[Record]) -> Iterator[Fact]:

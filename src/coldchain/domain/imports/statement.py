@@ -69,21 +69,12 @@ class Statement:
         return Fact(tuple(record.row for record in rows), document)
 
     def move(
-        self,
-        rows: Sequence[Record],
-        about: Sequence[Any],
-        parent: str,
-        action: str,
-        step: str,
-        *,
-        loose: bool = True,
-        **said: Any,
+        self, rows: Sequence[Record], about: Sequence[Any], parent: str, action: str, step: str, **said: Any
     ) -> list[Fact]:
-        """Pallets and, unless `loose` is false, loose goods of these rows into, out of or seen in `parent`; several
-        events for many of them."""
+        """Pallets and loose goods of these rows into, out of or seen in `parent`; several events for many of them."""
         pallets = sorted({record.get("pallet") for record in rows if "pallet" in record.values})
-        goods = quantities(amounts(record for record in rows if "pallet" not in record.values)) if loose else []
-        return self.aggregation(rows, about, parent, action, step, pallets, goods, **said)
+        loose = quantities(amounts(record for record in rows if "pallet" not in record.values))
+        return self.aggregation(rows, about, parent, action, step, pallets, loose, **said)
 
     def aggregation(
         self,
@@ -124,13 +115,10 @@ class Statement:
         return found
 
     def handover(self, rows: Sequence[Record], about: Sequence[Any], step: str, place: str, **said: Any) -> Fact:
-        """One half of a handover: who gave what to whom, with how many cases in all.
-
-        It also moves the loose goods into or out of the place; pallets move by events of their own.
-        """
+        """One half of a handover: who gave what to whom, with how many cases in all. It moves nothing."""
         first = rows[0]
         pallets = sorted({record.get("pallet") for record in rows if "pallet" in record.values})
-        loose = amounts(record for record in rows if "pallet" not in record.values)
+        held = amounts(rows)
         return self.event(
             rows,
             [*about, step],
@@ -139,13 +127,13 @@ class Statement:
             action="OBSERVE",
             bizStep=step,
             epcList=[private(pallet) for pallet in pallets],
-            quantityList=quantities(loose),
+            quantityList=quantities(held),
             readPoint={"id": private(place)},
             bizLocation={"id": private(place)},
             sourceList=[{"type": "possessing_party", "source": _party(first.get("sender"))}],
             destinationList=[{"type": "possessing_party", "destination": _party(first.get("receiver"))}],
             bizTransactionList=_papers(first, "desadv" if step == "shipping" else "recadv"),
-            coldchain__count=cases(amounts(rows)),
+            coldchain__count=cases(held),
             coldchain__vehicle=first.get("vehicle"),
             **said,
         )
