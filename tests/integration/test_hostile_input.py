@@ -36,11 +36,20 @@ EVENT = (
     b'"eventTime":"2026-03-01T00:00:00Z","eventTimeZoneOffset":"+00:00",'
     b'"epcList":["urn:epc:id:sscc:6901234.1000000001"],"bizStep":"storing"}'
 )
+WRONG = b"https://id.gs1.org/00/169012340000000019"
+SENSED = (
+    b'{"sensorMetadata":{"time":"2026-03-01T00:00:00Z"},'
+    b'"sensorReport":[{"type":"Count","value":3,"time":"2026-03-01T00:00:00Z"}]}'
+)
 Case = Callable[[Door], str]
 
 
 def says(body: bytes) -> Case:
     return lambda door: door.outcome([door.truck.says(body)])
+
+
+def scan(document: bytes) -> Case:
+    return lambda door: door.outcome([door.truck.says(document, "epcis+json")], topic=UP[:-2] + "evt")
 
 
 def raw(payload: bytes) -> Case:
@@ -244,18 +253,18 @@ CASES: dict[str, Case] = {
     "a time in 1970": body('[{"n":"temp/box","u":"Cel","t":1000,"v":-20}]'),
     "a time in 1979": body('[{"n":"temp/box","u":"Cel","t":300000000,"v":-20}]'),
     "a time in 2099": reading(t_s=4_070_908_800),
-    "an event that is no EPCIS": lambda door: door.outcome(
-        [door.truck.says(b"{}", "epcis+json")], topic=UP[:-2] + "evt"
-    ),
-    "an event nested 100 deep": lambda door: door.outcome(
-        [door.truck.says(EVENT[:-1] + b',"x:y":' + b"[" * 100 + b"]" * 100 + b"}", "epcis+json")], topic=UP[:-2] + "evt"
-    ),
-    "an event with a NUL in a text": lambda door: door.outcome(
-        [door.truck.says(EVENT.replace(b"storing", b"sto\\u0000ring"), "epcis+json")], topic=UP[:-2] + "evt"
-    ),
-    "an event with half a surrogate": lambda door: door.outcome(
-        [door.truck.says(EVENT.replace(b"storing", b"\\ud800"), "epcis+json")], topic=UP[:-2] + "evt"
-    ),
+    "an event that is no EPCIS": scan(b"{}"),
+    "an event nested 100 deep": scan(EVENT[:-1] + b',"x:y":' + b"[" * 100 + b"]" * 100 + b"}"),
+    "an event with a NUL in a text": scan(EVENT.replace(b"storing", b"sto\\u0000ring")),
+    "an event with half a surrogate": scan(EVENT.replace(b"storing", b"\\ud800")),
+    "an event without a context": scan(EVENT.replace(b"@context", b"x:context")),
+    "an event of a business step nobody knows": scan(EVENT.replace(b"storing", b"flying")),
+    "an event whose time has no offset": scan(EVENT.replace(b"00:00Z", b"00:00")),
+    "an event with a prefix nobody declared": scan(EVENT[:-1] + b',"my:note":1}'),
+    "an event with a wrong check digit": scan(EVENT.replace(b"urn:epc:id:sscc:6901234.1000000001", WRONG)),
+    "an event with the number 1e999": scan(EVENT[:-1] + b',"x:y":1e999}'),
+    "an event that names a key twice": scan(EVENT[:-1] + b',"bizStep":"loading"}'),
+    "an event that states a sensor attribute twice": scan(EVENT[:-1] + b',"sensorElementList":[' + SENSED + b"]}"),
     "an unknown typ": header(typ="cbor"),
 }
 BROKER = {
