@@ -15,11 +15,11 @@ from coldchain.db.engine import writing
 from coldchain.db.queries_epcis import QueryTooLarge, query_after, query_page, values_of
 from coldchain.db.tables import metadata
 from coldchain.decoders import decode_recorded
-from coldchain.domain.identifiers import subject_name
 from coldchain.projections.epcis import EpcisEvents
 from coldchain.projections.follow import digests
-from coldchain.services.epcis_query import parse_query
+from coldchain.services.epcis_query import parse_query, seen_by
 from coldchain.services.ports import Recorded
+from coldchain.services.principals import Principal
 from coldchain_ledger.entry import Entry, encode_entry
 
 EX = "http://ns.example.com/"
@@ -305,10 +305,18 @@ def test_what_was_captured_after_a_first_page_is_on_no_later_one(engine: Engine)
 
 def test_values_are_listed_once_in_pages(scene: Engine) -> None:
     with scene.connect() as connection:
-        first, token = values_of(connection, "bizStep", None, 1)
-        second, end = values_of(connection, "bizStep", token, 1)
-    assert (first, second, end) == (["commissioning"], ["shipping"], None)
-    assert subject_name("urn:epc:id:sgln:6901234.50001.0") == "loc:6901234500011"
+        assert values_of(connection, ["bizStep"], "", 1) == ["commissioning"]
+        assert values_of(connection, ["bizStep"], "commissioning", 5) == ["shipping"]
+        places = values_of(connection, ["readPoint", "bizLocation"], "", 5)
+    assert places == ["loc:6901234500011", "loc:6901234500011/a"]
+
+
+def test_only_what_one_organisation_sent_is_shown_to_it(engine: Engine) -> None:
+    fold(engine, [[recorded(0, document(SCENE[0]), "acme"), recorded(1, document(SCENE[2]), "polar")]])
+    for role, ids in (("carrier", ["urn:uuid:3"]), ("customs", ["urn:uuid:1", "urn:uuid:3"])):
+        query = seen_by(parse_query({}), Principal("polar", role, frozenset({"read"}), "t"))
+        with engine.connect() as connection:
+            assert [one.event_id for one in query_page(connection, query, 5).events] == ids
 
 
 def test_an_entry_that_is_no_document_is_no_event(engine: Engine) -> None:

@@ -36,6 +36,10 @@ VALUES = {
     "{kind}": "orgs",
     "{form}": "csv",
     "{party:path}": "polar",
+    "{capture_id}": "1",
+    "{event_id:path}": "urn:uuid:1",
+    "{value:path}": "shipping",
+    "{token}": "t",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
-from coldchain.api import imports, ledger, parties, system, v1
+from coldchain.api import epcis, imports, ledger, parties, system, v1
 from coldchain.api.access import operator_only
 from coldchain.services.app_ports import AppPorts
 
@@ -18,4 +18,5 @@ def routes(ports: AppPorts, registry: CollectorRegistry) -> list[APIRouter]:
         *v1.routers(ports),
         parties.router(ports),
         imports.router(ports),
+        epcis.router(ports),
     ]

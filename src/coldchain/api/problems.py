@@ -13,14 +13,21 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from coldchain.api.epcis_errors import CaptureTooLarge, NotAcceptable, UnsupportedMediaType, UrlTooLong
 from coldchain.db.queries_api import BadQuery, NotKnown
+from coldchain.db.queries_epcis import QueryTooLarge
 from coldchain.domain.identifiers import IdentifierError
 from coldchain.services.access import AccessDenied, TooManyAttempts
+from coldchain.services.epcis_capture import InvalidDocument
+from coldchain.services.epcis_query import QueryError, QueryTooComplex
+from coldchain.services.epcis_subscriptions import NameTaken, SubscriptionRefused
 from coldchain.services.identity import CommandRefused
 from coldchain.services.principals import Forbidden
 from coldchain_ledger.errors import StoreError
 
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 1_000
+"""Told of one request."""
 
 
 class NotReady(Exception):
@@ -34,22 +41,34 @@ class Problem:
     slug: str
     status: int
     title: str
+    epcis: str = ""
+    """What EPCIS 2.0 §12.7 calls it, told beside `type` below /epcis/v2."""
 
 
 PROBLEMS = {
     problem.slug: problem
     for problem in (
         Problem("bad-request", 400, "The request could not be read"),
-        Problem("unauthorised", 401, "A credential is needed"),
-        Problem("forbidden", 403, "This credential does not reach so far"),
-        Problem("not-found", 404, "There is nothing here"),
+        Problem("unauthorised", 401, "A credential is needed", "SecurityException"),
+        Problem("forbidden", 403, "This credential does not reach so far", "SecurityException"),
+        Problem("not-found", 404, "There is nothing here", "NoSuchNameException"),
         Problem("method-not-allowed", 405, "This address does not take that method"),
         Problem("refused", 409, "The command was refused"),
-        Problem("too-large", 413, "The request body is too large"),
-        Problem("malformed", 422, "A parameter is malformed"),
+        Problem("too-large", 413, "The request body is too large", "CaptureLimitExceededException"),
+        Problem("malformed", 422, "A parameter is malformed", "ValidationException"),
         Problem("too-many-attempts", 429, "Too many wrong credentials"),
-        Problem("internal", 500, "The server failed"),
-        Problem("unavailable", 503, "The server cannot answer this now"),
+        Problem("invalid-document", 400, "Not what EPCIS 2.0 says", "ValidationException"),
+        Problem("query-parameter", 400, "A query parameter means nothing", "QueryParameterException"),
+        Problem("subscription", 400, "Nobody can be told in this way", "SubscriptionControlsException"),
+        Problem("not-acceptable", 406, "This is not spoken here", "NotAcceptableException"),
+        Problem("exists", 409, "There is one of that name", "ResourceAlreadyExistsException"),
+        Problem("too-many-events", 413, "The document has too many events", "CaptureLimitExceededException"),
+        Problem("query-too-large", 413, "More events match than the query takes", "QueryTooLargeException"),
+        Problem("query-too-complex", 413, "The query asks for too much at once", "QueryTooComplexException"),
+        Problem("url-too-long", 414, "The address is too long", "URITooLongException"),
+        Problem("unsupported-media-type", 415, "The body is of another type", "UnsupportedMediaTypeException"),
+        Problem("internal", 500, "The server failed", "ImplementationException"),
+        Problem("unavailable", 503, "The server cannot answer this now", "ImplementationException"),
     )
 }
 
@@ -62,6 +81,16 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (Forbidden, "forbidden"),
     (CommandRefused, "refused"),
     (TooManyAttempts, "too-many-attempts"),
+    (InvalidDocument, "invalid-document"),
+    (QueryError, "query-parameter"),
+    (SubscriptionRefused, "subscription"),
+    (NotAcceptable, "not-acceptable"),
+    (NameTaken, "exists"),
+    (CaptureTooLarge, "too-many-events"),
+    (QueryTooLarge, "query-too-large"),
+    (QueryTooComplex, "query-too-complex"),
+    (UrlTooLong, "url-too-long"),
+    (UnsupportedMediaType, "unsupported-media-type"),
     (NotReady, "unavailable"),
     (StoreError, "unavailable"),
     (OperationalError, "unavailable"),
@@ -69,7 +98,8 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (PoolTimeout, "unavailable"),
 )
 HANDLED: tuple[type[Exception], ...] = (HTTPException, *(kind for kind, _ in _KINDS))
-_OF_STATUS = {problem.status: problem.slug for problem in PROBLEMS.values()}
+_OF_STATUS = {problem.status: problem.slug for problem in reversed(PROBLEMS.values())}
+"""The general one of each status, which stands before the particular ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +110,7 @@ class Failure:
     detail: str
     headers: Mapping[str, str]
     errors: Sequence[Mapping[str, str]] = ()
-    """What is wrong with which parameter."""
+    """What is wrong with which parameter, or at which JSON pointer of the body."""
 
 
 def failure_of(error: Exception) -> Failure:
@@ -95,6 +125,9 @@ def failure_of(error: Exception) -> Failure:
         return Failure(problem, "; ".join(f"{item['where']}: {item['what']}" for item in errors), {}, errors)
     if slug == "internal" or (slug == "unavailable" and not isinstance(error, NotReady)):
         return Failure(problem, "The cause stands in the server's log.", {})
+    if isinstance(error, InvalidDocument):
+        faults = [{"where": pointer, "what": text} for pointer, text in error.faults[:MAX_ERRORS]]
+        return Failure(problem, str(error), {}, faults)
     return Failure(problem, str(error), _headers(error))
 
 
@@ -108,12 +141,16 @@ def problem_response(failure: Failure, path: str) -> JSONResponse:
         "detail": failure.detail,
         "instance": quote(path, safe="/:@"),
     }
+    if problem.epcis and path.startswith("/epcis/"):
+        body["exception"] = f"epcisException:{problem.epcis}"
     if failure.errors:
         body["errors"] = list(failure.errors)
     return JSONResponse(body, problem.status, failure.headers, MEDIA_TYPE)
 
 
-def _headers(error: Exception) -> dict[str, str]:
+def _headers(error: Exception) -> Mapping[str, str]:
+    if isinstance(error, CaptureTooLarge):
+        return error.headers
     if isinstance(error, AccessDenied):
         return {"www-authenticate": "Bearer"}
     if isinstance(error, TooManyAttempts):

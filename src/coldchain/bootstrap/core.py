@@ -16,6 +16,7 @@ from coldchain.bootstrap.locks import exclusive
 from coldchain.bootstrap.secrets import SetupError, ensure_directory, log_signer, operator_token
 from coldchain.db import queries_events
 from coldchain.db.engine import make_engine
+from coldchain.db.epcis_jobs import SqlJobs
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import migrate
 from coldchain.db.queries_evidence import evidence_about, subjects_of
@@ -23,7 +24,7 @@ from coldchain.db.queries_units import UnitQueries
 from coldchain.db.rejects import SqlRejects
 from coldchain.db.sealed import SqlSealed
 from coldchain.db.tokens import SqlTokens
-from coldchain.decoders import decode_recorded, epcis, recorded_of
+from coldchain.decoders import decode_recorded, epcis, epcis_split, recorded_of
 from coldchain.decoders.jws import load_key
 from coldchain.decoders.readers import Readers
 from coldchain.decoders.wire import SignedWire
@@ -34,6 +35,7 @@ from coldchain.rules import shipped_documents
 from coldchain.services.admit import Admission, Refused
 from coldchain.services.capture import captured, document_entry
 from coldchain.services.chores import rule_entries
+from coldchain.services.epcis_capture import Capture
 from coldchain.services.identity import CommandRefused
 from coldchain.services.inspect import inspect
 from coldchain.services.messages import Inbound
@@ -72,6 +74,7 @@ class Core:
         self.conclusions = Conclusions(engine, store, log, self.follower, self.rejects, clock, settings)
         self.tokens = SqlTokens(engine)
         self.sealed = SqlSealed(engine)
+        self.epcis = Capture(SqlJobs(engine), log, self.rejects, epcis_split.judge, clock)
         self.readers = Readers()
         self.admission = Admission(
             store=store,

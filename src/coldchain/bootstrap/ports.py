@@ -12,6 +12,7 @@ from coldchain.bootstrap.imports import HttpImports
 from coldchain.mqtt.subscriber import Subscriber
 from coldchain.services.access import Access
 from coldchain.services.app_ports import AppPorts
+from coldchain.services.epcis_ports import EpcisPorts
 from coldchain.services.ports import Clock
 from coldchain.services.principals import Principal
 from coldchain_ledger.log import Outcome
@@ -22,9 +23,10 @@ def app_ports(
     subscriber: Callable[[], Subscriber | None],
     following_fault: Callable[[], str],
     clock: Clock | None = None,
+    wake: Callable[[], None] = lambda: None,
 ) -> AppPorts:
     """`subscriber` gives the one that runs now, or None: the pages of a finished demo have none. `clock`: for links and
-    sessions, where the ledger's own clock is a simulated one."""
+    sessions, where the ledger's own clock is a simulated one. `wake`: whoever works in the background."""
 
     def metrics() -> Mapping[str, float]:
         counts: dict[str, float] = {f"messages_total/{kind}": count for kind, count in core.admission.counts.items()}
@@ -64,4 +66,5 @@ def app_ports(
         file_paper=file_paper,
         import_sheet=sheets.take,
         import_map=sheets.map_of,
+        epcis=EpcisPorts(core.epcis, wake, clock or core.clock),
     )

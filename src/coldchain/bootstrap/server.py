@@ -17,8 +17,10 @@ from typing import NoReturn
 import structlog
 import uvicorn
 
+from coldchain.bootstrap import patience
 from coldchain.bootstrap.brokers import Address, Brokers, parse_address, running_server
 from coldchain.bootstrap.core import Core
+from coldchain.bootstrap.epcis import Worker
 from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
 from coldchain.bootstrap.secrets import SetupError
@@ -32,8 +34,12 @@ log = structlog.get_logger("coldchain.server")
 SWITCH_S = 0.000_5
 TURN_S = 10.0
 """Longest wait for a command that follows the ledger itself."""
+BROKER_S = 5.0
+"""Longest wait for the broker before the server says that it is ready without it."""
 IDLE_S = 1.0
 """Longest time between two looks at the ledger when nothing says that it grew."""
+CAPTURE_IDLE_S = 1.0
+"""Capture jobs wake their worker; a crashed server's jobs, and those of another process, are found so late."""
 Finish = Callable[[Begun], list[Reply | None]]
 PAUSE_S = 0.2
 """Least time between two rounds of conclusions: a burst is concluded once."""
@@ -41,10 +47,12 @@ PAUSE_S = 0.2
 
 def run(core: Core, *, as_json: bool = False) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises SetupError or BrokerError naming what is in the way."""
+    _end_by_signal()
     with ExitStack() as stack:
         _take_turn(stack, core)
         tune()
         server = stack.enter_context(Running(core).started())
+        server.await_broker()
         server.serve_http(lambda: _ready_line(server, as_json))
 
 
@@ -69,8 +77,13 @@ def tune() -> None:
 
 
 def _ready_line(server: Running, as_json: bool) -> None:
-    document = {"ready": True, **server.addresses()}
-    line = json.dumps(document) if as_json else f"ready {document['http']} {document['mqtt']}"
+    addresses, fault = server.addresses(), server.broker_fault()
+    if as_json:
+        line = json.dumps({"ready": True, **addresses, "mqtt_fault": fault})
+    else:
+        line = f"ready {addresses['http']} {addresses['mqtt']}" + (
+            f"  (not connected, trying on: {fault})" if fault else ""
+        )
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -114,7 +127,13 @@ class Running:
         self._http = listen(parse_address(core.settings.http, "--http"))
         self._following = Following(core)
         self._ingest = Ingest(core, self._following.finish)
-        self._ports = app_ports(core, lambda: self._ingest.subscriber, lambda: self._following.fault)
+        self._capturing = Worker("capturing", self._capture, CAPTURE_IDLE_S)
+        self._ports = app_ports(
+            core,
+            lambda: self._ingest.subscriber,
+            lambda: self._following.fault or self._capturing.fault,
+            wake=self._wake,
+        )
 
     @contextmanager
     def started(self) -> Iterator[Running]:
@@ -122,9 +141,32 @@ class Running:
             stack.callback(self._http.close)
             stack.enter_context(self._core.readers.running(self._core.settings.readers))
             stack.enter_context(self._following.started())
+            stack.enter_context(self._capturing.started())
             stack.enter_context(self._ingest.started())
             stack.enter_context(announced(self._core.settings.dir, self.addresses()))
             yield self
+
+    def _wake(self) -> None:
+        self._capturing.wake()
+        self._following.wake()
+
+    def _capture(self) -> bool:
+        """Some capture jobs done; True while more may wait."""
+        if not self._core.epcis.step():
+            return False
+        self._following.wake()
+        return True
+
+    def broker_fault(self) -> str:
+        """Why no message can come in from the broker, which is tried for ever; empty when they can."""
+        subscriber = self._ingest.subscriber
+        return subscriber.fault if subscriber is not None else "not started"
+
+    def await_broker(self) -> None:
+        """Until messages can come in, but not for ever: pages and proofs do without a broker."""
+        deadline = time.monotonic() + BROKER_S
+        while self.broker_fault() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def addresses(self) -> dict[str, str]:
         return {"http": _url("http", self._http.getsockname()), "mqtt": _url("mqtt", self._ingest.mqtt)}
@@ -141,17 +183,24 @@ def _url(scheme: str, address: Sequence[object]) -> str:
 
 def serve_pages(ports: AppPorts, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     """Answer requests on the listener until SIGTERM or Ctrl-C, either of which ends the process with exit code 0."""
-    for end in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(end, _leave)  # uvicorn takes the signal first, finishes, and raises it again for us
+    _end_by_signal()  # uvicorn takes the signal first, finishes, and raises it again for us
     config = uvicorn.Config(
         create_app(ports),
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=2,
+        http=patience.Patient,
+        timeout_keep_alive=patience.IDLE_S,
+        limit_concurrency=patience.CONNECTIONS,
         h11_max_incomplete_event_size=64 * 1024,
     )
     _Uvicorn(config, on_ready).run(sockets=[listener])
+
+
+def _end_by_signal() -> None:
+    for end in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(end, _leave)
 
 
 def _leave(_number: int, _frame: object) -> NoReturn:
@@ -190,6 +239,10 @@ class Following:
             self._stopping.set()
             self._wake.set()
             self._thread.join()
+
+    def wake(self) -> None:
+        """There is something to follow."""
+        self._wake.set()
 
     def finish(self, begun: Begun) -> list[Reply | None]:
         """Admission, after which there is something to follow."""

@@ -113,17 +113,26 @@ def known_texts(connection: Connection, field: str, texts: Iterable[str]) -> set
     return set(connection.scalars(query)) if wanted else set()
 
 
-def values_of(connection: Connection, field: str, after: str | None, limit: int) -> tuple[list[str], str | None]:
-    """Different values of a field in byte order, a page of them; each costs one look at the index, however common."""
+def any_event(connection: Connection, query: Query) -> bool:
+    """Whether there is an event that meets the query."""
+    statement = _matching(query, select(_event.seq), newest_seq(connection))
+    return connection.execute(statement.limit(1)).first() is not None
+
+
+def values_of(connection: Connection, fields: Sequence[str], after: str, limit: int) -> list[str]:
+    """Different values of the fields beyond `after`, in byte order; each costs a look at the index, however common."""
     found: list[str] = []
-    last = decode_cursor(after, str)[0] if after is not None else ""
-    while len(found) <= limit:
-        query = select(func.min(_text.text)).where(_text.field == field, _text.text > last)
-        last = connection.scalar(query)
-        if last is None:
-            return found, None
-        found.append(last)
-    return found[:limit], encode_cursor(found[limit - 1])
+    while len(found) < limit:
+        nexts = [
+            connection.scalar(select(func.min(_text.text)).where(_text.field == field, _text.text > after))
+            for field in fields
+        ]
+        known = [text for text in nexts if text is not None]
+        if not known:
+            break
+        after = min(known, key=str.encode)
+        found.append(after)
+    return found
 
 
 # Order
@@ -204,6 +213,8 @@ def _check_size(connection: Connection, query: Query, newest: int) -> None:
 def _matching(query: Query, statement: Select[Any], newest: int, after: int = -1) -> Select[Any]:
     span = _Span(after, newest)
     conditions = [_condition(condition, span) for condition in query.conditions]
+    if query.by is not None:
+        conditions.append(_event.by == query.by)
     return statement.where(_event.seq > after, _event.seq <= newest, *conditions)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from coldchain.services.access import Access
+from coldchain.services.epcis_ports import EpcisPorts
 from coldchain.services.principals import Principal
 from coldchain_ledger.log import Outcome
 from coldchain_ledger.store import Store
@@ -44,4 +45,5 @@ class AppPorts:
     has it. Raises CommandRefused."""
     import_map: Callable[[Principal, str, Mapping[str, Any] | None], tuple[int, Mapping[str, Any]]]
     """(who, kind, a new map or None) -> version and content of the map in use from now on. Raises CommandRefused."""
+    epcis: EpcisPorts
     log: int = 1

@@ -72,3 +72,5 @@ class Query:
     descending: bool = False
     limit: int | None = None
     max_count: int | None = None
+    by: str | None = None
+    """Only events that this organisation sent; None: everybody's."""

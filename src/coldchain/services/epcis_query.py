@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from coldchain.domain.identifiers import IdentifierError
@@ -36,6 +37,7 @@ from coldchain.services.epcis_fields import (
 )
 from coldchain.services.epcis_patterns import matched
 from coldchain.services.epcis_units import si
+from coldchain.services.principals import Principal
 
 MAX_PARAMETERS = 50
 MAX_VALUES = 500
@@ -107,6 +109,11 @@ def parse_query(parameters: Mapping[str, Any], prefixes: Mapping[str, str] = PRE
     controls = {one.name: one for one in asked if one.name in CONTROLS}
     found = [_condition(one) for one in asked if one.name not in CONTROLS]
     return _controlled(tuple(condition for condition in found if condition is not None), controls)
+
+
+def seen_by(query: Query, principal: Principal) -> Query:
+    """The query over what the principal may see: everything, or what its own organisation recorded."""
+    return query if principal.sees_all else replace(query, by=principal.org)
 
 
 def _values(name: str, value: Any) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ LEDGER_TABLES = frozenset({"entry", "entry_key", "recent_key", "subject", "subje
 """The truth. Append-only: triggers refuse what would rewrite it."""
 SIDE_TABLES = frozenset(
     {"rejected", "reject_tally", "broker_account", "projection_table", "api_token", "answer_link", "sealed"}
+    | {"epcis_job", "epcis_query", "epcis_subscription"}
 )
 """What is not in the ledger and must survive a rebuild."""
 

@@ -30,6 +30,7 @@ epcis_event = Table(
     Column("by", Text, nullable=False),
     Index("ix_epcis_event_event_time_us", "event_time_us", "seq"),
     Index("ix_epcis_event_at_us", "at_us"),
+    Index("ix_epcis_event_by", "by", "seq"),
 )
 """key: names content and sender. at_us: when it was first recorded, EPCIS's recordTime."""
 

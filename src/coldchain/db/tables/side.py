@@ -1,6 +1,17 @@
 """Tables beside the ledger: known here only, untouched by a rebuild."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+)
 
 from coldchain.db.tables import metadata
 
@@ -54,3 +65,55 @@ projection_table = Table(
     Column("fingerprint", Text, nullable=False),
 )
 """The projection tables that exist and the definition they were all made from (docs/decisions/0003-migrations.md)."""
+
+epcis_job = Table(
+    "epcis_job",
+    metadata,
+    Column("no", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
+    Column("org", Text, nullable=False),
+    Column("behaviour", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("finished_us", BigInteger),
+    Column("faults", Text, nullable=False),
+    Column("entries", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("data", LargeBinary),
+    Index("ix_epcis_job_finished_us", "finished_us", "no"),
+)
+"""Documents taken in to be recorded. data: the document, until that is done. faults, entries: JSON lists."""
+
+epcis_query = Table(
+    "epcis_query",
+    metadata,
+    Column("org", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("sees_all", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+)
+"""Named queries of each organisation. body: the parameters as JSON. sees_all: whether every sender's events are."""
+
+epcis_subscription = Table(
+    "epcis_subscription",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("org", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("dest", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("stream", Boolean, nullable=False),
+    Column("schedule", Text, nullable=False),
+    Column("report_if_empty", Boolean, nullable=False),
+    Column("initial_us", BigInteger, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("notified_us", BigInteger),
+    Column("cursor", BigInteger, nullable=False),
+    Column("due_us", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("fault", Text, nullable=False),
+    ForeignKeyConstraint(["org", "query"], ["epcis_query.org", "epcis_query.name"], ondelete="CASCADE"),
+    Index("ix_epcis_subscription_query", "org", "query"),
+    Index("ix_epcis_subscription_due_us", "due_us"),
+)
+"""Who is told of what a named query finds. cursor: position of the last event told (db/tables/epcis.py); it advances
+when the receiver said 2xx. due_us: not tried before. schedule: JSON, empty for a stream."""

@@ -1,0 +1,52 @@
+"""What works in the background for the EPCIS interface."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+
+log = structlog.get_logger("coldchain.epcis")
+
+RETRY_S = 1.0
+
+
+class Worker:
+    """A thread that takes steps while there is something to do, and looks again when woken or after a while."""
+
+    def __init__(self, name: str, step: Callable[[], bool], idle_s: float) -> None:
+        """step: one piece of work, False where there was none; when it raises, it is tried again."""
+        self._step = step
+        self._idle_s = idle_s
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name)
+        self.fault = ""
+
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            self._wake.set()
+            self._thread.join()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(self._idle_s)
+            self._wake.clear()
+            try:
+                while self._step() and not self._stopping.is_set():
+                    continue
+                self.fault = ""
+            except Exception as error:
+                self.fault = f"{type(error).__name__}: {error}"
+                log.exception("failed, will be tried again", work=self._thread.name)
+                self._stopping.wait(RETRY_S)
