@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import checking, ingest, ledger_append, pipe
+from bench import checking, epcis_hash, ingest, ledger_append, pipe
 from bench.fleet import READINGS
 from bench.machine import Neighbours, load_average
 from bench.processes import mosquitto_program
@@ -107,10 +107,15 @@ def _fsck(options: argparse.Namespace) -> list[Row]:
     return checking.rows(20_000, 2) if options.quick else checking.rows(200_000, 5)
 
 
+def _epcis_hash(options: argparse.Namespace) -> list[Row]:
+    return epcis_hash.rows(10, 2) if options.quick else epcis_hash.rows(100, 5)
+
+
 BENCHES: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "ingest": _ingest,
     "append": _append,
     "fsck": _fsck,
+    "epcis-hash": _epcis_hash,
 }
 
 if __name__ == "__main__":

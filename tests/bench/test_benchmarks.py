@@ -39,6 +39,11 @@ def test_a_ledger_is_checked_and_compared_with_bare_hashing(tmp_path: Path) -> N
     assert rows["fsck, the tree alone"]["ratio"] < 1, "it hashes all that the reference hashes"
 
 
+def test_event_hashes_are_compared_with_bare_hashing(tmp_path: Path) -> None:
+    rows = measured("epcis-hash", tmp_path)
+    assert rows["EPCIS event hash"]["ratio"] < 1, "it hashes all that the reference hashes"
+
+
 def commands() -> list[str]:
     """Command lines of every process."""
     found = []

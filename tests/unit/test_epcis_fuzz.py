@@ -24,8 +24,9 @@ NAMES = [
     "coldchain:board", "coldchain:linkedFrom", "seal", "act", "case", "state", "inner", "epcisBody", "eventList",
     "queryResults", "resultsBody", "schemaVersion", "x:ignoreFields", "urn:x:y",
 ]  # fmt: skip
+OURS = ["urn:coldchain:decl:7", "urn:coldchain:cont:CSQU3054384", "urn:coldchain:"]
 DOCUMENTS = ["EPCISDocument", "EPCISQueryDocument"]
-WORDS = [*SOUND, *DOCUMENTS, CASE, LOT, DATE, "+08:00", "ADD", "loading", "KGM", "2.0", "urn:x:1"]
+WORDS = [*SOUND, *DOCUMENTS, CASE, LOT, DATE, "+08:00", "ADD", "loading", "KGM", "2.0", "urn:x:1", *OURS]
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
     | st.sampled_from(WORDS)

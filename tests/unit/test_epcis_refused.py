@@ -69,6 +69,8 @@ EVENTS: list[tuple[dict[str, Any], str, str]] = [
     (event(bizTransactionList=[{"bizTransaction": "4711"}]), "bizTransactionList/0/bizTransaction", "expected a URI"),
     (event(bizTransactionList=[{"bizTransaction": "urn:x:1", "date": DATE}]), "bizTransactionList/0/date",
      "expected only type, bizTransaction in a business transaction"),
+    (event(bizTransactionList=[{"bizTransaction": "urn:coldchain:decl:7"}]), "bizTransactionList/0/bizTransaction",
+     "'urn:coldchain:decl:7' at character"),
     (event(sourceList=[{"source": "urn:x:1"}]), "sourceList/0/type", "expected in a source, found nothing"),
     (event(sourceList=[{"type": "owner", "source": "urn:x:1"}]), "sourceList/0/type", "found 'owner'"),
     (event(destinationList=[{"type": "location", "source": "urn:x:1"}]), "destinationList/0/destination",

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from coldchain.decoders import epcis_own
-from coldchain.decoders.epcis_checks import named
 from coldchain.decoders.epcis_context import OWN, Context
 from coldchain.decoders.epcis_hash import event_hash
 from coldchain.decoders.epcis_reading import Document, read_document, write_document
@@ -28,6 +27,7 @@ from coldchain.decoders.epcis_vocabulary import (
 )
 from coldchain.decoders.errors import DocumentError
 from coldchain.domain.events import Event, Quantity
+from coldchain.domain.identifiers import subject_name
 
 __all__ = [
     "INVALID", "KINDS", "Checked", "CheckedEvent", "DocumentError", "decode_epcis", "decode_marked", "event_hash",
@@ -153,7 +153,7 @@ def _event(item: Mapping[str, Any], context: Context, by: str) -> Event:
 
 
 def _name(identifier: str | None) -> str:
-    return "" if identifier is None else named(identifier)
+    return "" if identifier is None else subject_name(identifier)
 
 
 def _word(vocabulary: Vocabulary, value: str | None) -> str:
@@ -162,7 +162,7 @@ def _word(vocabulary: Vocabulary, value: str | None) -> str:
 
 def _names(identifiers: Iterable[str], quantities: Iterable[Quantity] = (), role: str = "-") -> tuple[str, ...]:
     """Lots that go into or come out of a transformation are links of a trace as cases are."""
-    names = {named(one) for one in identifiers}
+    names = {subject_name(one) for one in identifiers}
     names |= {quantity.item for quantity in quantities if quantity.role == role}
     return tuple(sorted(names))
 
@@ -178,7 +178,7 @@ _QUANTITY_LISTS = (
 def _quantities(item: Mapping[str, Any]) -> tuple[Quantity, ...]:
     return tuple(
         sorted(
-            Quantity(named(one["epcClass"]), _milli(one.get("quantity")), one.get("uom", ""), role)
+            Quantity(subject_name(one["epcClass"]), _milli(one.get("quantity")), one.get("uom", ""), role)
             for name, role in _QUANTITY_LISTS
             for one in item.get(name, ())
         )
@@ -191,7 +191,7 @@ def _milli(amount: float | None) -> int:
 
 def _parties(pairs: Iterable[Mapping[str, str]], member: str) -> tuple[tuple[str, str], ...]:
     """Parties and places under their canonical names."""
-    return tuple(sorted({(word_of(SOURCE_DESTINATION, one["type"]), named(one[member])) for one in pairs}))
+    return tuple(sorted({(word_of(SOURCE_DESTINATION, one["type"]), subject_name(one[member])) for one in pairs}))
 
 
 def _transactions(pairs: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -200,7 +200,7 @@ def _transactions(pairs: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], 
 
 
 def _paper(spelled: str) -> str:
-    return named(spelled) if spelled.startswith("urn:coldchain:") else _short(spelled)
+    return subject_name(spelled) if spelled.startswith("urn:coldchain:") else _short(spelled)
 
 
 def _extras(item: Mapping[str, Any], context: Context) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from coldchain.decoders.epcis_context import Context, escaped
@@ -56,12 +55,6 @@ def shown(value: Any) -> str:
     return {dict: "an object", list: "an array", bool: "true or false"}.get(type(value), "nothing")
 
 
-@lru_cache(65_536)
-def named(identifier: str) -> str:
-    """The identifier's canonical name. Raises IdentifierError."""
-    return subject_name(identifier)
-
-
 def text(value: Any, pointer: str, found: Findings) -> None:
     if not isinstance(value, str) or not value.strip() or CONTROL.search(value):
         found.fault(pointer, f"expected text without control characters, found {shown(value)}")
@@ -78,7 +71,7 @@ def identifier(value: Any, pointer: str, found: Findings) -> None:
         found.fault(pointer, f"expected a URI, found {shown(value)}")
         return
     try:
-        named(value)
+        subject_name(value)
     except IdentifierError as error:
         found.fault(pointer, str(error))
 

@@ -75,9 +75,10 @@ def _uri(key: str, value: Any, context: Context) -> str:
 def _identifier(value: str, context: Context) -> str:
     """Rules 15, 17 and 18."""
     value = value.strip()
-    prefix, _, local = value.partition(":")
-    if prefix in context.prefixes and not local.startswith("//"):
-        value = context.prefixes[prefix] + local
+    end = value.find(":")
+    namespace = context.prefixes.get(value[:end])
+    if namespace is not None and not value.startswith("//", end + 1):
+        value = namespace + value[end + 1 :]
     return canonical_link(value)
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from coldchain.domain.identifiers import check_digit
 
 HOST = "https://id.gs1.org/"
+_START = len("urn:epc:")
 
 
 @lru_cache(65_536)
@@ -27,7 +28,9 @@ def canonical_link(uri: str) -> str:
 _Maker = Callable[[list[str]], str]
 
 
+@lru_cache(4_096)
 def _checked(body: str) -> str:
+    """The key with its check digit; the cases of a lot share theirs."""
     return body + check_digit(body)
 
 
@@ -80,18 +83,18 @@ _URNS: Mapping[str, tuple[int, int, _Maker]] = {
 }
 """Parts, digits of company prefix and reference together (0: no fixed length), and what becomes of them."""
 
-_DIGITS = re.compile(r"[0-9]+")
-
 
 def _from_urn(urn: str) -> str | None:
-    kind, scheme, rest = [*urn.removeprefix("urn:epc:").split(":", 2), "", ""][:3]
-    count, length, made = _URNS.get(f"{kind}:{scheme}", (1, 0, None))
-    parts = rest.split(".", count - 1)
+    end = urn.find(":", urn.find(":", _START) + 1)
+    count, length, made = _URNS.get(urn[_START:end], (1, 0, None))
+    parts = urn[end + 1 :].split(".", count - 1)
     if made is None or len(parts) != count or not all(parts):
         return None
-    if length and (not _DIGITS.fullmatch(parts[0] + parts[1]) or len(parts[0] + parts[1]) != length):
-        return None
-    if kind == "idpat" and (parts[-1] != "*" or "*" in parts[:2]):
+    if length:
+        digits = parts[0] + parts[1]
+        if len(digits) != length or not digits.isdecimal() or not digits.isascii():
+            return None
+    if urn.startswith("idpat:", _START) and (parts[-1] != "*" or "*" in parts[:2]):
         return None
     return HOST + made(parts)
 

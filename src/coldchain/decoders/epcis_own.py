@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from coldchain.decoders import epcis_checks as check
-from coldchain.decoders.epcis_checks import Check, Findings, named, shown
+from coldchain.decoders.epcis_checks import Check, Findings, shown
 from coldchain.decoders.epcis_vocabulary import UNITS
-from coldchain.domain.identifiers import IdentifierError
+from coldchain.domain.identifiers import IdentifierError, subject_name
 
 _MAX_TEXT = 256
 
@@ -21,7 +21,7 @@ def _text(value: Any, pointer: str, found: Findings) -> None:
 
 def _board(value: Any, pointer: str, found: Findings) -> None:
     try:
-        if isinstance(value, str) and named(value).startswith("grai:"):
+        if isinstance(value, str) and subject_name(value).startswith("grai:"):
             return
     except IdentifierError as error:
         found.fault(pointer, str(error))
@@ -95,22 +95,22 @@ FIELDS: Mapping[str, Check] = {
 
 
 def _names(value: Any) -> Any:
-    return [named(one) for one in value]
+    return [subject_name(one) for one in value]
 
 
 def _seals(value: Any) -> Any:
-    return [{**one, "unit": named(one["unit"])} if "unit" in one else one for one in value]
+    return [{**one, "unit": subject_name(one["unit"])} if "unit" in one else one for one in value]
 
 
 def _cartons(value: Any) -> Any:
     return [
-        {**one, "case": named(one["case"]), **({"inner": _names(one["inner"])} if "inner" in one else {})}
+        {**one, "case": subject_name(one["case"]), **({"inner": _names(one["inner"])} if "inner" in one else {})}
         for one in value
     ]
 
 
 _CANONICAL: Mapping[str, Callable[[Any], Any]] = {
-    "board": named,
+    "board": subject_name,
     "seals": _seals,
     "cartons": _cartons,
     "linkedFrom": _names,
