@@ -20,6 +20,7 @@ from coldchain.db.epcis_jobs import SqlJobs
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import migrate
 from coldchain.db.queries_evidence import evidence_about, subjects_of
+from coldchain.db.queries_parties import bar_on
 from coldchain.db.queries_units import UnitQueries
 from coldchain.db.rejects import SqlRejects
 from coldchain.db.sealed import SqlSealed
@@ -39,8 +40,9 @@ from coldchain.services.epcis_capture import Capture
 from coldchain.services.identity import CommandRefused
 from coldchain.services.inspect import inspect
 from coldchain.services.messages import Inbound
-from coldchain.services.parties import registered, registration
+from coldchain.services.parties import event_ruling, registered, registration
 from coldchain.services.ports import Clock
+from coldchain.services.principals import Principal
 from coldchain.services.registry import Registry
 from coldchain.services.trace import trace
 from coldchain.settings import Settings
@@ -139,6 +141,13 @@ class Core:
         outcome = self.record(registered(self.log.origin, version))
         self.refresh_registry()
         return version, outcome
+
+    def rule_on_event(self, principal: Principal, body: Mapping[str, Any]) -> Outcome:
+        """Whether an event of an unentitled party counts. Raises CommandRefused, NotKnown."""
+        self.refresh_registry()
+        with self.engine.connect() as connection:
+            stated, bar, n = bar_on(connection, str(body.get("event")))
+        return self.record(event_ruling(self.registry.directory, stated, bar, principal, body, n))
 
     def ask(self, finding: str, hours: float | None = None) -> Outcome:
         """Put the question to the holder now. Raises CommandRefused where there is none to put."""

@@ -48,6 +48,8 @@ def app_ports(
         return out.getvalue() if core.write_evidence(about, out) else None
 
     def file_paper(principal: Principal, body: Mapping[str, Any]) -> Outcome:
+        if body.get("order") == "event-decision":
+            return core.rule_on_event(principal, body)
         return core.record_document(principal.org, {**body, "by": principal.org, "role": principal.role})
 
     sheets = HttpImports(core)

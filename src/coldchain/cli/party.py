@@ -175,6 +175,29 @@ def add_agent(data: Data, org: str, agent: str, until: str | None, valid_from: s
     _add(data, "agent", valid_from, lambda _: {"id": f"{org}/{agent}", "org": org, "agent": agent, "to_us": to_us})
 
 
+@command.command(name="rule")
+@data_options
+@click.argument("event", metavar="EVENT")
+@click.option("--org", required=True, help="Who rules: whose the place or unit is, its agent, or an authority.")
+@click.option("--role", required=True, help="In which of its roles.")
+@click.option("--refuse", is_flag=True, help="The event stays without effect (default: it counts).")
+@click.option("--reason", default="", help="Recorded with it.")
+def rule_(data: Data, event: str, org: str, role: str, refuse: bool, reason: str) -> None:
+    """Rule on an event of an unentitled party. EVENT is its key: `channel` of the finding `unentitled event`."""
+    from coldchain.db.queries_api import NotKnown
+    from coldchain.services.principals import Principal
+
+    decision = "refused" if refuse else "confirmed"
+    with data.core() as core:
+        core.catch_up_if_alone()
+        try:
+            ruling = {"event": event, "decision": decision, "reason": reason}
+            outcome = core.rule_on_event(Principal(org, role, frozenset(), org), ruling)
+        except NotKnown as error:
+            fail(str(error))
+    data.show({"event": event, "decision": decision, "index": outcome.index})
+
+
 @command.command()
 @data_options
 @click.argument("digest")

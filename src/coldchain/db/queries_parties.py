@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from coldchain.db.queries_api import NotKnown, decode_cursor, encode_cursor
-from coldchain.db.tables.parties import party
+from coldchain.db.queries_events import barred, chunks
+from coldchain.db.tables.events import event as event_table
+from coldchain.db.tables.parties import event_decision, handover, handover_link, party, unentitled
+from coldchain.domain.entitlement import UNITS, Bar, EventDecision, Passage, Statement, Tenure, tenures
 from coldchain.domain.parties import Directory, Registration
 
 
@@ -53,3 +57,102 @@ def party_versions(connection: Connection, op: str, name: str) -> list[PartyRow]
 
 def _row(row: Any) -> PartyRow:
     return PartyRow(row.id, row.n, row.from_us, json.loads(row.body), row.entry)
+
+
+# Handovers
+
+
+def event_decisions(connection: Connection, events: Iterable[str]) -> dict[str, list[EventDecision]]:
+    """Rulings on events of unentitled parties, by event key."""
+    found: dict[str, list[EventDecision]] = {}
+    c = event_decision.c
+    for part in chunks(events):
+        for row in connection.execute(select(event_decision).where(c.event.in_(part))):
+            one = EventDecision(row.event, row.n, bool(row.confirmed), row.by, row.role)
+            found.setdefault(row.event, []).append(one)
+    return found
+
+
+def bar_on(connection: Connection, key: str) -> tuple[Statement, Bar, int]:
+    """A barred event, why it is barred, and the number of the next ruling on it. Raises NotKnown."""
+    c = event_table.c
+    row = connection.execute(
+        select(c.by, c.time_us, unentitled).join(unentitled, unentitled.c.key == c.key).where(c.key == key)
+    ).one_or_none()
+    if row is None:
+        raise NotKnown(f"no event {key!r} of an unentitled party: it counts already, or there is none")
+    last = connection.scalar(select(func.max(event_decision.c.n)).where(event_decision.c.event == key)) or 0
+    return Statement(key, row.by, row.time_us), Bar(row.rule, row.name, row.owner), last + 1
+
+
+def tenures_of(connection: Connection, known: Directory, units: Iterable[str]) -> dict[str, tuple[Tenure, ...]]:
+    """Who held each unit, of those that were ever handed over."""
+    rows: dict[str, Any] = {}
+    of_unit: dict[str, list[str]] = {}
+    link = handover_link.c
+    for part in chunks(unit for unit in units if unit.startswith(UNITS)):
+        joined = select(link.name, handover).join(handover, handover.c.id == link.handover)
+        for row in connection.execute(joined.where(link.kind == "unit", link.name.in_(part))):
+            rows[row.id] = row
+            of_unit.setdefault(row.name, []).append(row.id)
+    passages = {name: passage for name, row in rows.items() if (passage := _passage(row)) is not None}
+    decisions = event_decisions(connection, (it.key for one in passages.values() for it in one.shipments))
+    return {
+        unit: tenures(known, unit, (passages[name] for name in names if name in passages), decisions)
+        for unit, names in of_unit.items()
+    }
+
+
+def _passage(row: Any) -> Passage | None:
+    if row.shipped_us is None:
+        return None
+    shipped = json.loads(row.detail)["shipped"]
+    named = {half[name] for half in shipped for name in ("contracting_carrier", "actual_carrier")}
+    shipments = tuple(Statement(half["key"], half["by"], half["time_us"]) for half in shipped)
+    return Passage(row.giver, row.taker, row.shipped_us, row.accepted_us, tuple(sorted(named - {""})), shipments)
+
+
+def handovers_of(connection: Connection, unit: str) -> list[dict[str, Any]]:
+    """Every handover of a unit or lot, by time: both halves, where they differ, and which events of it are barred."""
+    link = handover_link.c
+    query = select(handover).join(handover_link, link.handover == handover.c.id)
+    rows = connection.execute(query.where(link.kind == "unit", link.name == unit)).all()
+    details = {row.id: json.loads(row.detail) for row in rows}
+    stated = {half["key"] for detail in details.values() for half in (*detail["shipped"], *detail["received"])}
+    without = barred(connection, stated)
+    found = [
+        {
+            "handover": row.id,
+            "state": row.state,
+            "giver": row.giver,
+            "taker": row.taker,
+            "shipped_us": row.shipped_us,
+            "received_us": row.received_us,
+            **details[row.id],
+            "unentitled": sorted(
+                half["key"]
+                for side in ("shipped", "received")
+                for half in details[row.id][side]
+                if half["key"] in without
+            ),
+        }
+        for row in rows
+    ]
+    return sorted(found, key=lambda one: (one["shipped_us"] or one["received_us"], one["handover"]))
+
+
+def sees(connection: Connection, org: str, names: Iterable[str]) -> set[str]:
+    """Those of the units and lots that somebody else handed to this organisation, took from it, or had it carry.
+
+    Its own word opens nothing: whoever could name a number would else read all about it.
+    """
+    unit, who, stated = (handover_link.alias() for _ in range(3))
+    is_barred = (
+        select(stated.c.name)
+        .join(unentitled, unentitled.c.key == stated.c.name)
+        .where(stated.c.kind == "event", stated.c.handover == unit.c.handover)
+        .exists()
+    )
+    query = select(unit.c.name).join(who, who.c.handover == unit.c.handover)
+    query = query.where(unit.c.kind == "unit", who.c.kind == "party", who.c.name == org, ~is_barred)
+    return {name for part in chunks(names) for name in connection.scalars(query.where(unit.c.name.in_(part)))}

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from coldchain.domain.entitlement import Bar, DecisionError, Statement, decision_key, may_decide, read_decision
 from coldchain.domain.parties import Directory, PartyError, Registration, read_registration
 from coldchain.services.chores import canonical
 from coldchain.services.identity import CommandRefused
+from coldchain.services.principals import Principal
 from coldchain_ledger.log import Draft
+
+MAX_REASON = 1_000
 
 
 def registration(directory: Directory, op: str, stated: Mapping[str, Any], now_us: int) -> Registration:
@@ -66,3 +70,31 @@ def _check(directory: Directory, version: Registration) -> None:
     for name in version.stated.get("names", ()):
         if (called := directory.org_called(name)) not in (name, version.id):
             raise CommandRefused(f"{name} is what {called!r} is called already")
+
+
+def event_ruling(
+    directory: Directory, it: Statement, bar: Bar, principal: Principal, body: Mapping[str, Any], n: int
+) -> Draft:
+    """The order by which an event of an unentitled party counts (`"decision": "confirmed"`) or stays without effect
+    (`"refused"`); n: how many-th on this event. Raises CommandRefused where the principal has no say in it."""
+    if not may_decide(directory, it, bar, principal.org, principal.role):
+        raise CommandRefused(
+            f"event {it.key} is about {bar.name} of {bar.owner}: {principal.org} as {principal.role} has no say in it"
+        )
+    reason = body.get("reason", "")
+    if not isinstance(reason, str) or len(reason) > MAX_REASON:
+        raise CommandRefused(f"reason: expected text of at most {MAX_REASON} characters, found {reason!r:.100}")
+    stated = {"v": 1, "order": "event-decision", "event": it.key, "decision": body.get("decision"), "n": n}
+    try:
+        ruling = read_decision({**stated, "role": principal.role}, principal.org)
+    except DecisionError as error:
+        raise CommandRefused(str(error)) from error
+    return Draft(
+        kind="order",
+        by=principal.org,
+        type="application/json",
+        key=decision_key(ruling.event, n),
+        grade="declared",
+        subjects=(bar.name,),
+        payload=canonical({**stated, "by": principal.org, "role": principal.role, "reason": reason}),
+    )
