@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from coldchain.domain.imports.goods import private
+from coldchain.domain.identifiers import uri
 
 MAX_LABELS = 1_000
 _FONT = "STSong-Light"
@@ -28,7 +28,7 @@ def label_pdf(units: Sequence[str]) -> bytes:
     width, height = A6
     for unit in units:
         side = 76 * mm
-        rows = [list(row) for row in segno.make(private(unit), error="m", micro=False).matrix]
+        rows = [list(row) for row in segno.make(uri(unit), error="m", micro=False).matrix]
         module = side / len(rows)
         left, top = (width - side) / 2, height - 14 * mm
         for y, row in enumerate(rows):

@@ -117,6 +117,12 @@ def place(cell: Cell, locale: Locale) -> str:
     return name
 
 
+def organisation(cell: Cell, locale: Locale) -> str:
+    """Who: an organisation's id here, or any name events call it by."""
+    found = text(cell, locale)
+    return _named(found if ":" in found else f"code:org/{found}")
+
+
 def gtin(cell: Cell, locale: Locale) -> str:
     """A GTIN of 8, 12, 13 or 14 digits, as 14. A spreadsheet that took it for a number has dropped its zeros."""
     found = text(cell, locale).replace(" ", "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from coldchain.domain.imports.goods import amounts, private, quantities
+from coldchain.domain.identifiers import uri
+from coldchain.domain.imports.goods import amounts, quantities
 from coldchain.domain.imports.mapping import Mapping
 from coldchain.domain.imports.reading import Record
 from coldchain.domain.imports.statement import (
@@ -31,7 +32,7 @@ def facts(sender: str, mapping: Mapping, records: Sequence[Record]) -> list[Fact
 def _declaration(state: Statement, rows: list[Record]) -> Iterator[Fact]:
     first = rows[0]
     containers = sorted({record.get("container") for record in rows if "container" in record.values})
-    paper = {"type": "urn:coldchain:btt:declaration", "bizTransaction": private(first.get("declaration"))}
+    paper = {"type": "urn:coldchain:btt:declaration", "bizTransaction": uri(first.get("declaration"))}
     yield state.event(
         rows,
         [first.get("declaration")],
@@ -40,7 +41,7 @@ def _declaration(state: Statement, rows: list[Record]) -> Iterator[Fact]:
         action="ADD",
         bizStep="arriving",
         bizTransactionList=[paper],
-        epcList=[private(container) for container in containers],
+        epcList=[uri(container) for container in containers],
         quantityList=quantities(amounts(rows)),
         **standing_at(first.get("site")),
     )
@@ -169,7 +170,7 @@ def _temperatures(state: Statement, rows: list[Record]) -> Iterator[Fact]:
         meta = {
             "startTime": rfc3339(first.get("time"), state.zone),
             "endTime": rfc3339(last.get("time"), state.zone),
-            **({"deviceID": private(f"code:probe/{probe}")} if probe else {}),
+            **({"deviceID": uri(f"code:probe/{probe}")} if probe else {}),
         }
         yield state.event(
             some,
@@ -178,7 +179,7 @@ def _temperatures(state: Statement, rows: list[Record]) -> Iterator[Fact]:
             type="ObjectEvent",
             action="OBSERVE",
             bizStep="sensor_reporting",
-            readPoint={"id": private(first.get("place"))},
+            readPoint={"id": uri(first.get("place"))},
             sensorElementList=[{"sensorMetadata": meta, "sensorReport": reports}],
         )
 

@@ -1,34 +1,15 @@
-"""What a row's goods are called, and how much of what several rows hold together."""
+"""How much of which goods several rows hold together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
+from coldchain.domain.identifiers import uri
 from coldchain.domain.imports.reading import Record
 
 KILOGRAM = "KGM"
-
-
-def private(name: str) -> str:
-    """The URI of a subject name: `urn:coldchain:` and the name, %-escaped."""
-    return f"urn:coldchain:{quote(name, safe=':/')}"
-
-
-def lot_of(record: Record) -> str:
-    """The lot a row is about (domain §2): GTIN and lot, else plant, product and lot or date as printed; "" for none."""
-    label = record.get("lot") or record.get("produced")
-    if label is None:
-        return ""
-    if (gtin := record.get("gtin")) is not None:
-        return f"lot:{gtin}/{_part(label)}"
-    return f"lot:{_part(record.get('plant', '-'))}/{_part(record.get('product', '-'))}/{_part(label)}"
-
-
-def _part(text: str) -> str:
-    return text.replace("%", "%25").replace("/", "%2F")
 
 
 class Amount(NamedTuple):
@@ -45,7 +26,7 @@ def amounts(records: Iterable[Record]) -> dict[str, Amount]:
     """By lot, sorted; rows that only name a pallet are none."""
     found: dict[str, Amount] = {}
     for record in records:
-        lot, amount = lot_of(record), Amount(record.get("cases"), record.get("kg"))
+        lot, amount = record.get("goods", ""), Amount(record.get("cases"), record.get("kg"))
         if lot and amount != Amount():
             found[lot] = found[lot].plus(amount) if lot in found else amount
     return dict(sorted(found.items()))
@@ -56,9 +37,9 @@ def quantities(found: dict[str, Amount]) -> list[dict[str, Any]]:
     elements: list[dict[str, Any]] = []
     for lot, amount in found.items():
         if amount.cases is not None:
-            elements.append({"epcClass": private(lot), "quantity": amount.cases})
+            elements.append({"epcClass": uri(lot), "quantity": amount.cases})
         if amount.kg is not None:
-            elements.append({"epcClass": private(lot), "quantity": _json_number(amount.kg), "uom": KILOGRAM})
+            elements.append({"epcClass": uri(lot), "quantity": _json_number(amount.kg), "uom": KILOGRAM})
     return elements
 
 

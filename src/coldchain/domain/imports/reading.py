@@ -6,6 +6,7 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from coldchain.domain.identifiers import IdentifierError, plant_lot, subject_name
 from coldchain.domain.imports.cells import CellError, text
 from coldchain.domain.imports.mapping import EVIDENCE, Layout, Mapping, layout
 from coldchain.domain.imports.table import Cell, Row, Table, cell_name
@@ -111,8 +112,9 @@ def _evidence(mapping: Mapping, found: Layout, row: Row, faults: list[Fault]) ->
     return {"evidence": evidence} if evidence else {}
 
 
-def _lacking(mapping: Mapping, row: Row, values: MappingOf[str, Any], wrong: set[str]) -> list[Fault]:
-    """What a row needs of several fields together; nothing more is said of fields already at fault."""
+def _lacking(mapping: Mapping, row: Row, values: dict[str, Any], wrong: set[str]) -> list[Fault]:
+    """What a row needs of several fields together, and the name of its goods added where it has that; nothing more is
+    said of fields already at fault."""
     where = cell_name(row.number, 0)
     faults = [
         Fault(where, row.number, "|".join(group), "", f"expected at least one of {', '.join(group)}")
@@ -121,12 +123,26 @@ def _lacking(mapping: Mapping, row: Row, values: MappingOf[str, Any], wrong: set
     ]
     amount = {"cases", "kg"} & set(values)
     if amount and mapping.kind.field("lot") is not None and wrong.isdisjoint({"gtin", "lot", "plant", "product"}):
-        faults += _unnamed(where, row, values)
+        faults += _name_goods(where, row, values)
     return faults
 
 
+def _name_goods(where: str, row: Row, values: dict[str, Any]) -> list[Fault]:
+    """Adds the lot the row is about as `goods`: counted goods need a name (domain §2)."""
+    if unnamed := _unnamed(where, row, values):
+        return unnamed
+    label = values.get("lot") or values["produced"]
+    try:
+        if "gtin" in values:
+            values["goods"] = subject_name(f"lot:{values['gtin']}/{label}")
+        else:
+            values["goods"] = plant_lot(values["plant"], values["product"], label)
+    except IdentifierError as error:
+        return [Fault(where, row.number, "lot|produced", str(label), str(error))]
+    return []
+
+
 def _unnamed(where: str, row: Row, values: MappingOf[str, Any]) -> list[Fault]:
-    """Counted goods need a name: GTIN and lot, or plant, product and lot or production date (domain §2)."""
     if "lot" not in values and "produced" not in values:
         return [Fault(where, row.number, "lot|produced", "", "expected a lot or a production date as printed")]
     if "gtin" not in values and not {"plant", "product"} <= set(values):

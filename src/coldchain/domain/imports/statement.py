@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TypeVar
 
-from coldchain.domain.imports.goods import amounts, cases, private, quantities
+from coldchain.domain.identifiers import uri
+from coldchain.domain.imports.goods import amounts, cases, quantities
 from coldchain.domain.imports.mapping import Mapping
 from coldchain.domain.imports.reading import Record
 
@@ -87,7 +88,7 @@ class Statement:
         goods: Sequence[Json],
         **said: Any,
     ) -> list[Fact]:
-        listed = [("childEPCs", private(unit)) for unit in units] + [("childQuantityList", one) for one in goods]
+        listed = [("childEPCs", uri(unit)) for unit in units] + [("childQuantityList", one) for one in goods]
         found = []
         for part, some in enumerate(batches(listed)):
             fact = self.event(
@@ -97,7 +98,7 @@ class Statement:
                 type="AggregationEvent",
                 action=action,
                 bizStep=step,
-                parentID=private(parent),
+                parentID=uri(parent),
                 **{name: [one for key, one in some if key == name] for name in ("childEPCs", "childQuantityList")},
                 **said,
             )
@@ -126,12 +127,12 @@ class Statement:
             type="ObjectEvent",
             action="OBSERVE",
             bizStep=step,
-            epcList=[private(pallet) for pallet in pallets],
+            epcList=[uri(pallet) for pallet in pallets],
             quantityList=quantities(held),
-            readPoint={"id": private(place)},
-            bizLocation={"id": private(place)},
-            sourceList=[{"type": "possessing_party", "source": _party(first.get("sender"))}],
-            destinationList=[{"type": "possessing_party", "destination": _party(first.get("receiver"))}],
+            readPoint={"id": uri(place)},
+            bizLocation={"id": uri(place)},
+            sourceList=[{"type": "possessing_party", "source": uri(first.get("sender"))}],
+            destinationList=[{"type": "possessing_party", "destination": uri(first.get("receiver"))}],
             bizTransactionList=_papers(first, "desadv" if step == "shipping" else "recadv"),
             coldchain__count=cases(held),
             coldchain__vehicle=first.get("vehicle"),
@@ -184,16 +185,12 @@ def journey(first: Record) -> list[Any]:
 
 
 def standing_at(place: str | None) -> Json:
-    return {} if place is None else {"readPoint": {"id": private(place)}, "bizLocation": {"id": private(place)}}
+    return {} if place is None else {"readPoint": {"id": uri(place)}, "bizLocation": {"id": uri(place)}}
 
 
 def _papers(first: Record, kind: str) -> list[Json]:
     number = first.get("document")
-    return [{"type": kind, "bizTransaction": private(f"wb:{number}")}] if number else []
-
-
-def _party(name: str) -> str:
-    return name if ":" in name else private(f"code:org/{name}")
+    return [{"type": kind, "bizTransaction": uri(f"wb:{number}")}] if number else []
 
 
 def seal_facts(rows: Sequence[Record], unit: str | None, act: str) -> list[Json]:
@@ -201,7 +198,7 @@ def seal_facts(rows: Sequence[Record], unit: str | None, act: str) -> list[Json]
         return []
     found = {(record.get("seal"), record.get("seal_state")) for record in rows if "seal" in record.values}
     return [
-        {"seal": seal, "act": act, "unit": private(unit), **({"state": state} if state else {})}
+        {"seal": seal, "act": act, "unit": uri(unit), **({"state": state} if state else {})}
         for seal, state in sorted(found, key=str)
     ]
 
