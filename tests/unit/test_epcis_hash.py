@@ -65,7 +65,6 @@ EVENT = {
         {"quantityList": [{"uom": "KGM", "quantity": 2.5, "epcClass": "https://id.gs1.org/01/06901234000016/10/L7"}]},
         {"readPoint": None},
         {"ex:note": {"ex:a": " x ", "ex:b": [1, 2]}},
-        {"rdfs:comment": "read twice"},
     ],
 )  # fmt: skip
 def test_spellings_of_one_event_have_one_hash(spelling: dict[str, Any]) -> None:
@@ -84,6 +83,7 @@ def test_spellings_of_one_event_have_one_hash(spelling: dict[str, Any]) -> None:
         {"quantityList": [{"epcClass": "urn:epc:class:lgtin:6901234.000001.L7", "quantity": 2.5}]},
         {"ex:note": {"ex:b": [2, 1], "ex:a": "y"}},
         {"ex:more": True},
+        {"rdfs:comment": "read twice"},
         {"bizLocation": {"id": "urn:coldchain:room:w1/a"}},
     ],
 )

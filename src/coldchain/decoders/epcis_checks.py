@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from coldchain.decoders.epcis_context import Context, escaped
+from coldchain.decoders.epcis_context import IRI, Context
 from coldchain.decoders.epcis_times import EXPECTED_OFFSET, OFFSET, time_us
 from coldchain.decoders.epcis_vocabulary import Vocabulary, belongs
+from coldchain.decoders.errors import escaped
 from coldchain.domain.identifiers import IdentifierError, subject_name
 
 MAX_FAULTS = 20
@@ -17,7 +18,6 @@ MAX_FAULTS = 20
 LIMIT = 2**43
 """Of quantities: their thousandths stay below 2^53, where every JSON reader agrees."""
 
-IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`\x00-\x20\x7f]+")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNIT = re.compile(r"[A-Z0-9]{2,3}", re.ASCII)
 _HEX = re.compile(r"[0-9A-Fa-f]+")

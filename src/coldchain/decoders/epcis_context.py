@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from coldchain.decoders.errors import DocumentError
+from coldchain.decoders.errors import DocumentError, escaped
 
 OWN = "urn:coldchain:vocabulary:"
 """Namespace of our own extension fields, bound to `coldchain` by those who use it."""
@@ -37,11 +37,12 @@ others are as the document has them; GS1's own examples rebind `cbvmda`."""
 _STANDARD_ADDRESS = re.compile(
     r"https?://(?:ref\.gs1\.org/standards/epcis/(?:2(?:\.\d+)*/)?|gs1\.github\.io/EPCIS/)epcis-context\.jsonld"
 )
-_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`\x00-\x20\x7f]+")
+IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`\x00-\x20\x7f]+")
 _PREFIX = re.compile(r"[^\s/]+")
 _KEYWORDS = frozenset({"@version", "@protected", "@vocab", "@base", "@language", "@direction", "@propagate", "@import"})
 _ABSOLUTE = re.compile(r"(?:https?://|urn:[A-Za-z0-9][A-Za-z0-9-]*:).+")
-_CACHED_BYTES = 2_048
+_REMEMBERED_BYTES = 2_048
+"""Longer contexts are not kept: nobody fills the memory by sending them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +80,26 @@ class Context:
 STANDARD_CONTEXT = Context(STANDARD)
 
 
-def read_context(value: Any, pointer: str = "/@context") -> Context:
+def read_context(value: Any) -> Context:
     """The meaning of an `@context`: text, object or array of both, with the standard one among them.
 
     Raises DocumentError at the part that is none, binds a standard prefix to another namespace or leaves the standard
     context out.
     """
     encoded = msgspec.json.encode(value)
-    return _cached(encoded, pointer) if len(encoded) <= _CACHED_BYTES else _read(value, pointer)
+    return _remembered(encoded) if len(encoded) <= _REMEMBERED_BYTES else _read(value)
 
 
 @lru_cache(1_024)
-def _cached(encoded: bytes, pointer: str) -> Context:
-    return _read(msgspec.json.decode(encoded), pointer)
+def _remembered(encoded: bytes) -> Context:
+    return _read(msgspec.json.decode(encoded))
 
 
-def _read(value: Any, pointer: str) -> Context:
-    declared, standard = _declared(value, pointer)
+def _read(value: Any) -> Context:
+    declared, standard = _declared(value, "/@context")
     if not standard:
-        raise DocumentError(
-            pointer,
-            "expected the standard context https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld, "
-            "alone or first in an array",
-        )
+        expected = "expected the standard context https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
+        raise DocumentError("/@context", f"{expected}, alone or in an array")
     return Context({**STANDARD, **declared})
 
 
@@ -113,7 +111,7 @@ def _declared(value: Any, pointer: str) -> tuple[dict[str, str], bool]:
     for place, part in enumerate(parts):
         where = f"{pointer}/{place}" if isinstance(value, list) else pointer
         if isinstance(part, str):
-            if not _IRI.fullmatch(part):
+            if not IRI.fullmatch(part):
                 raise DocumentError(where, f"expected the address of a context, found {part!r}")
             standard = standard or bool(_STANDARD_ADDRESS.fullmatch(part))
         elif isinstance(part, dict):
@@ -134,7 +132,7 @@ def _bound(part: dict[str, Any], pointer: str) -> dict[str, str]:
         namespace = value.get("@id") if isinstance(value, dict) else value
         if namespace is None or ":" in name:
             continue  # says how to read the values of a name, or that it means nothing: no prefix
-        if not isinstance(namespace, str) or not _IRI.fullmatch(namespace):
+        if not isinstance(namespace, str) or not IRI.fullmatch(namespace):
             raise DocumentError(where, f"expected the URI of a namespace, found {namespace!r}")
         if not _PREFIX.fullmatch(name):
             raise DocumentError(where, f"expected a prefix without slash or space, found {name!r}")
@@ -142,8 +140,3 @@ def _bound(part: dict[str, Any], pointer: str) -> dict[str, str]:
             raise DocumentError(where, f"expected {STANDARD[name]!r}, which the standard context protects")
         bound[name] = namespace
     return bound
-
-
-def escaped(name: str) -> str:
-    """A member's name as one step of a JSON pointer (RFC 6901 §3)."""
-    return name.replace("~", "~0").replace("/", "~1")

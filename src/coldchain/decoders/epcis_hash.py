@@ -141,10 +141,8 @@ def _extensions(holder: Mapping[str, Any], context: Context) -> str:
     """Rules 19 to 21: `{namespace}name`, `=` and the value or the sorted members; all of them sorted."""
     said = []
     for key, value in holder.items():
-        if ":" in key:
-            name = context.full_name(key)
-            if name not in context.ignored and name not in _NOT_HASHED:
-                said += _extension(context.namespaced(key) or key, value, context)
+        if ":" in key and context.full_name(key) not in context.ignored:
+            said += _extension(context.namespaced(key) or key, value, context)
     return "".join(sorted(said)) if said else ""
 
 
@@ -158,9 +156,6 @@ def _extension(name: str, value: Any, context: Context) -> list[str]:
         return [part for one in value for part in _extension(name, one, context)]
     return [f"{name}={_scalar(value)}"]
 
-
-_NOT_HASHED = frozenset({"http://www.w3.org/2000/01/rdf-schema#comment"})
-"""A comment about an event is no part of it."""
 
 _QUANTITY = {"epcClass": _uri, "quantity": _plain, "uom": _plain}
 _PLACE = {"id": _uri}

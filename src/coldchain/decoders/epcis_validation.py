@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from coldchain.decoders import epcis_checks as check
 from coldchain.decoders.epcis_checks import Check, Findings, shown
-from coldchain.decoders.epcis_context import OWN, Context, escaped
+from coldchain.decoders.epcis_context import OWN, Context
 from coldchain.decoders.epcis_own import FIELDS as OWN_FIELDS
 from coldchain.decoders.epcis_sensor import sensor_element
 from coldchain.decoders.epcis_vocabulary import (
@@ -21,7 +21,7 @@ from coldchain.decoders.epcis_vocabulary import (
     ERROR_REASON,
     SOURCE_DESTINATION,
 )
-from coldchain.decoders.errors import DocumentError
+from coldchain.decoders.errors import DocumentError, escaped
 
 LOT = "urn:epcglobal:cbv:mda:lotNumber"
 

@@ -12,3 +12,8 @@ class DocumentError(DecodeError):
         super().__init__(f"{pointer or '/'}: {problem}")
         self.pointer = pointer
         self.problem = problem
+
+
+def escaped(name: str) -> str:
+    """A member's name as one step of a JSON pointer (RFC 6901 §3)."""
+    return name.replace("~", "~0").replace("/", "~1")
