@@ -295,7 +295,7 @@ def test_a_withdrawn_receipt_takes_the_handover_back(core: Core) -> None:
 
 
 def test_a_party_sees_what_another_one_handed_to_it_and_nothing_by_its_own_word(core: Core) -> None:
-    record(core, *PARTIES, PACKED, *HANDED_OVER, happens("thief", 9, "OBSERVE", [], parent=OTHER, at="loc:x"))
+    record(core, *PARTIES, PACKED, *HANDED_OVER, happens("thief", 9, "OBSERVE", [OTHER], at="loc:x"))
     record(core, ships("thief", 9, [OTHER], "thief"), ships("thief", 9, [PALLET], "fence"))
     with core.engine.connect() as connection:
         seen = {org: sees(connection, org, [PALLET, OTHER, CASES[0]]) for org in ("polar", "haul", "thief", "fence")}

@@ -32,6 +32,31 @@ CLAIM = {
     "evidence": {"date": "2026-03-02"},
 }
 
+HANDED, KEPT = "sscc:169012345000000025", "sscc:169012345000000032"
+
+
+def handover(step: str, side: str, party: str, unit: str, at: str = "loc:road") -> bytes:
+    event = {
+        "type": "ObjectEvent",
+        "eventID": f"urn:uuid:{step}-{unit}-{at}",
+        "eventTime": "2026-03-02T08:00:00Z",
+        "eventTimeZoneOffset": "+00:00",
+        "action": "OBSERVE",
+        "bizStep": step,
+        "epcList": [f"urn:coldchain:{unit}"],
+        "readPoint": {"id": f"urn:coldchain:{at}"},
+        f"{side}List": [{"type": "possessing_party", side: f"urn:coldchain:code:org/{party}"}],
+    }
+    return json.dumps(
+        {
+            "@context": ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],
+            "type": "EPCISDocument",
+            "schemaVersion": "2.0",
+            "creationDate": "2026-03-02T08:00:00Z",
+            "epcisBody": {"eventList": [event]},
+        }
+    ).encode()
+
 
 @pytest.fixture(scope="module")
 def clock() -> Clock:
@@ -46,6 +71,10 @@ def core(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[Cor
             core.register("org", {"id": name, "name": "", "roles": [role], "names": []})
         core.register("site", {"id": "w1", "org": "polar", "uses": ["cold-store"]})
         core.register("site", {"id": "w1", "org": "polar", "uses": ["cold-store", "devanning"]})
+        core.capture("polar", handover("shipping", "destination", "haul", HANDED))
+        core.capture("haul", handover("receiving", "source", "polar", HANDED))
+        core.capture("thief", handover("storing", "source", "thief", HANDED, at="loc:w1/dock"))
+        core.capture("thief", handover("shipping", "destination", "thief", KEPT))
         core.settle()
         yield core
 
@@ -107,6 +136,35 @@ def test_each_reads_what_its_role_reaches(ask: Ask, who: str, path: str, status:
     if status == 403:
         assert response.json()["type"] == "/problems/forbidden"
         assert who in response.json()["detail"], "the answer says who asks as what"
+
+
+def test_a_party_reads_about_units_that_others_handed_to_it_or_took_from_it(ask: Ask) -> None:
+    assert ask("haul", f"/v1/units/{HANDED}").json()["id"] == HANDED
+    assert ask("polar", f"/v1/units/{HANDED}").status_code == 200
+    hidden = ask("haul", f"/v1/units/{KEPT}")
+    unknown = ask("haul", "/v1/units/sscc:169012345000000049")
+    assert hidden.status_code == unknown.status_code == 404, "what is there looks like what is not"
+    assert ask("port-customs", f"/v1/units/{KEPT}").status_code == 200
+
+
+def test_a_party_reads_of_findings_those_about_its_units_and_its_places(ask: Ask) -> None:
+    (unentitled,) = ask("polar", "/v1/findings").json()["items"]
+    assert (unentitled["rule"], unentitled["subject"]) == ("unentitled event", "loc:w1/dock")
+    assert ask("polar", f"/v1/findings/{unentitled['id']}").json()["detail"]["by"] == "thief"
+    assert ask("haul", "/v1/findings").json()["items"] == []
+    assert ask("haul", f"/v1/findings/{unentitled['id']}").status_code == 404
+    event = {"order": "event-decision", "event": unentitled["channel"], "decision": "confirmed"}
+    refused = ask("haul", "/v1/decisions", event)
+    assert (refused.status_code, "has no say" in refused.json()["detail"]) == (409, True)
+
+
+def test_the_owner_confirms_what_another_stated_of_its_site(core: Core, ask: Ask) -> None:
+    (unentitled,) = ask("polar", "/v1/findings").json()["items"]
+    event = {"order": "event-decision", "event": unentitled["channel"], "decision": "confirmed", "role": "customs"}
+    ruled, body = entry(core, ask("polar", "/v1/decisions", event))
+    assert (ruled.key, body["role"]) == (f"order/event-decision/{unentitled['channel']}/1", "warehouse")
+    core.settle()
+    assert ask("polar", "/v1/decisions", event).status_code == 404, "it counts, and there is nothing to rule on"
 
 
 def test_a_token_reaches_no_further_than_its_scopes(ask: Ask, make: Callable[..., tuple[str, str]]) -> None:

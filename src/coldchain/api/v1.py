@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from coldchain.api import schemas as s
-from coldchain.api.access import operator_only, overseers
+from coldchain.api.access import anybody, operator_only, overseers
 from coldchain.api.queries import (
     About,
     FindingQuery,
@@ -23,10 +23,12 @@ from coldchain.api.queries import (
 from coldchain.api.series import readings_page
 from coldchain.db import queries_api as q
 from coldchain.db.queries_api import NotKnown
+from coldchain.db.queries_parties import sees, visible_findings
 from coldchain.decoders.scans import subject_of
 from coldchain.projections.series import PROBES
 from coldchain.services.access import CODE_LIFE_S
 from coldchain.services.app_ports import AppPorts
+from coldchain.services.principals import Principal
 from coldchain_ledger.entry import parse_entry
 from coldchain_ledger.store import Store
 
@@ -34,14 +36,16 @@ DAY_US = 86_400_000_000
 
 
 def routers(ports: AppPorts) -> list[APIRouter]:
-    """What is concluded, for whoever may see everybody's goods; and what only the operator is told."""
-    reads = APIRouter(prefix="/v1", dependencies=[Depends(overseers(ports.access))])
-    _add_devices(reads, ports)
-    _add_findings(reads, ports)
-    _add_units(reads, ports)
+    """What is concluded: each party's own, everybody's for whoever may see that; and what only the operator is told."""
+    own = APIRouter(prefix="/v1")
+    _add_findings(own, ports)
+    _add_units(own, ports)
+    everybodys = APIRouter(prefix="/v1", dependencies=[Depends(overseers(ports.access))])
+    _add_devices(everybodys, ports)
+    _add_traces(everybodys, ports)
     operation = APIRouter(prefix="/v1", dependencies=[Depends(operator_only(ports.access))])
     _add_operation(operation, ports)
-    return [reads, operation]
+    return [own, everybodys, operation]
 
 
 def _add_devices(routes: APIRouter, ports: AppPorts) -> None:
@@ -87,9 +91,14 @@ def _span(query: SeriesQuery, newest_us: int | None) -> tuple[int, int]:
 
 
 def _add_findings(routes: APIRouter, ports: AppPorts) -> None:
+    read = anybody(ports.access, "read")
+
     @routes.get("/findings", tags=["findings"])
-    def list_findings(query: Annotated[FindingQuery, Query()]) -> s.Page[s.Finding]:
-        """Published findings, the newest first."""
+    def list_findings(
+        query: Annotated[FindingQuery, Query()], principal: Principal = Depends(read)
+    ) -> s.Page[s.Finding]:
+        """Published findings, the newest first; of a party's token those about goods that others handed to it or took
+        from it, and about its own places."""
         wanted = q.FindingFilter(
             current=query.status != "all",
             is_open={"open": True, "settled": False}.get(query.status),
@@ -97,16 +106,18 @@ def _add_findings(routes: APIRouter, ports: AppPorts) -> None:
             state=query.state,
             verdict=query.verdict,
             rule=query.rule,
+            only=None if principal.sees_all else visible_findings(principal.org),
         )
         with ports.engine.connect() as connection:
             rows, following = q.findings(connection, wanted, query.cursor, query.limit)
         return s.Page(items=[s.finding(row) for row in rows], next=following)
 
     @routes.get("/findings/{finding}", tags=["findings"])
-    def get_finding(finding: Annotated[Name, Path()]) -> s.FindingDetail:
+    def get_finding(finding: Annotated[Name, Path()], principal: Principal = Depends(read)) -> s.FindingDetail:
         """The newest entry of a finding, the ledger entries it rests on, and everything published of it before."""
+        only = None if principal.sees_all else visible_findings(principal.org)
         with ports.engine.connect() as connection:
-            life = q.finding_life(connection, finding)
+            life = q.finding_life(connection, finding, only)
         return s.finding_detail(life, _entries_named(ports.store, life[-1].entry))
 
 
@@ -118,14 +129,26 @@ def _entries_named(store: Store, index: int) -> list[int]:
 
 
 def _add_units(routes: APIRouter, ports: AppPorts) -> None:
+    read = anybody(ports.access, "read")
+
     @routes.get("/units/{unit:path}", tags=["units"])
-    def get_unit(unit: Annotated[Spelling, Path()]) -> s.Unit:
-        """Everything known about one unit, in any spelling of its identifier."""
+    def get_unit(unit: Annotated[Spelling, Path()], principal: Principal = Depends(read)) -> s.Unit:
+        """Everything known about one unit, in any spelling of its identifier. A party's token is told of units that
+        others handed to the party, took from it or had it carry."""
         found = ports.inspect(subject_of(unit))
-        if found is None:
+        if found is None or not _may_see(ports, principal, found["id"]):
             raise NotKnown(f"{unit!r} is named by no entry of this ledger")
         return s.Unit.model_validate(found)
 
+
+def _may_see(ports: AppPorts, principal: Principal, name: str) -> bool:
+    if principal.sees_all:
+        return True
+    with ports.engine.connect() as connection:
+        return name in sees(connection, principal.org, [name])
+
+
+def _add_traces(routes: APIRouter, ports: AppPorts) -> None:
     @routes.get("/trace", tags=["units"])
     def get_trace(query: Annotated[About, Query()]) -> s.Trace:
         """Back to where a unit came from, forward to where it went, and what it met, graded G1 to G4."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, exists, func, or_, select
 
 from coldchain.db.tables.cursor import cursor
 from coldchain.db.tables.events import finding, unit_segment
@@ -227,6 +227,8 @@ class FindingFilter:
     state: str | None = None
     verdict: str | None = None
     rule: str | None = None
+    only: ColumnElement[bool] | None = None
+    """Those that whoever asks may see."""
 
 
 def findings(connection: Connection, wanted: FindingFilter, after: str | None, limit: int) -> tuple[Rows, str | None]:
@@ -242,14 +244,17 @@ def findings(connection: Connection, wanted: FindingFilter, after: str | None, l
             query = query.where(column == value)
     if wanted.rule is not None:
         query = query.where(c.rule.startswith(wanted.rule, autoescape=True))
+    if wanted.only is not None:
+        query = query.where(wanted.only)
     if after is not None:
         query = query.where(c.entry < decode_cursor(after, int)[0])
     return page(connection, query, limit, "entry")
 
 
-def finding_life(connection: Connection, finding_id: str) -> Rows:
-    """Every published entry of one finding, oldest first. Raises NotKnown."""
-    rows = connection.execute(select(finding).where(finding.c.finding == finding_id).order_by(finding.c.n)).all()
+def finding_life(connection: Connection, finding_id: str, only: ColumnElement[bool] | None = None) -> Rows:
+    """Every published entry of one finding, oldest first. Raises NotKnown. only: where whoever asks may see it."""
+    query = select(finding).where(finding.c.finding == finding_id).order_by(finding.c.n)
+    rows = connection.execute(query if only is None else query.where(only)).all()
     if not rows:
         raise NotKnown(f"no finding {finding_id!r}")
     return rows

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from coldchain.db.queries_api import NotKnown, decode_cursor, encode_cursor
 from coldchain.db.queries_events import barred, chunks
 from coldchain.db.tables.events import event as event_table
+from coldchain.db.tables.events import finding
 from coldchain.db.tables.parties import event_decision, handover, handover_link, party, unentitled
 from coldchain.domain.entitlement import UNITS, Bar, EventDecision, Passage, Statement, Tenure, tenures
 from coldchain.domain.parties import Directory, Registration
@@ -142,10 +143,21 @@ def handovers_of(connection: Connection, unit: str) -> list[dict[str, Any]]:
 
 
 def sees(connection: Connection, org: str, names: Iterable[str]) -> set[str]:
-    """Those of the units and lots that somebody else handed to this organisation, took from it, or had it carry.
+    """Those of the units that somebody else handed to this organisation, took from it, or had it carry."""
+    found = _shown_to(org).subquery()
+    query = select(found.c.name)
+    return {name for part in chunks(names) for name in connection.scalars(query.where(found.c.name.in_(part)))}
 
-    Its own word opens nothing: whoever could name a number would else read all about it.
-    """
+
+def visible_findings(org: str) -> ColumnElement[bool]:
+    """The findings a party may see: about units `sees` names, and about what others state of its places and units."""
+    concerned = select(unentitled.c.key).where(unentitled.c.owner == org)
+    return or_(finding.c.subject.in_(_shown_to(org)), finding.c.channel.in_(concerned))
+
+
+def _shown_to(org: str) -> Select[tuple[str]]:
+    """Units, never lots, which others got of as well. A party's own word opens nothing: whoever could name a number
+    would else read all about it."""
     unit, who, stated = (handover_link.alias() for _ in range(3))
     is_barred = (
         select(stated.c.name)
@@ -154,5 +166,5 @@ def sees(connection: Connection, org: str, names: Iterable[str]) -> set[str]:
         .exists()
     )
     query = select(unit.c.name).join(who, who.c.handover == unit.c.handover)
-    query = query.where(unit.c.kind == "unit", who.c.kind == "party", who.c.name == org, ~is_barred)
-    return {name for part in chunks(names) for name in connection.scalars(query.where(unit.c.name.in_(part)))}
+    single = or_(*(unit.c.name.startswith(kind) for kind in UNITS))
+    return query.where(unit.c.kind == "unit", single, who.c.kind == "party", who.c.name == org, ~is_barred)
