@@ -1,6 +1,6 @@
 """An EPCIS document apart: its events as the bytes they came in, and documents made of some of them.
 
-A document that exceeds an entry is recorded as several, each an EPCISDocument of its own with the same context and
+A document that exceeds an entry is recorded as several, each a document of its own with the same type, context and
 header; an event's bytes stay what they were.
 """
 
@@ -36,6 +36,8 @@ class Parts(NamedTuple):
     events: Sequence[bytes]
     pointer: str
     """JSON pointer of the event list."""
+    query: Mapping[str, bytes]
+    """What an EPCISQueryDocument says of its query; empty for an EPCISDocument."""
 
 
 def take_apart(data: bytes) -> Parts:
@@ -48,16 +50,18 @@ def take_apart(data: bytes) -> Parts:
     if document is None:
         found = kind[:40].decode(errors="replace")
         raise DocumentError("/type", f"expected {' or '.join(_TYPES)}, found {found}")
-    pointer, body = "", head
+    pointer, body, query = "", head, {}
     for name in _BODIES[document]:
         pointer += f"/{name}"
         body = _object(body.get(name, b"null"), pointer)
+        if name == "queryResults":
+            query = {member: value for member, value in body.items() if member != "resultsBody"}
     pointer += "/eventList"
     try:
         events = [bytes(item) for item in _items(body.get("eventList", b"null"))]
     except msgspec.DecodeError as error:
         raise DocumentError(pointer, "expected an array of events") from error
-    return Parts({name: value for name, value in head.items() if name != "epcisBody"}, events, pointer)
+    return Parts({name: value for name, value in head.items() if name != "epcisBody"}, events, pointer, query)
 
 
 def is_event(data: bytes) -> bool:
@@ -69,10 +73,16 @@ def is_event(data: bytes) -> bool:
     return kind.strip() in {f'"{name}"'.encode() for name in KINDS}
 
 
-def put_together(head: Mapping[str, bytes], events: Sequence[bytes]) -> bytes:
-    """An EPCISDocument of these events."""
-    said = {**head, "type": b'"EPCISDocument"', "epcisBody": b'{"eventList":[' + b",".join(events) + b"]}"}
-    return b"{" + b",".join(msgspec.json.encode(name) + b":" + value for name, value in said.items()) + b"}"
+def put_together(parts: Parts, events: Sequence[bytes]) -> bytes:
+    """A document like the one taken apart, of these events instead."""
+    body = {"eventList": b"[" + b",".join(events) + b"]"}
+    if parts.query:
+        body = {"queryResults": _joined({**parts.query, "resultsBody": _joined(body)})}
+    return _joined({**parts.head, "epcisBody": _joined(body)})
+
+
+def _joined(members: Mapping[str, bytes]) -> bytes:
+    return b"{" + b",".join(msgspec.json.encode(name) + b":" + value for name, value in members.items()) + b"}"
 
 
 def judge(org: str, data: bytes, behaviour: Behaviour) -> Judgement:
@@ -105,7 +115,7 @@ def _judge_apart(org: str, data: bytes, behaviour: Behaviour, whole: DocumentErr
     try:
         parts = take_apart(data)
         checked = validate_document(data, org)
-        spare = MAX_PAYLOAD - len(put_together(parts.head, []))
+        spare = MAX_PAYLOAD - len(put_together(parts, []))
         if spare <= 0:
             raise DocumentError(
                 "", f"expected at most {MAX_PAYLOAD} bytes beside the events, found {MAX_PAYLOAD - spare}"
@@ -124,7 +134,7 @@ def _judge_apart(org: str, data: bytes, behaviour: Behaviour, whole: DocumentErr
     good = [
         data for one, data in zip(checked.events, parts.events, strict=True) if not one.problems and len(data) <= spare
     ]
-    return Judgement([_draft(org, document) for document in packed(parts.head, good)], faults)
+    return Judgement([_draft(org, document) for document in packed(parts, good)], faults)
 
 
 def _draft(org: str, document: bytes) -> Draft:
@@ -132,9 +142,9 @@ def _draft(org: str, document: bytes) -> Draft:
     return captured(org, document, events, quality=quality)
 
 
-def packed(head: Mapping[str, bytes], events: Sequence[bytes]) -> list[bytes]:
+def packed(parts: Parts, events: Sequence[bytes]) -> list[bytes]:
     """Documents with these events in order, none larger than an entry's payload; the same events packed the same."""
-    spare = MAX_PAYLOAD - len(put_together(head, []))
+    spare = MAX_PAYLOAD - len(put_together(parts, []))
     documents: list[list[bytes]] = [[]]
     size = 0
     for event in events:
@@ -143,7 +153,7 @@ def packed(head: Mapping[str, bytes], events: Sequence[bytes]) -> list[bytes]:
             size = 0
         documents[-1].append(event)
         size += len(event) + 1
-    return [put_together(head, events) for events in documents if events]
+    return [put_together(parts, events) for events in documents if events]
 
 
 def _object(data: bytes, pointer: str) -> dict[str, bytes]:

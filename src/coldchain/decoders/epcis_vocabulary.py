@@ -112,8 +112,8 @@ UNITS: Mapping[str, frozenset[str]] = {
     "Voltage": frozenset(("VLT", "2Z", "KVT", "D82", "B78")),
     "ElectricCurrent": frozenset(("AMP", "4K", "B84", "B22")),
     "Power": frozenset(("WTT", "KWT", "MAW", "C31", "A90", "D80", "BHP")),
-    "Energy": frozenset(("JOU", "KJO", "3B", "KWH", "WHR", "MWH", "D60", "BTU", "K51")),
-    "Illuminance": frozenset(("LUX", "KLX", "P25")),
+    "Energy": frozenset(("JOU", "KJO", "3B", "KWH", "WHR", "MWH", "BTU", "K51")),
+    "Illuminance": frozenset(("LUX", "KLX")),
 }
 """UN/ECE Recommendation 20 codes of quantities met in a cold chain. A code in here belongs to its quantity alone."""
 UNIT_OF = {code: quantity for quantity, codes in UNITS.items() for code in codes}
