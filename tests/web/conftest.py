@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
 from coldchain.services.app_ports import AppPorts
 from coldchain.settings import load_settings
+from web.epcis_scene import Repository
 from web.serving import Served
 from web.story import START, Clock, Told, tell
 
@@ -66,6 +68,25 @@ def operator(client: httpx.Client, told: Told) -> httpx.Client:
     """A program with the operator's token."""
     client.headers["authorization"] = f"Bearer {told.core.operator_token}"
     return client
+
+
+@pytest.fixture(scope="session")
+def empty_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory in which nothing happened yet, to be copied."""
+    directory: Path = tmp_path_factory.mktemp("empty") / "data"
+    with open_core(load_settings(dir=directory), create=True):
+        return directory
+
+
+@pytest.fixture
+def repository(empty_directory: Path, tmp_path: Path, served: Served) -> Iterator[Repository]:
+    """An empty EPCIS repository of one's own, asked with the operator's token."""
+    directory = shutil.copytree(empty_directory, tmp_path / "repository")
+    with open_core(load_settings(dir=directory)) as core:
+        served.app = create_app(app_ports(core, lambda: None, lambda: ""))
+        headers = {"authorization": f"Bearer {core.operator_token}"}
+        with httpx.Client(base_url=served.address, headers=headers) as http:
+            yield Repository(core, http)
 
 
 @pytest.fixture

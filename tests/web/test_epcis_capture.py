@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -12,21 +11,9 @@ import pytest
 
 from coldchain.bootstrap.core import open_core
 from coldchain.bootstrap.epcis import Worker
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import MAX_PAYLOAD, parse_entry
 from web.epcis_scene import BASE, Repository, document, event, events_of, ids_of
-from web.serving import Served
-
-
-@pytest.fixture
-def repository(tmp_path: Path, served: Served) -> Iterator[Repository]:
-    with open_core(load_settings(dir=tmp_path / "data"), create=True) as core:
-        served.app = create_app(app_ports(core, lambda: None, lambda: ""))
-        headers = {"authorization": f"Bearer {core.operator_token}"}
-        with httpx.Client(base_url=served.address, headers=headers) as http:
-            yield Repository(core, http)
 
 
 def test_a_document_is_taken_in_at_once_and_recorded_by_a_job(repository: Repository) -> None:
