@@ -176,3 +176,33 @@ def test_a_person_signs_in_with_a_link_that_works_once(server: Server) -> None:
 
 def test_rebuild_beside_a_running_server_could_not_check(server: Server) -> None:
     run("rebuild", "--dir", str(server.directory), expect=3)
+
+
+def test_a_broker_that_is_away_is_said_so_and_waited_for(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """Pages and proofs need no broker; an operator learns at once, and from /healthz, that no message can come in."""
+    import urllib.request
+
+    url = f"mqtt://127.0.0.1:{free_port()}"
+    with closing(Server(tmp_path / "data", free_port(), 0, "--mqtt", url, "--json")) as server:
+        ready = json.loads(server.start())
+        assert (ready["ready"], ready["mqtt"]) == (True, url)
+        assert "Connection refused" in ready["mqtt_fault"]
+        with pytest.raises(urllib.error.HTTPError, match="503") as unwell:
+            urllib.request.urlopen(f"{server.http}/healthz")
+        assert "Connection refused" in json.load(unwell.value)["detail"]
+        with urllib.request.urlopen(f"{server.http}/log/checkpoint") as answer:
+            assert answer.status == 200
+        assert server.terminate() < 5
+
+
+def test_a_server_that_waits_for_its_broker_ends_when_told(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    command = [COLDCHAIN, "serve", "--dir", tmp_path / "data", "--http", "127.0.0.1:0"]
+    with subprocess.Popen([*command, "--mqtt", f"mqtt://127.0.0.1:{free_port()}"], stderr=subprocess.PIPE) as waiting:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "data" / "server.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        waiting.terminate()
+        assert waiting.wait(5) == 0
+        assert waiting.stderr is not None
+        assert b"Traceback" not in waiting.stderr.read()
+    assert not (tmp_path / "data" / "server.json").exists()

@@ -163,3 +163,19 @@ def test_every_type_is_a_page_in_both_languages(client: httpx.Client, slug: str)
     assert PROBLEMS[slug].title in english.text
     assert f"/problems/{slug}" in chinese.text
     assert PROBLEMS[slug].title not in chinese.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/log/checkpoint", "/v1/devices", "/openapi.json", "/", "/v1/devices/none"]
+)
+def test_head_is_answered_as_get_without_the_body(operator: httpx.Client, path: str) -> None:
+    got, asked = operator.get(path), operator.head(path)
+    assert (asked.status_code, asked.content) == (got.status_code, b"")
+    for name in ("content-length", "content-type"):
+        assert asked.headers[name] == got.headers[name]
+
+
+def test_asking_what_is_behind_a_link_that_works_once_does_not_use_it(client: httpx.Client, ports: AppPorts) -> None:
+    link = f"/login?code={ports.access.issue_code()}"
+    assert client.head(link).status_code == 405
+    assert client.get(link).status_code == 200

@@ -10,6 +10,7 @@ import structlog
 from fastapi import Depends, FastAPI, Request
 from prometheus_client import CollectorRegistry
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coldchain import api, web
 from coldchain.api.access import operator_only
@@ -18,6 +19,9 @@ from coldchain.api.openapi import openapi_document
 from coldchain.api.problems import HANDLED, PROBLEMS, failure_of, problem_response
 from coldchain.api.system import PortMetrics, Requests
 from coldchain.services.app_ports import AppPorts
+
+USED_ONCE = {"/login"}
+"""A link that works once: a mail program that asks what is there must not be the one who used it."""
 
 logger = structlog.get_logger("coldchain.http")
 
@@ -57,4 +61,24 @@ def create_app(ports: AppPorts) -> FastAPI:
     def openapi() -> JSONResponse:
         return JSONResponse(document())
 
+    app.add_middleware(HeadAsGet)
     return app
+
+
+class HeadAsGet:
+    """HEAD is answered wherever GET is, with the same headers and no body. Not where looking uses something up."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"] in USED_ONCE:
+            await self.app(scope, receive, send)
+            return
+
+        async def headers_alone(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body"})  # the end: who would stream for ever hears of it
+
+        await self.app({**scope, "method": "GET"}, receive, headers_alone)
