@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, select
 from coldchain.db import queries_events as q
 from coldchain.db.engine import make_engine, writing
 from coldchain.db.migrate import migrate
-from coldchain.db.queries_units import UnitQueries
+from coldchain.db.queries_inspect import InspectQueries
 from coldchain.db.tables import events as t
 from coldchain.db.tables import metadata
 from coldchain.db.tables.verdicts import verdict
@@ -27,7 +27,7 @@ from coldchain.projections.continuity import Continuity
 from coldchain.projections.events import Events
 from coldchain.projections.findings import Findings
 from coldchain.projections.follow import digests
-from coldchain.projections.pallets import RULES
+from coldchain.domain.continuity import Rules
 from coldchain.services.chores import ask_entry
 from coldchain.services.emit import finding_entries
 from coldchain.services.inspect import inspect
@@ -163,7 +163,7 @@ class World:
 
     def segments(self, unit: str) -> list[str]:
         with self.engine.connect() as connection:
-            return [row["verdict"] for row in UnitQueries(connection).segments([unit])]
+            return [row["verdict"] for row in InspectQueries(connection).segments([unit])]
 
     def inside(self, unit: str) -> list[tuple[str, int, int | None]]:
         with self.engine.connect() as connection:
@@ -345,7 +345,7 @@ def story() -> list[Recorded]:
     error = replace(wrong.events[0], error="did_not_occur", parent="", units=())
     withdrawn = fact("event", "ev/error", events=(error,))
     again = replace(wrong, entry=replace(wrong.entry, key="ev/again", grade="declared"))
-    rule = f"P2 {RULES.version}"
+    rule = f"P2 {Rules().version}"
     ask = {"v": 1, "order": "ask", "finding": "f1", "rule": rule, "subject": S, "asked": "carrier", "deadline_s": 3600,
            "from_us": hours(1), "to_us": hours(6.1)}  # fmt: skip
     return [
@@ -431,8 +431,8 @@ def test_only_the_next_deadline_is_waited_for(sqlite: World) -> None:
 # Documents
 
 
-def source(connection: Connection) -> UnitQueries:
-    return UnitQueries(connection)
+def source(connection: Connection) -> InspectQueries:
+    return InspectQueries(connection)
 
 
 def test_an_inspection_tells_the_whole_story_of_a_case(world: World) -> None:

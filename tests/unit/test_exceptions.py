@@ -47,7 +47,7 @@ def test_a_count_of_nothing_is_a_count() -> None:
 
 
 def test_a_code_without_a_rule_authorises_nothing() -> None:
-    assert claim("E7", {"anything": 1}).lacking() == ("a rule for E7",)
+    assert claim("E12", {"anything": 1}).lacking() == ("a rule for E12",)
 
 
 def test_nobody_confirms_his_own_claim() -> None:

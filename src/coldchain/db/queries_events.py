@@ -87,6 +87,11 @@ def events_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Stor
     return found
 
 
+def every_event(connection: Connection) -> dict[str, Stored]:
+    """All of them, for when what they are judged by changes."""
+    return _stored(connection, select(*_EVENT_COLUMNS))
+
+
 def with_copies(connection: Connection, found: dict[str, Stored]) -> dict[str, Stored]:
     """Added: events of the same ids, which may withdraw or dispute these."""
     for part in chunks(stored.event.event_id for stored in found.values()):
@@ -195,6 +200,7 @@ def claims_between(connection: Connection, from_us: int, to_us: int) -> list[Cla
             json.loads(row.evidence),
             row.at_us,
             row.entry,
+            row.grade,
         )
         for row in connection.execute(query)
     ]
@@ -203,7 +209,7 @@ def claims_between(connection: Connection, from_us: int, to_us: int) -> list[Cla
 def decisions_on(connection: Connection, claims: Iterable[str]) -> list[Decision]:
     c = t.claim_decision.c
     return [
-        Decision(row.claim, row.n, bool(row.confirmed), row.by, row.role, row.at_us, row.entry)
+        Decision(row.claim, row.n, bool(row.confirmed), row.by, row.role, row.at_us, row.entry, row.grade)
         for part in chunks(claims)
         for row in connection.execute(select(t.claim_decision).where(c.claim.in_(part)))
     ]
@@ -214,7 +220,8 @@ def asks_about(connection: Connection, subjects: Iterable[str]) -> dict[str, lis
     found: dict[str, list[Ask]] = {}
     for part in chunks(subjects):
         for row in connection.execute(select(t.ask).where(t.ask.c.subject.in_(part))):
-            ask = Ask(row.rule, row.subject, row.from_us, row.to_us, row.deadline_s, row.asked, row.at_us, row.entry)
+            span = row.from_us, row.to_us, row.deadline_s
+            ask = Ask(row.rule, row.subject, *span, row.asked, row.at_us, row.entry, row.channel)
             found.setdefault(row.subject, []).append(ask)
     return found
 
@@ -283,7 +290,7 @@ def open_questions(connection: Connection) -> list[tuple[Question, int]]:
     """Findings whose holder is to be asked and has not been, each with the current ledger index of the finding."""
     c, f = verdict.c, t.finding.c
     query = (
-        select(f.finding, f.entry, c.rule, c.subject, c.from_us, c.to_us, c.detail)
+        select(f.finding, f.entry, c.rule, c.subject, c.channel, c.from_us, c.to_us, c.detail)
         .join(verdict, and_(f.rule == c.rule, f.subject == c.subject, f.channel == c.channel, f.from_us == c.from_us))
         .where(f.current, c.source == "continuity", c.state == "suspected")
         .outerjoin(t.ask, t.ask.c.finding == f.finding)
@@ -293,6 +300,7 @@ def open_questions(connection: Connection) -> list[tuple[Question, int]]:
     for row in connection.execute(query.order_by(f.first_entry)):
         detail = json.loads(row.detail)
         if detail["ask"]:
-            question = Question(row.finding, row.rule, row.subject, row.from_us, row.to_us, detail["holder"])
+            span = row.from_us, row.to_us
+            question = Question(row.finding, row.rule, row.subject, *span, detail["holder"], row.channel)
             found.append((question, row.entry))
     return found

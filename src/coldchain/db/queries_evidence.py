@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, select
 
 from coldchain.db.queries_events import intervals
-from coldchain.db.tables import events, telemetry
+from coldchain.db.tables import continuity, events, telemetry
 from coldchain.domain.containment import Interval
 from coldchain_ledger.store import Snapshot
 
@@ -99,4 +99,5 @@ def _messages_at(connection: Connection, stay: Interval) -> set[int]:
 
 
 def _rules(connection: Connection) -> set[int]:
-    return {row.entry for row in connection.execute(select(telemetry.rule_pack.c.entry))}
+    tables = (telemetry.rule_pack, continuity.continuity_rule)
+    return {entry for table in tables for entry in connection.scalars(select(table.c.entry))}

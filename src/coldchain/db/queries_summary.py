@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from coldchain.db.queries_continuity import recorded_rules
 from coldchain.db.tables.events import event_unit, finding
 from coldchain.db.tables.telemetry import rule_pack, series
 from coldchain.domain.findings import WITHDRAWN
@@ -26,9 +27,10 @@ def first_case(connection: Connection) -> str:
 
 
 def rule_packs(connection: Connection) -> list[dict[str, Any]]:
-    """Packs recorded in the ledger, as stated there."""
+    """Temperature packs and continuity rules recorded in the ledger, as stated there, each with its `kind`."""
     query = select(rule_pack.c.body).order_by(rule_pack.c.name, rule_pack.c.version)
-    return [json.loads(body) for body in connection.scalars(query)]
+    temperature = [{"kind": "temperature", **json.loads(body)} for body in connection.scalars(query)]
+    return temperature + recorded_rules(connection)
 
 
 def findings_now(connection: Connection, snapshot: Snapshot) -> list[dict[str, Any]]:

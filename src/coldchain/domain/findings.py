@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any, Literal, NamedTuple
 
 from coldchain.domain.continuity import Opportunity, Rules
-from coldchain.domain.exceptions import Claim, Decision, Ruling, ruling
+from coldchain.domain.exceptions import CUSTOMS, Circumstances, Claim, Decision, Ruling, covered_by, ruling
 from coldchain.domain.segments import BROKEN_AUTHORISED, BROKEN_PENDING, BROKEN_UNEXPLAINED, UNOBSERVED
 
 State = Literal["suspected", "asked", "explained", "disputed", "standing"]
@@ -34,15 +34,17 @@ class Ask:
     asked: str
     at_us: int
     entry: int = -1
+    channel: str | None = None
+    """None: of questions that do not say which channel they mean."""
 
     @property
     def due_us(self) -> int:
         return self.at_us + self.deadline_s * 1_000_000
 
-    def about(self, rule: str, subject: str, from_us: int, to_us: int | None) -> bool:
+    def about(self, rule: str, it: Opportunity) -> bool:
         """An opportunity whose bounds moved after it was asked about is still the one that was asked about."""
-        overlaps = (to_us is None or self.from_us <= to_us) and from_us <= self.to_us
-        return self.rule == rule and self.subject == subject and overlaps
+        overlaps = (it.to_us is None or self.from_us <= it.to_us) and it.from_us <= self.to_us
+        return self.rule == rule and self.subject == it.subject and self.channel in (None, it.channel) and overlaps
 
 
 class Answer(NamedTuple):
@@ -55,6 +57,9 @@ class Answer(NamedTuple):
     ruling: Ruling
     ruled_by: str
     late: bool
+    """Recorded after the deadline of the question."""
+    reported_late: bool = False
+    """An emergency that was reported later than the rules allow (E7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,10 @@ class Judgement:
     answers: tuple[Answer, ...] = ()
     entries: tuple[int, ...] = ()
     """Ledger indices of the question, claims and rulings."""
+    grades: tuple[str, ...] = ()
+    """Evidence grades of the claims and confirmations that explain it."""
+    supervised: bool = False
+    """Under customs' supervision at the time."""
 
     @property
     def verdict(self) -> str:
@@ -93,6 +102,8 @@ class Judgement:
             "lacks": self.lacks,
             "missing": list(it.missing),
             "places": list(it.places),
+            "seen": list(it.seen),
+            "supervised": self.supervised,
             "suspected": list(it.suspected),
             "units": list(it.units),
         }
@@ -105,28 +116,31 @@ def judge(
     decisions: Sequence[Decision],
     ledger_time_us: int,
     rules: Rules,
+    facts: Circumstances = Circumstances(),
 ) -> Judgement:
     """Where the opportunity stands when the newest ledger time is `ledger_time_us` (design §2.2)."""
     rule = f"{it.code} {rules.version}"
-    own = [ask for ask in asks if it.confirmed and ask.about(rule, it.subject, it.from_us, it.to_us)]
+    own = [ask for ask in asks if it.confirmed and ask.about(rule, it)]
     ask = min(own, key=lambda ask: (ask.at_us, ask.entry), default=None)
     slack_us = rules.cover_us if it.code == "B5" else 0
     spoken = sorted((c for c in claims if c.covers(it.names, it.from_us, it.to_us, slack_us)), key=lambda c: c.claim_id)
-    ruled = [(claim, *ruling(claim, decisions)) for claim in spoken]
+    ruled = [(claim, *ruling(claim, decisions, CUSTOMS if it.code == "B6" else "")) for claim in spoken]
     answers = tuple(
         Answer(
             claim=claim.claim_id,
             code=claim.code,
             by=claim.by,
-            lacking=(*claim.lacking(), *_unnamed(claim, it)),
+            lacking=(*_wrong(claim, it), *claim.lacking(facts), *_unnamed(claim, it)),
             ruling=how,
             ruled_by=decision.by if decision else "",
             late=ask is not None and claim.at_us > ask.due_us,
+            reported_late=claim.code == "E7" and claim.reported_us() > claim.to_us + rules.report_us,
         )
         for claim, how, decision in ruled
     )
     state, lacks, clock_runs = _state(it, ask, answers, ledger_time_us)
     entries = {claim.entry for claim in spoken} | {decision.entry for _, _, decision in ruled if decision}
+    explains = {answer.claim for answer in answers if answer.ruling == "confirmed" and not answer.lacking}
     return Judgement(
         rule=rule,
         opportunity=it,
@@ -137,7 +151,19 @@ def judge(
         due_us=ask.due_us if ask and clock_runs else None,
         answers=answers,
         entries=tuple(sorted(entries | ({ask.entry} if ask else set()))),
+        grades=tuple(
+            grade
+            for claim, _, decision in ruled
+            if decision and claim.claim_id in explains
+            for grade in (claim.grade, decision.grade)
+        ),
+        supervised=facts.supervised,
     )
+
+
+def _wrong(claim: Claim, it: Opportunity) -> tuple[str, ...]:
+    """An exception explains what the handling it tells of can do to goods, and nothing else."""
+    return () if claim.code in covered_by(it.code, it.channel) else (f"an exception that covers {it.code}",)
 
 
 def _unnamed(claim: Claim, it: Opportunity) -> tuple[str, ...]:

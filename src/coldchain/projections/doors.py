@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, select
 
 from coldchain.db.bulk import append_rows, fetch, put_rows
+from coldchain.db.queries_continuity import sealed_places
 from coldchain.db.queries_events import chunks
+from coldchain.db.tables.continuity import door_position
 from coldchain.db.tables.events import door_mount, door_sample, door_window
 from coldchain.domain.devices import Enrolment, parse_identity
-from coldchain.domain.doors import Window, windows
+from coldchain.domain.doors import STOP_NAMES, Window, windows
+from coldchain.domain.telemetry import Run
 from coldchain.services.ports import Recorded
 
 ALWAYS_US = 2**62
@@ -38,7 +42,7 @@ Samples = list[tuple[int, bool, int]]
 
 
 class Openings:
-    """Fills `door_sample`, `door_window` and `door_mount`.
+    """Fills `door_sample`, `door_window`, `door_mount` and `door_position`.
 
     Each door's newest sample is remembered, so what comes in order costs no query: one insert where a closed door
     stays closed, nearly every sample. Late samples have their stretch of openings made anew.
@@ -46,9 +50,14 @@ class Openings:
 
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], _Door] = {}
+        self._heard: dict[str, int] = {}
+        self._sealed: dict[str, str] = {}
+        """By device: its vehicle where that, or a container on it, ever wore a seal; else "". Until the next event."""
 
     def reset(self) -> None:
         self._newest.clear()
+        self._heard.clear()
+        self._sealed.clear()
 
     def apply(self, connection: Connection, batch: Sequence[Recorded]) -> list[Span]:
         """Fold the batch; where openings, or what they belong to, are others than before."""
@@ -56,8 +65,13 @@ class Openings:
         fresh: list[tuple[str, str, int, bool, int]] = []
         found: list[tuple[str, str, int, int | None, int]] = []
         late: dict[tuple[str, str], Samples] = {}
-        changed: list[tuple[str, int, int]] = []
-        for (device, door), samples in _by_door(batch).items():
+        noted = _Noted(self._heard)
+        for item in batch:
+            if item.telemetry is not None:
+                noted.take(item.telemetry.device, item.telemetry.runs, item.index)
+        changed = [(device, t_us, t_us) for device, t_us, _, _ in noted.positions]
+        for (device, door), said in noted.doors.items():
+            samples = sorted((*key, entry) for key, entry in said.items())
             newest = self._newest_of(connection, device, door)
             if newest is not None and samples[0][0] <= newest.t_us:
                 samples = late[device, door] = _unknown(connection, device, door, samples)
@@ -69,9 +83,24 @@ class Openings:
             fresh += [(device, door, *sample) for sample in samples]
         append_rows(connection, door_sample, fresh)
         put_rows(connection, door_window, found)
+        put_rows(connection, door_position, sorted(noted.positions))
         changed += self._rewrite_late(connection, late)
         places = _places(connection, (device for device, _, _ in changed))
-        return spans + [Span(places[device], *span) for device, *span in sorted(changed) if device in places]
+        spans += [Span(places[device], *span) for device, *span in sorted(changed) if device in places]
+        return spans + self._stops(connection, batch, noted.stops)
+
+    def _stops(
+        self, connection: Connection, batch: Sequence[Recorded], stops: Sequence[tuple[str, int, int]]
+    ) -> list[Span]:
+        """Stops of vehicles under seal; of all others, nearly every one, nothing is looked up twice."""
+        if any(item.events or item.entry.kind == "identity" for item in batch):
+            self._sealed.clear()
+        unknown = {device for device, _, _ in stops} - self._sealed.keys()
+        if unknown:
+            places = _places(connection, unknown)
+            sealed = sealed_places(connection, set(places.values()))
+            self._sealed |= {device: place if (place := places.get(device, "")) in sealed else "" for device in unknown}
+        return [Span(place, from_us, to_us) for device, from_us, to_us in stops if (place := self._sealed[device])]
 
     def _remember(self, device: str, door: str, samples: Samples, openings: Sequence[Window]) -> None:
         lasting = openings[-1] if openings and openings[-1].to_us is None else None
@@ -99,19 +128,52 @@ class Openings:
         return self._newest[device, door]
 
 
-def _by_door(batch: Sequence[Recorded]) -> dict[tuple[str, str], Samples]:
-    """The readable door samples of the batch in order of time, each (time, open) with the first entry that says it."""
-    found: dict[tuple[str, str], dict[tuple[int, bool], int]] = {}
-    for item in batch:
-        if item.telemetry is None:
-            continue
-        for run in item.telemetry.runs:
-            if run.name.startswith("door/") and not run.quality:
-                said = found.setdefault((item.telemetry.device, run.name), {})
+_WATCHED = frozenset(("compressor", "speed", "defrost", "lat", "lon"))
+
+
+@dataclass(slots=True)
+class _Noted:
+    """What a batch of telemetry says of doors and stops."""
+
+    heard: dict[str, int]
+    """By device: the newest time its refrigeration unit was told of. Survives the batch."""
+    doors: dict[tuple[str, str], dict[tuple[int, bool], int]] = field(default_factory=dict)
+    """By device and door: (time, open) with the first entry that says it."""
+    positions: set[tuple[str, int, int, int]] = field(default_factory=set)
+    """(device, time, latitude, longitude) of messages that show a door open."""
+    stops: list[tuple[str, int, int]] = field(default_factory=list)
+    """(device, from, to) of messages that show a stop with the unit off, or that come late and may interrupt one."""
+
+    def take(self, device: str, runs: Sequence[Run], entry: int) -> None:
+        beside: dict[str, Run] = {}
+        opened = False
+        for run in runs:
+            if run.quality:
+                continue
+            if run.name in _WATCHED:
+                beside[run.name] = run
+            elif run.name.startswith("door/"):
+                said = self.doors.setdefault((device, run.name), {})
                 for t_us, is_open in zip(run.times, run.values, strict=True):
                     if isinstance(is_open, bool):
-                        said.setdefault((t_us, is_open), item.index)
-    return {door: sorted((*said, entry) for said, entry in samples.items()) for door, samples in found.items()}
+                        said.setdefault((t_us, is_open), entry)
+                        opened = opened or is_open
+        if opened and "lat" in beside and "lon" in beside:
+            east = dict(zip(beside["lon"].times, beside["lon"].values, strict=True))
+            for t_us, lat in zip(beside["lat"].times, beside["lat"].values, strict=True):
+                if isinstance(lat, int) and isinstance(lon := east.get(t_us), int):
+                    self.positions.add((device, t_us, lat, lon))
+        self._take_stop(device, [beside[name] for name in STOP_NAMES if name in beside])
+
+    def _take_stop(self, device: str, runs: Sequence[Run]) -> None:
+        if not runs:
+            return
+        from_us, to_us = min(min(run.times) for run in runs), max(max(run.times) for run in runs)
+        newest = self.heard.get(device)
+        self.heard[device] = to_us if newest is None else max(newest, to_us)
+        values = [value for run in runs if run.name == "compressor" for value in run.values]
+        if newest is None or from_us <= newest or False in values:
+            self.stops.append((device, from_us, to_us))
 
 
 def _continued(newest: _Door | None, samples: Samples) -> list[Window]:

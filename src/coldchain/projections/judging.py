@@ -1,128 +1,143 @@
-"""Opportunities -> verdict rows, segments and deadlines; only rows that differ are written."""
+"""What was found on units -> verdict rows and segments: borne out, asked, answered, supervised (domain §3)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Table, and_, delete, insert, select
+from sqlalchemy import Connection, select
 
+from coldchain.db import queries_continuity as qc
 from coldchain.db import queries_events as q
-from coldchain.db.bulk import fetch
-from coldchain.db.tables.events import continuity_deadline, door_mount, door_sample, unit_segment
-from coldchain.db.tables.verdicts import verdict
+from coldchain.db.tables.events import containment, door_mount
 from coldchain.domain.containment import Interval
-from coldchain.domain.continuity import Opportunity
-from coldchain.domain.doors import Window, uncovered
-from coldchain.domain.exceptions import Claim, Decision
+from coldchain.domain.continuity import Opportunity, is_carrier, is_pallet
+from coldchain.domain.continuity.corroboration import corroborated
+from coldchain.domain.continuity.subjects import World
+from coldchain.domain.continuity.supervision import Span, under, while_supervised
+from coldchain.domain.exceptions import Circumstances
 from coldchain.domain.findings import Judgement, judge
-from coldchain.domain.segments import Segment, Touching, segments
-from coldchain.projections.doors import Span
-from coldchain.projections.events import weakest
-from coldchain.projections.pallets import RULES, Folded
-from coldchain.services.chores import canonical
+from coldchain.domain.segments import Touching, segments
+from coldchain.projections.subjects import Judged
+from coldchain.projections.verdict_rows import SOURCE, Row, replace_segments, replace_verdicts, verdict_row
 
-SOURCE = "continuity"
-Row = dict[str, Any]
-Judge = Callable[[Opportunity], Judgement]
+Rides = Mapping[str, Sequence[Interval]]
 
 
-class Opening(NamedTuple):
-    """A door of a vehicle seen open, and on what grade of evidence."""
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where judging is done: the transaction, what is known beside events, and the newest ledger time."""
 
-    device: str
-    grade: str
-    door: str
-    window: Window
-
-
-def judge_doors(connection: Connection, spans: Iterable[Span], ledger_time_us: int) -> set[str]:
-    """Verdicts on the openings of each vehicle in its span; the units aboard at those that changed."""
-    affected: set[str] = set()
-    for span in spans:
-        from_us, to_us = span.from_us - RULES.cover_us, span.to_us + RULES.cover_us
-        openings = _openings(connection, span.place, from_us, to_us)
-        starts = {opening.window.from_us for opening in openings}
-        before = {
-            _key(row): row
-            for row in q.verdicts(connection, [span.place], SOURCE)
-            if from_us <= row["from_us"] <= to_us or row["from_us"] in starts
-        }
-        found = {_key(row): row for row in _door_rows(connection, span.place, openings, ledger_time_us)}
-        for row in _replace(connection, before, found):
-            affected.update(json.loads(row["detail"])["units"])
-    return affected
+    connection: Connection
+    world: World
+    now_us: int
 
 
-def _openings(connection: Connection, place: str, from_us: int, to_us: int) -> list[Opening]:
-    query = (
-        "SELECT door_mount.device, grade, door, from_us, to_us, seen_us"
-        " FROM door_mount JOIN door_window ON door_window.device = door_mount.device"
-        " WHERE place = ? AND from_us <= ? AND coalesce(to_us, seen_us) >= ?"
-    )
-    return [
-        Opening(device, grade, door, Window(*times))
-        for device, grade, door, *times in fetch(connection, query, place, to_us, from_us)
-    ]
+def is_opening(row: Mapping[str, object]) -> bool:
+    """Whether a verdict row is about a door or a stop, judged by the span of time they lie in."""
+    rule, channel = str(row["rule"]), str(row["channel"])
+    return rule.startswith("B5 ") or (rule.startswith("B6 ") and channel.startswith("B5 "))
 
 
-def _door_rows(connection: Connection, vehicle: str, openings: Sequence[Opening], ledger_time_us: int) -> list[Row]:
-    rows = []
-    for device, grade, door, window in openings:
-        end_us = window.seen_us if window.to_us is None else window.to_us
-        units = sorted({interval.child for interval in q.aboard(connection, vehicle, window.from_us, end_us)})
-        if not units:
-            continue  # of all openings nearly every one: no need to ask what events there were
-        times = q.event_times(connection, [vehicle, *units], window.from_us - RULES.cover_us, end_us + RULES.cover_us)
-        it = uncovered(vehicle, f"{device} {door}", window, units, times, RULES)
-        if it is not None:
-            judgement = _judge(connection, [it], {}, ledger_time_us)(it)
-            c = door_sample.c
-            samples = select(c.entry).where(c.device == device, c.door == door)
-            samples = samples.where(c.t_us.in_([window.from_us, end_us]))
-            rows.append(_row(judgement, grade, connection.scalars(samples)))
-    return rows
+def judge_units(bench: Bench, subjects: Iterable[str]) -> list[Row]:
+    """Verdicts of everything but openings on these subjects; the rows that changed."""
+    connection = bench.connection
+    wanted = sorted(set(subjects))
+    found = qc.opportunities(connection, wanted)
+    rides = carried(connection, (subject for subject, its in found.items() if its and not subject.startswith("veh:")))
+    beside = qc.opportunities(connection, {ride.parent for stays in rides.values() for ride in stays})
+    its: list[Opportunity] = []
+    for subject, own in sorted(found.items()):
+        outer = [it for ride in rides.get(subject, ()) for it in beside.get(ride.parent, ()) if _aboard_at(ride, it)]
+        its += corroborated(own, [*own, *(it for it in outer if it.code == "B3")])
+    its = _with_holders(connection, [_with_aboard(connection, it) for it in its], rides)
+    rows = [row for _, row in judged_rows(bench, its, lambda it: _around(it, rides), {})]
+    return replace_verdicts(connection, wanted, rows, lambda row: not is_opening(row))
 
 
-def judge_pallets(connection: Connection, folded: Folded, ledger_time_us: int) -> None:
-    """Verdicts, segments and deadlines of each pallet whose history was folded anew."""
-    found = {unit: history.opportunities for unit, (history, _) in folded.items()}
-    rides = q.containments_within(connection, folded, "veh:")
-    orgs = _operators(connection, {ride.parent for stays in rides.values() for ride in stays})
-    held = {unit: [_with_holder(it, rides.get(unit, ()), orgs) for it in its] for unit, its in found.items()}
-    asks = q.asks_about(connection, (unit for unit, its in held.items() if its))
-    judged_by = _judge(connection, [it for its in held.values() for it in its], asks, ledger_time_us)
-    judgements = {unit: [judged_by(it) for it in its] for unit, its in held.items()}
-    before = {_key(row): row for row in q.verdicts(connection, folded, SOURCE)}
-    rows = [_row(one, *_evidence(one, folded[unit][1])) for unit, several in judgements.items() for one in several]
-    _replace(connection, before, {_key(row): row for row in rows})
-    _replace_deadlines(connection, judgements)
-    doors = _door_touches(connection, rides)
-    _replace_segments(
-        connection,
-        {
-            unit: segments(history, [*map(_touching, judgements[unit]), *doors.get(unit, ())])
-            for unit, (history, _) in folded.items()
-        },
-    )
+def judged_rows(
+    bench: Bench,
+    its: Sequence[Opportunity],
+    around: Callable[[Opportunity], Iterable[str]],
+    more: Mapping[Opportunity, tuple[str, Sequence[int]]],
+) -> list[tuple[Judgement, Row]]:
+    """Each opportunity as it stands, B6 beside it where it is due. around: names whose supervision is the unit's own.
+    more: grade and entries of evidence that is no event."""
+    connection = bench.connection
+    spans = qc.supervisions(connection, {name for it in its for name in around(it)}) if its else ()
+    supervised = [(b6, it) for it in its for b6 in while_supervised([it], spans, around(it))]
+    pairs = [*((it, it) for it in its), *supervised]
+    evidence = q.events_by_key(connection, {key for it in its for key in it.why})
+    judgement = _judge(bench, [it for it, _ in pairs], spans, around)
+    result = []
+    for it, origin in pairs:
+        one = judgement(it)
+        stored = [evidence[key] for key in it.why if key in evidence]
+        grade, entries = more.get(origin, ("", ()))
+        grades = [*(event.grade for event in stored), *([grade] if grade else [])]
+        result.append((one, verdict_row(one, grades, [*(event.entry for event in stored), *entries])))
+    return result
 
 
-def _judge(connection: Connection, its: Sequence[Opportunity], asks: Mapping[str, Any], ledger_time_us: int) -> Judge:
+def _judge(
+    bench: Bench, its: Sequence[Opportunity], spans: Sequence[Span], around: Callable[[Opportunity], Iterable[str]]
+) -> Callable[[Opportunity], Judgement]:
     """`judge` with the questions, claims and rulings that bear on any of these opportunities."""
-    claims: list[Claim] = []
-    decisions: list[Decision] = []
-    if its:
-        from_us = min(it.from_us for it in its) - RULES.cover_us
-        to_us = max(it.from_us if it.to_us is None else it.to_us for it in its) + RULES.cover_us
-        claims = q.claims_between(connection, from_us, to_us)
-        decisions = q.decisions_on(connection, (claim.claim_id for claim in claims))
-    return lambda it: judge(it, asks.get(it.subject, ()), claims, decisions, ledger_time_us, RULES)
+    connection, world = bench.connection, bench.world
+    if not its:
+        return lambda it: judge(it, (), (), (), bench.now_us, world.rules.at(it.from_us))
+    cover_us = world.rules.widest_cover_us
+    claims = q.claims_between(
+        connection, min(it.from_us for it in its) - cover_us, max(it.end_us for it in its) + cover_us
+    )
+    decisions = q.decisions_on(connection, (claim.claim_id for claim in claims))
+    asks = q.asks_about(connection, {it.subject for it in its})
+
+    def judgement(it: Opportunity) -> Judgement:
+        facts = Circumstances(
+            supervised=under(spans, tuple(around(it)), it) is not None,
+            registered=lambda place: world.sites.is_site(place, it.from_us),
+        )
+        own = asks.get(it.subject, ())
+        return judge(it, own, claims, decisions, bench.now_us, world.rules.at(it.from_us), facts)
+
+    return judgement
+
+
+def carried(connection: Connection, units: Iterable[str]) -> dict[str, list[Interval]]:
+    """By unit: when it was directly in which vehicle or container."""
+    found: dict[str, list[Interval]] = {}
+    for interval in q.intervals(connection, containment.c.child, units):
+        if is_carrier(interval.parent):
+            found.setdefault(interval.child, []).append(interval)
+    return {unit: sorted(stays, key=lambda stay: (stay.from_us, stay.parent)) for unit, stays in found.items()}
+
+
+def _aboard_at(ride: Interval, it: Opportunity) -> bool:
+    return ride.from_us <= it.end_us and (ride.to_us is None or it.from_us <= ride.to_us)
+
+
+def _around(it: Opportunity, rides: Rides) -> tuple[str, ...]:
+    return (it.subject, *(ride.parent for ride in rides.get(it.subject, ()) if _aboard_at(ride, it)))
+
+
+def _with_aboard(connection: Connection, it: Opportunity) -> Opportunity:
+    """A seal speaks of whatever was behind it."""
+    if it.code != "B3" or not is_carrier(it.subject):
+        return it
+    units = {interval.child for interval in q.aboard(connection, it.subject, it.from_us, it.end_us)}
+    return it._replace(units=tuple(sorted({*it.units, *units})))
+
+
+def _with_holders(connection: Connection, its: Iterable[Opportunity], rides: Rides) -> list[Opportunity]:
+    orgs = _operators(connection, {ride.parent for stays in rides.values() for ride in stays})
+    return [_with_holder(it, rides.get(it.subject, ()), orgs) for it in its]
 
 
 def _with_holder(it: Opportunity, rides: Iterable[Interval], orgs: Mapping[str, str]) -> Opportunity:
     """Whoever runs the vehicle it was in meanwhile held it; else whoever recorded it last."""
-    for ride in sorted(rides, key=lambda ride: ride.from_us):
+    for ride in rides:
         overlaps = (it.to_us is None or ride.from_us < it.to_us) and (ride.to_us is None or it.from_us < ride.to_us)
         if overlaps and orgs.get(ride.parent):
             return it._replace(holder=orgs[ride.parent])
@@ -138,92 +153,20 @@ def _operators(connection: Connection, vehicles: Iterable[str]) -> dict[str, str
     }
 
 
-def _evidence(one: Judgement, events: Mapping[str, q.Stored]) -> tuple[str, list[int]]:
-    """Weakest grade and ledger indices of the events it rests on."""
-    known = [events[key] for key in one.opportunity.why]
-    return weakest([stored.grade for stored in known]), [stored.entry for stored in known]
-
-
-def _touching(one: Judgement) -> Touching:
-    it = one.opportunity
-    return Touching(one.rule, it.subject, it.channel, it.from_us, it.to_us, one.verdict)
-
-
-def _door_touches(connection: Connection, rides: Mapping[str, Sequence[Interval]]) -> dict[str, list[Touching]]:
-    """What the doors of its vehicles say about each pallet."""
-    found: dict[str, list[Touching]] = {}
-    for row in q.verdicts(connection, {ride.parent for stays in rides.values() for ride in stays}, SOURCE):
+def judge_segments(bench: Bench, judged: Mapping[str, Judged]) -> None:
+    """Segments of the pallets and containers among these, from the verdicts on them and on what they rode in."""
+    connection = bench.connection
+    units = {unit: one.found for unit, one in judged.items() if is_pallet(unit) or unit.startswith("cont:")}
+    rides = carried(connection, units)
+    touches: dict[str, list[Touching]] = {}
+    carriers = {ride.parent for stays in rides.values() for ride in stays}
+    for row in q.verdicts(connection, {*units, *carriers}, SOURCE):
         touch = Touching(*(row[name] for name in ("rule", "subject", "channel", "from_us", "to_us", "verdict")))
-        for unit in json.loads(row["detail"])["units"]:
-            found.setdefault(unit, []).append(touch)
-    return found
-
-
-# Writing
-
-
-def _row(one: Judgement, grade: str, entries: Iterable[int]) -> Row:
-    it = one.opportunity
-    return {
-        "source": SOURCE,
-        "rule": one.rule,
-        "subject": it.subject,
-        "channel": it.channel,
-        "from_us": it.from_us,
-        "to_us": it.to_us,
-        "verdict": one.verdict,
-        "state": one.state,
-        "detail": canonical(one.detail()).decode(),
-        "weakest_grade": grade,
-        "basis_index": json.dumps(sorted({*entries, *one.entries})),
+        aboard = json.loads(row["detail"])["units"] if is_carrier(row["subject"]) else ()
+        for unit in {row["subject"], *aboard} & units.keys():
+            touches.setdefault(unit, []).append(touch)
+    cut = {
+        unit: segments(found.history, touches.get(unit, ()), found.legs, found.opened_us)
+        for unit, found in units.items()
     }
-
-
-def _segment_row(segment: Segment) -> Row:
-    return {**segment._asdict(), "because": json.dumps(segment.because)}
-
-
-def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[column.name] for column in verdict.primary_key.columns)
-
-
-def _replace(connection: Connection, before: dict[Any, Row], after: dict[Any, Row]) -> list[Row]:
-    """Bring verdict rows from one state to another; the rows that differ, old and new."""
-    gone = [row for key, row in before.items() if after.get(key) != row]
-    fresh = [row for key, row in after.items() if before.get(key) != row]
-    for row in gone:
-        connection.execute(delete(verdict).where(and_(*(c == row[c.name] for c in verdict.primary_key.columns))))
-    if fresh:
-        connection.execute(insert(verdict), fresh)
-    return gone + fresh
-
-
-def _replace_deadlines(connection: Connection, judgements: Mapping[str, Iterable[Judgement]]) -> None:
-    _clear(connection, continuity_deadline, "subject", judgements)
-    rows = [
-        {"subject": unit, "from_us": one.opportunity.from_us, "due_us": one.due_us}
-        for unit, several in judgements.items()
-        for one in several
-        if one.due_us is not None
-    ]
-    if rows:
-        connection.execute(insert(continuity_deadline), rows)
-
-
-def _replace_segments(connection: Connection, found: Mapping[str, Sequence[Segment]]) -> None:
-    c = unit_segment.c
-    known: dict[str, list[Row]] = {}
-    for part in q.chunks(found):
-        for row in connection.execute(select(unit_segment).where(c.unit.in_(part)).order_by(c.from_us)):
-            known.setdefault(row.unit, []).append(dict(row._mapping))
-    wanted = {unit: [_segment_row(segment) for segment in its] for unit, its in found.items()}
-    changed = [unit for unit, rows in wanted.items() if rows != known.get(unit, [])]
-    _clear(connection, unit_segment, "unit", changed)
-    rows = [row for unit in changed for row in wanted[unit]]
-    if rows:
-        connection.execute(insert(unit_segment), rows)
-
-
-def _clear(connection: Connection, table: Table, column: str, values: Iterable[str]) -> None:
-    for part in q.chunks(values):
-        connection.execute(delete(table).where(table.c[column].in_(part)))
+    replace_segments(connection, cut)

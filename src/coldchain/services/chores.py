@@ -85,6 +85,7 @@ class Question:
     to_us: int | None
     asked: str
     """The party that held the unit."""
+    channel: str = ""
 
 
 def ask_entry(by: str, question: Question, deadline_s: int) -> Draft:
@@ -95,6 +96,7 @@ def ask_entry(by: str, question: Question, deadline_s: int) -> Draft:
         "finding": question.finding,
         "rule": question.rule,
         "subject": question.subject,
+        "channel": question.channel,
         "from_us": question.from_us,
         "to_us": question.to_us if question.to_us is not None else question.from_us,
         "deadline_s": deadline_s,

@@ -104,6 +104,7 @@ claim = Table(
     Column("units", Text, nullable=False),
     Column("places", Text, nullable=False),
     Column("evidence", Text, nullable=False),
+    Column("grade", String(16), nullable=False),
     Column("at_us", BigInteger, nullable=False, info=_PROVENANCE),
     Column("entry", BigInteger, nullable=False, info=_PROVENANCE),
 )
@@ -114,12 +115,15 @@ claim_decision = Table(
     metadata,
     Column("claim", Text, primary_key=True),
     Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("paper", String(64), primary_key=True),
     Column("confirmed", Boolean, nullable=False),
     Column("by", Text, nullable=False),
     Column("role", Text, nullable=False),
+    Column("grade", String(16), nullable=False),
     Column("at_us", BigInteger, nullable=False, info=_PROVENANCE),
     Column("entry", BigInteger, nullable=False, info=_PROVENANCE),
 )
+"""Rulings on claims. paper: SHA-256 of the paper that confirms it, hex; "" for an order."""
 
 ask = Table(
     "ask",
@@ -127,6 +131,7 @@ ask = Table(
     Column("finding", Text, primary_key=True, info=_PROVENANCE),
     Column("rule", Text, nullable=False),
     Column("subject", Text, nullable=False),
+    Column("channel", Text),
     Column("from_us", BigInteger, nullable=False),
     Column("to_us", BigInteger, nullable=False),
     Column("deadline_s", BigInteger, nullable=False),
@@ -135,12 +140,15 @@ ask = Table(
     Column("entry", BigInteger, nullable=False, info=_PROVENANCE),
     Index("ix_ask_subject", "subject"),
 )
-"""Questions put to holders; the deadline runs from at_us, when the ledger took the question."""
+"""Questions put to holders; the deadline runs from at_us, when the ledger took the question. channel: NULL in questions
+that name none."""
 
 continuity_deadline = Table(
     "continuity_deadline",
     metadata,
     Column("subject", Text, primary_key=True),
+    Column("rule", String(96), primary_key=True),
+    Column("channel", Text, primary_key=True),
     _time_key("from_us"),
     Column("due_us", BigInteger, nullable=False, info=_PROVENANCE),
     Index("ix_continuity_deadline_due_us", "due_us"),

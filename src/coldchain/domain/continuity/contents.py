@@ -1,4 +1,4 @@
-"""Was the pallet kept whole (倒托)? Observations of one unit -> suspicions, confirmed breaks, segments (domain §3).
+"""P2: the case set of a pallet differs from its last observation, and no event says why (domain §3).
 
 Everything here is a pure function of the set of events: order of arrival, duplicates and restarts change nothing. A
 false accusation is worse than a late one, so one read never confirms anything.
@@ -8,61 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from coldchain.domain.containment import Move, takes_all
+from coldchain.domain.continuity.counts import count_of
+from coldchain.domain.continuity.model import Opportunity, Rules, is_pallet, places_of, point_of
 from coldchain.domain.events import Event, in_force
-
-MINUTE_US = 60_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The numbers continuity is judged by; a verdict names the version (domain, head)."""
-
-    version: str = "continuity-2026.1"
-    cover_us: int = 10 * MINUTE_US
-    """How far from an event a door may stand open and count as covered by it."""
-    cross_read_us: int = 5 * MINUTE_US
-    """How long before and after a strange tag's reads the same tag under its own pallet speaks against them."""
-    lone_missing_points: int = 3
-    """One missing tag and nothing else is a broken tag more often than a theft: read points without it to ask."""
-
-
-class Opportunity(NamedTuple):
-    """Something that happened to a unit in [from_us, to_us] and that no event declares."""
-
-    code: str
-    """`P2` or `B5`."""
-    subject: str
-    channel: str
-    from_us: int
-    """Last observation before it."""
-    to_us: int | None
-    """First observation that shows it; None while a door still stands open."""
-    confirmed: bool
-    """By a second read point or a scan (P2). Never by a door alone."""
-    askable: bool
-    """Confirmed so well that the holder is to be asked."""
-    lacks: str
-    """What is missing to confirm it or to ask."""
-    extra: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    suspected: tuple[str, ...] = ()
-    """Tags that deviate with it and are not confirmed yet."""
-    units: tuple[str, ...] = ()
-    """B5: what was aboard."""
-    places: tuple[str, ...] = ()
-    holder: str = ""
-    """Who held the unit when it was last whole."""
-    why: tuple[str, ...] = ()
-    """Event keys (P2)."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What a claim must speak of to bear on it: the pallet or cases of it; the vehicle or something aboard. A claim
-        about a vehicle says nothing about every pallet in it."""
-        return (self.subject, *self.extra, *self.missing, *self.units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +28,6 @@ class History:
     moves: tuple[Move, ...]
     doubted: frozenset[str]
     """Tags that deviated at some read; sightings of them under other parents matter to this history."""
-
-
-def is_pallet(name: str) -> bool:
-    """A load whose case set is watched: with an SSCC, or a handling unit without one."""
-    return name.startswith(("sscc:", "hu:"))
 
 
 def observe(unit: str, events: Iterable[Event], rules: Rules) -> History:
@@ -110,7 +55,7 @@ class _Sightings:
         for event in events:
             if event.parent not in ("", unit) and event.action in ("OBSERVE", "ADD"):
                 for tag in event.units:
-                    self._elsewhere.setdefault(tag, []).append((event.time_us, _point(event)))
+                    self._elsewhere.setdefault(tag, []).append((event.time_us, point_of(event)))
 
     def between(self, tag: str, from_us: int, to_us: int | None) -> list[tuple[int, str]]:
         """(time, read point) of its sightings elsewhere; to_us None: for ever after."""
@@ -152,13 +97,17 @@ class _Contents:
         """Confirmed missing and not accounted for since."""
         self._places: list[tuple[int, str]] = []
         self._last_by = ""
+        self._counted: dict[int, dict[str, str]] = {}
+        """By number: who counted so many with what deviates, and in which event, since the set last changed."""
         self.whole: list[int] = []
         self.doubted: set[str] = set()
 
     def step(self, event: Event, disputed: bool) -> None:
         """Fold one event; steps come in event-time order."""
-        self._places += [(event.time_us, name) for name in _places(event, self._unit)]
+        self._places += [(event.time_us, name) for name in places_of(event, self._unit)]
         if event.kind in ("AggregationEvent", "AssociationEvent") and event.parent == self._unit:
+            if disputed or event.action != "OBSERVE":
+                self._counted.clear()
             if disputed:
                 self._forget()
             elif event.action == "ADD":
@@ -170,7 +119,25 @@ class _Contents:
                 self._read(event)
         elif event.kind == "ObjectEvent" and event.action == "OBSERVE":
             self._scan(event)
+        if event.action == "OBSERVE" and not disputed:
+            self._count(event)
         self._last_by = event.by
+
+    def _count(self, event: Event) -> None:
+        """Two parties who count as many as there are with what deviates confirm it (domain §3)."""
+        number = count_of(event, self._unit)
+        extra = sum(doubt.extra for doubt in self._doubts.values())
+        shown = len(self._expected) + 2 * extra - len(self._doubts)
+        if number != shown or shown == len(self._expected):
+            return
+        self._counted.setdefault(number, {})[event.by] = event.key
+        if len(self._counted[number]) > 1:
+            for tag, doubt in sorted(self._doubts.items()):
+                if not (doubt.extra and self._seen_elsewhere(tag, doubt, event.time_us)):
+                    doubt.why += sorted(self._counted[number].values())
+                    del self._doubts[tag]
+                    self._confirm(tag, doubt)
+            self._counted.clear()
 
     def _forget(self) -> None:
         """Two versions of one event: what the unit holds is unknown until it is read twice again."""
@@ -199,7 +166,7 @@ class _Contents:
 
     def _read(self, event: Event) -> None:
         """A full read: what is not in it was not there, or was missed."""
-        tags, point = set(event.units), _point(event)
+        tags, point = set(event.units), point_of(event)
         if self._forming is not None:
             self._form(tags, point, event.time_us)
             return
@@ -327,12 +294,3 @@ def _lacks(group: list[tuple[str, _Doubt, bool]], rules: Rules) -> str:
     if any(not doubt.extra for _, doubt, _ in group):
         wanted.append("the next full read at another read point without the missing tag")
     return "; ".join(wanted)
-
-
-def _point(event: Event) -> str:
-    return event.read_point or event.location
-
-
-def _places(event: Event, unit: str) -> tuple[str, ...]:
-    parent = "" if event.parent == unit else event.parent
-    return tuple(name for name in (event.read_point, event.location, parent) if name)
