@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import textwrap
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +17,7 @@ import msgspec
 import pytest
 
 from coldchain.decoders.content import Content
-from coldchain.decoders.jws import load_key, parse_envelope
+from coldchain.decoders.jws import Envelope, load_key, parse_envelope
 from coldchain.decoders.readers import LEAST, Claims, Readers
 from coldchain.services.registry import Key
 from coldchain_devices.outbox import Outbox
@@ -24,8 +28,12 @@ T = 1_760_000_000
 
 @pytest.fixture(scope="module")
 def claims(tmp_path_factory: pytest.TempPathFactory) -> Claims:
+    return make_claims(tmp_path_factory.mktemp("outbox"))
+
+
+def make_claims(folder: Path) -> list[tuple[Envelope, Key]]:
     """Messages of two keys, one of each algorithm; some whose signature is another message's, one of another type."""
-    outbox = Outbox(tmp_path_factory.mktemp("outbox") / "outbox.db", synchronous="OFF")
+    outbox = Outbox(folder / "outbox.db", synchronous="OFF")
     found = []
     for alg in ("EdDSA", "ES256"):
         key = DeviceKey.generate(alg)
@@ -73,6 +81,59 @@ def test_a_reader_that_is_killed_costs_no_message(readers: Readers, claims: Clai
     assert read(readers, claims) == expected
 
 
+def test_readings_asked_of_a_killed_reader_do_not_cost_those_asked_since_theirs(
+    readers: Readers, claims: Claims
+) -> None:
+    """A batch is begun while the one before it is being recorded: some were asked before others start, some after."""
+    expected = read(Readers(), claims)
+    before = [readers.begin(claims) for _ in range(3)]
+    for victim in children():
+        os.kill(victim, signal.SIGKILL)
+    assert readers.finish(before[0]) == expected
+    again = children()
+    after = readers.begin(claims)
+    for reading in (*before[1:], after):
+        assert readers.finish(reading) == expected
+    assert children() == again, "started again once, not for each reading"
+    assert after.asked_of == before[0].asked_of + 1
+
+
+def test_a_server_killed_under_load_leaves_no_reader_and_no_word_of_it(tmp_path: Path) -> None:
+    """What a reader was about to answer has nobody to go to; that is no error, and stderr is the operator's."""
+    program = """
+        import sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[1])
+        from integration.test_readers import make_claims
+        from coldchain.decoders.readers import Readers
+        readers = Readers()
+        with readers.running(2):
+            claims = make_claims(Path(sys.argv[2])) * 20
+            readers.finish(readers.begin(claims))
+            print("reading", flush=True)
+            waiting = []
+            while True:
+                waiting.append(readers.begin(claims))
+                if len(waiting) > 1:
+                    readers.finish(waiting.pop(0))
+    """
+    for delay_s in (0, 0.01, 0.05, 0.1):
+        with (tmp_path / "stderr").open("wb") as stderr:
+            command = [sys.executable, "-c", textwrap.dedent(program), str(Path(__file__).parents[1]), str(tmp_path)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as server:
+                assert server.stdout is not None
+                assert server.stdout.readline() == b"reading\n"
+                mine = children(server.pid)
+                assert len(mine) == 2
+                time.sleep(delay_s)
+                server.kill()
+        deadline = time.monotonic() + 10
+        while any(Path(f"/proc/{reader}").exists() for reader in mine) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not any(Path(f"/proc/{reader}").exists() for reader in mine)
+        assert (tmp_path / "stderr").read_text() == ""
+
+
 def test_readers_end_with_the_server(claims: Claims) -> None:
     readers = Readers()
     with readers.running(3):
@@ -85,8 +146,8 @@ def read(readers: Readers, claims: Claims) -> list[Content | None]:
     return readers.finish(readers.begin(claims))
 
 
-def children() -> list[int]:
-    """Readers this process has started."""
+def children(of: int | None = None) -> list[int]:
+    """Readers this process, or another one, has started."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -94,6 +155,6 @@ def children() -> list[int]:
             command = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if parent == os.getpid() and b"coldchain.decoders.readers" in command:
+        if parent == (of or os.getpid()) and b"coldchain.decoders.readers" in command:
             found.append(int(entry.name))
     return sorted(found)

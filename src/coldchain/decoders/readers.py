@@ -68,6 +68,8 @@ class Reading:
         self.number = number
         self.shares: list[tuple[Claims, socket.socket]] = []
         """What was asked of whom; nothing where it is to be read here."""
+        self.asked_of = 0
+        """Which start of the readers that was."""
         self.contents: list[Content | None] | None = None
 
 
@@ -79,13 +81,14 @@ class Readers:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._lock = threading.Lock()
         self._asked = 0
+        self._started = 0
+        """How often they were started: readings asked of those before know that no answer will come."""
 
     @contextmanager
     def running(self, count: int) -> Iterator[None]:
         """`count` processes, which end with this or with us."""
         with self._lock:
-            for _ in range(count):
-                self._start()
+            self._start(count)
         try:
             yield
         finally:
@@ -114,6 +117,7 @@ class Readers:
         size = -(-len(claims) // len(self._sockets))
         shares = [claims[start : start + size] for start in range(0, len(claims), size)]
         reading.shares = list(zip(shares, self._sockets, strict=False))
+        reading.asked_of = self._started
         try:
             for share, reader in reading.shares:
                 questions = [_Question(key.stated["public_key"], envelope) for envelope, key in share]
@@ -124,6 +128,8 @@ class Readers:
     def _answers(self, reading: Reading) -> list[Content | None]:
         """Nothing where a reader has ended since it was asked."""
         contents: list[Content | None] = []
+        if reading.asked_of != self._started:
+            return contents  # they have been replaced: starting again would cost those asked since their answers, too
         try:
             for share, reader in reading.shares:
                 number, answers = _answers(_receive(reader))
@@ -140,16 +146,17 @@ class Readers:
         log.error("a reader has ended; all start again", why=str(error))
         count = len(self._sockets)
         self._end()
-        for _ in range(count):
-            self._start()
+        self._start(count)
 
-    def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            # -P: a folder named coldchain where the server was started is not the program.
-            command = [sys.executable, "-P", "-m", __name__]
-            self._processes.append(subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL))
-        self._sockets.append(ours)
+    def _start(self, count: int) -> None:
+        self._started += 1
+        for _ in range(count):
+            ours, theirs = socket.socketpair()
+            with theirs:
+                # -P: a folder named coldchain where the server was started is not the program.
+                command = [sys.executable, "-P", "-m", __name__]
+                self._processes.append(subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL))
+            self._sockets.append(ours)
 
     def _end(self) -> None:
         for reader in self._sockets:
