@@ -110,7 +110,7 @@ def broken(ports: AppPorts, served: Served) -> Callable[[Exception], None]:
     """Call it with what every unit's page is to fail with."""
 
     def break_it(error: Exception) -> None:
-        def fail(_: str) -> None:
+        def fail(about: str, at_us: int | None, as_of: int | None) -> None:
             raise error
 
         served.app = create_app(replace(ports, inspect=fail))

@@ -62,6 +62,14 @@ class SeriesQuery(Question):
     cursor: Annotated[str | None, Field(max_length=500, description="`next` of the page before")] = None
 
 
+class UnitQuery(Question):
+    at: Annotated[Moment | None, Field(description="the moment to tell about; default: now")] = None
+    as_of: Annotated[
+        int | None,
+        Field(ge=1, le=2**53, description="as believed when the ledger had so many entries; folding many is refused"),
+    ] = None
+
+
 class About(Question):
     id: Annotated[Spelling, Field(description="subject name, EPC URN, GS1 Digital Link, element string, or finding id")]
 

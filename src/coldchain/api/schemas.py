@@ -156,6 +156,119 @@ class Stay(Span):
 
 class Content(Span):
     unit: str
+    entries: list[int]
+
+
+class LedgerState(Answer):
+    """What the answer is valid for: so many entries, the newest time recorded among them."""
+
+    size: int
+    time: Time
+
+
+class Identity(Answer):
+    """What the name and the commissioning of the unit say. The producer is as stated: nobody checked it."""
+
+    kind: str
+    spellings: list[str]
+    lot: str | None
+    product: str | None
+    producer: str | None
+
+
+class Holding(Answer):
+    parent: str
+    since: Time
+
+
+class Sighting(Answer):
+    """The newest event that says where it was."""
+
+    time: Time
+    place: str
+    by: str
+    entry: int
+
+
+class Position(Answer):
+    """What it was in, inner before outer; `place` is the outermost of that."""
+
+    place: str | None
+    chain: list[Holding]
+    seen: Sighting | None
+
+
+class Goods(Answer):
+    """Between `least` and `most` of the goods, `named` of them by serial number; most null: nobody can tell."""
+
+    item: str
+    measure: Annotated[str, Field(description="UN/ECE code such as KGM, empty for cases")]
+    named: float
+    least: float
+    most: float | None
+
+
+class Holder(Goods):
+    """Goods of a lot in `parent` (null: in nothing), which was in `place`."""
+
+    parent: str | None
+    place: str | None
+
+
+class SealFact(Answer):
+    time: Time
+    act: Annotated[str, Field(description="applied, checked or removed")]
+    state: Annotated[str, Field(description="intact, broken, absent, duplicate, or empty for unstated")]
+    by: str
+    entry: int
+    grade: str
+
+
+class Seal(Span):
+    """One wearing of a seal: applied, checked, removed. A seal applied anew begins another."""
+
+    unit: str
+    seal: str
+    issuer: str
+    class_: Annotated[str, Field(alias="class", description="H, S, I, or empty for unstated")]
+    facts: list[SealFact]
+
+
+class Board(Span):
+    """A load on a pallet board. `began` and `ended` say how that is known: on, off, seen."""
+
+    load: str
+    board: str
+    seen: Time
+    began: str
+    ended: str
+    entries: list[int]
+
+
+class Contradiction(Span):
+    """Statements that cannot all be right. The amounts are null where units and not goods are counted."""
+
+    rule: str
+    item: str
+    measure: str
+    parent: str
+    other: str
+    stated: float | None
+    least: float | None
+    most: float | None
+    entries: list[int]
+
+
+class Handover(Answer):
+    """What the giver and the taker said; a half nobody stated is null."""
+
+    handover: str
+    state: str
+    giver: str
+    taker: str
+    shipped_at: Time | None
+    received_at: Time | None
+    detail: dict[str, Any]
 
 
 class UnitSegment(Span):
@@ -191,6 +304,7 @@ class UnitFinding(Span):
     verdict: str
     state: str
     current: bool
+    open: bool
     at: Time
     entry: int
 
@@ -207,19 +321,33 @@ class AirTemperature(Span):
 
 
 class Unit(Answer):
-    """Everything known about one unit."""
+    """Everything known about one unit, at the moment asked for or over all time."""
 
     id: str
     kind: str
+    ledger: LedgerState
+    at: Time | None
     verdict: Annotated[str | None, Field(description="the worst of its segments, null where there is none")]
+    weakest_grade: Annotated[str | None, Field(description="of all the evidence told here")]
+    identity: Identity
+    position: Position
     history_total: int
-    history: list[Event]
+    history: Annotated[list[Event], Field(description="the newest 500")]
     inside: list[Stay]
-    contents: list[Content]
+    contents_total: int
+    contents: Annotated[list[Content], Field(description="directly in it; the newest 1,000")]
+    goods: Annotated[list[Goods], Field(description="in it at any depth; of lots see holders")]
+    holders_total: int
+    holders: Annotated[list[Holder], Field(description="of a lot: where its goods are; the fullest 200")]
+    handovers: list[Handover]
+    seals: list[Seal]
+    boards: list[Board]
+    contradictions: list[Contradiction]
     segments: list[UnitSegment]
     verdicts: list[Verdict]
     findings: list[UnitFinding]
     temperature: list[AirTemperature]
+    limits: Annotated[list[str], Field(description="what this answer cannot say")]
 
 
 class Hop(Span):

@@ -18,6 +18,7 @@ from coldchain.api.queries import (
     RejectQuery,
     SeriesQuery,
     Spelling,
+    UnitQuery,
     microseconds,
 )
 from coldchain.api.series import readings_page
@@ -132,11 +133,15 @@ def _add_units(routes: APIRouter, ports: AppPorts) -> None:
     read = anybody(ports.access, "read")
 
     @routes.get("/units/{unit:path}", tags=["units"])
-    def get_unit(unit: Annotated[Spelling, Path()], principal: Principal = Depends(read)) -> s.Unit:
-        """Everything known about one unit, in any spelling of its identifier. A party's token is told of units that
-        others handed to the party, took from it or had it carry."""
-        found = ports.inspect(subject_of(unit))
-        if found is None or not _may_see(ports, principal, found["id"]):
+    def get_unit(
+        unit: Annotated[Spelling, Path()], query: Annotated[UnitQuery, Query()], principal: Principal = Depends(read)
+    ) -> s.Unit:
+        """Everything known about one unit, in any spelling of its identifier, at any moment and ledger size. A party's
+        token is told of units that others handed to the party, took from it or had it carry."""
+        name = subject_of(unit)
+        at_us = None if query.at is None else microseconds(query.at)
+        found = ports.inspect(name, at_us, query.as_of) if _may_see(ports, principal, name) else None
+        if found is None:
             raise NotKnown(f"{unit!r} is named by no entry of this ledger")
         return s.Unit.model_validate(found)
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Engine
 
+from coldchain.bootstrap.believed import Believed
 from coldchain.bootstrap.conclusions import Conclusions
 from coldchain.bootstrap.locks import exclusive
 from coldchain.bootstrap.secrets import SetupError, ensure_directory, log_signer, operator_token
@@ -20,6 +21,7 @@ from coldchain.db.epcis_jobs import SqlJobs
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import migrate
 from coldchain.db.queries_evidence import evidence_about, subjects_of
+from coldchain.db.queries_inspect import InspectQueries
 from coldchain.db.queries_parties import bar_on
 from coldchain.db.queries_units import UnitQueries
 from coldchain.db.rejects import SqlRejects
@@ -74,6 +76,7 @@ class Core:
         self.rejects = SqlRejects(engine, settings.rejects_per_sender, settings.rejects_days)
         self.follower = Follower(engine, store, all_projections(), decode_recorded)
         self.conclusions = Conclusions(engine, store, log, self.follower, self.rejects, clock, settings)
+        self.believed = Believed(store)
         self.tokens = SqlTokens(engine)
         self.sealed = SqlSealed(engine)
         self.epcis = Capture(SqlJobs(engine), log, self.rejects, epcis_split.judge, clock)
@@ -157,10 +160,17 @@ class Core:
             raise CommandRefused(f"finding {finding!r} is no open question: asked already, suspected only, or unknown")
         return self.record(self.conclusions.ask(questions[finding], hours))
 
-    def inspect(self, about: str) -> dict[str, Any] | None:
-        """Everything known about one unit; None where no entry names it."""
-        with self.engine.connect() as connection:
-            return inspect(UnitQueries(connection), about)
+    def inspect(
+        self, about: str, at_us: int | None = None, as_of: int | None = None, most: int | None = None
+    ) -> dict[str, Any] | None:
+        """Everything known about one unit, at any moment; None where no entry names it.
+
+        as_of: as it was believed when the ledger had so many entries; most: entries that may be folded anew for that.
+        Raises CommandRefused and Busy (`bootstrap.believed`).
+        """
+        past = None if as_of is None else self.believed.at(as_of, most)
+        with past or self.engine.connect() as connection:
+            return inspect(InspectQueries(connection), about, at_us)
 
     def trace(self, about: str) -> dict[str, Any] | None:
         """Back, forward and contacts of one unit; None where no entry names it."""
@@ -191,6 +201,7 @@ class Core:
             return path, save_dossier(snapshot, indices, path, chains)
 
     def close(self) -> None:
+        self.believed.close()
         self.engine.dispose()
 
 

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from io import BytesIO
 from typing import Any
 
+from coldchain.api.problems import NotReady
+from coldchain.bootstrap.believed import MOST_IN_A_REQUEST, Busy
 from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.imports import HttpImports
 from coldchain.mqtt.subscriber import Subscriber
@@ -47,6 +49,12 @@ def app_ports(
         out = BytesIO()
         return out.getvalue() if core.write_evidence(about, out) else None
 
+    def inspect(about: str, at_us: int | None, as_of: int | None) -> Mapping[str, Any] | None:
+        try:
+            return core.inspect(about, at_us, as_of, MOST_IN_A_REQUEST)
+        except Busy as error:
+            raise NotReady(str(error)) from error
+
     def file_paper(principal: Principal, body: Mapping[str, Any]) -> Outcome:
         if body.get("order") == "event-decision":
             return core.rule_on_event(principal, body)
@@ -63,7 +71,7 @@ def app_ports(
         faults=faults,
         receipt=core.log.receipt,
         dossier=dossier,
-        inspect=core.inspect,
+        inspect=inspect,
         trace=core.trace,
         file_paper=file_paper,
         import_sheet=sheets.take,

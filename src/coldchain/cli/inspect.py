@@ -7,64 +7,161 @@ from typing import Any
 
 import click
 
-from coldchain.cli.common import Data, data_options, fail
+from coldchain.cli.common import BROKEN, Data, data_options, fail
+
+SHOWN = 40
+"""Lines of a list on the screen; the document has more."""
 
 
 @click.command()
 @data_options
+@click.option("--at", metavar="TIME", help="The moment to tell about (default: now), e.g. 2026-03-02T08:00:00Z.")
+@click.option("--as-of", type=int, metavar="N", help="As believed when the ledger had N entries.")
 @click.argument("id_", metavar="ID")
-def command(data: Data, id_: str) -> None:
-    """Everything known about one unit: history, containment, temperature, verdict per segment with reasons."""
+def command(data: Data, id_: str, at: str | None, as_of: int | None) -> None:
+    """Everything known about one unit: where it was, what was in it, seals, handovers, verdicts with reasons.
+
+    ID is a case, pallet, container, lot, seal, board, vehicle or room, in any spelling.
+    """
     from coldchain.decoders.scans import named
+    from coldchain.services.moments import moment_us
 
     name = named(id_)
+    at_us = None if at is None else moment_us(at)
     with data.core() as core:
         core.catch_up_if_alone()
-        document = core.inspect(name)
+        document = core.inspect(name, at_us, as_of)
     if document is None:
-        fail(f"{id_!r} is named by no event of this ledger; for a device: coldchain device show")
+        earlier = f" within its first {as_of} entries" if as_of is not None else ""
+        fail(f"{id_!r} is named by no event of this ledger{earlier}; for a device: coldchain device show", BROKEN)
     data.show(document, _lines)
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"{document['id']}  {document['verdict'] or 'no verdict: nobody observed it on a pallet'}"
-    yield from _section("was in", (f"{_span(i)}  {i['parent']}" for i in document["inside"]))
-    yield from _section("segments", (f"{_span(s)}  {s['verdict']}  {s['reason']}" for s in document["segments"]))
+    at = f"at {document['at']}, " if document["at"] else ""
+    grade = f"weakest evidence {document['weakest_grade']}" if document["weakest_grade"] else "no evidence of its own"
+    yield f"  {at}from {document['ledger']['size']} ledger entries up to {document['ledger']['time']}; {grade}"
+    yield from _who(document["identity"])
+    yield from _where(document["position"])
+    yield from _section("was in", (f"{_span(i)}  {i['parent']}{_through(i)}" for i in document["inside"]))
+    yield from _section("goods", map(_amount, document["goods"]))
     yield from _section(
-        "verdicts", (f"{_span(v)}  {v['rule']}  {v['verdict']} ({v['state']}){_why(v)}" for v in document["verdicts"])
+        "held by", (f"{_amount(h)}  in {h['parent'] or 'nothing'}{_place(h)}" for h in document["holders"])
+    )
+    yield from _section("seals", map(_seal, document["seals"]))
+    yield from _section(
+        "boards", (f"{_span(b)}  {b['load']} on {b['board']}, last seen {b['seen']}" for b in document["boards"])
+    )
+    yield from _section("handovers", map(_handover, document["handovers"]))
+    yield from _section("segments", (_segment(s, document["id"]) for s in document["segments"]))
+    yield from _section("verdicts", (line for verdict in document["verdicts"] for line in _verdict(verdict)))
+    yield from _section("contradictions", map(_contradiction, document["contradictions"]))
+    open_ = (f for f in document["findings"] if f["open"])
+    yield from _section(
+        "open findings", (f"{_span(f)}  {f['rule']}  {f['subject']}  {f['state']}, entry {f['entry']}" for f in open_)
     )
     yield from _section(
         "temperature",
         (f"{_span(t)}  {t['place']} {t['channel']}  {t['state']}{_warmest(t)}" for t in document["temperature"]),
     )
-    yield from _section(
-        f"history ({document['history_total']} events, newest first)",
-        (
-            f"{h['time']}  {h['action'] or h['kind']} {h['step']} at {h['read_point']} by {h['by']}, entry {h['entry']}"
-            for h in document["history"]
-        ),
-    )
+    yield from _section(f"history ({document['history_total']} events, newest first)", map(_event, document["history"]))
+    yield from _section("what this does not say", document["limits"])
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
-    yield ""
-    yield title
-    for line in lines:
-        yield f"  {line.rstrip()}"
+    """Nothing for a part that is empty."""
+    listed = [f"  {line.rstrip()}" for line in lines]
+    if listed:
+        yield ""
+        yield title
+        yield from listed[:SHOWN]
+    if len(listed) > SHOWN:
+        yield f"  … {len(listed) - SHOWN} more with --json"
+
+
+def _who(identity: dict[str, Any]) -> Iterator[str]:
+    said = [f"{name} {identity[name]}" for name in ("lot", "product", "producer") if identity[name]]
+    if said:
+        yield "  " + ", ".join(said)
+
+
+def _where(position: dict[str, Any]) -> Iterator[str]:
+    if position["chain"]:
+        yield "  in " + ", in ".join(f"{one['parent']} since {one['since']}" for one in position["chain"])
+    if seen := position["seen"]:
+        yield f"  last seen {seen['time']} at {seen['place']} by {seen['by']}, entry {seen['entry']}"
 
 
 def _span(item: dict[str, Any]) -> str:
     return f"{item['from']} – {item['to'] or 'now':<20}"
 
 
+def _segment(segment: dict[str, Any], about: str) -> str:
+    unit = "" if segment["unit"] == about else f"  {segment['unit']}"
+    return f"{_span(segment)}  {segment['verdict']}{unit}  {segment['reason']}"
+
+
+def _through(stay: dict[str, Any]) -> str:
+    return f"  as part of {stay['through']}" if stay["through"] else ""
+
+
+def _place(holder: dict[str, Any]) -> str:
+    return f", in {holder['place']}" if holder["place"] not in (None, holder["parent"]) else ""
+
+
+def _amount(amount: dict[str, Any]) -> str:
+    measure = f" {amount['measure']}" if amount["measure"] else " cases"
+    return f"{_between(amount['least'], amount['most'])}{measure} of {amount['item']}"
+
+
+def _between(least: float, most: float | None) -> str:
+    if most is None:
+        return f"{least} or more"
+    return f"{least}" if least == most else f"{least} to {most}"
+
+
+def _seal(link: dict[str, Any]) -> str:
+    acts = "; ".join(
+        " ".join(part for part in (f["act"], f["state"], f["time"], f"by {f['by']}, entry {f['entry']}") if part)
+        for f in link["facts"]
+    )
+    issuer = f" of {link['issuer']}" if link["issuer"] else ""
+    return f"{link['unit']}  {link['seal']}{issuer}: {acts}"
+
+
+def _handover(one: dict[str, Any]) -> str:
+    return (
+        f"{one['shipped_at'] or '?'} – {one['received_at'] or '?'}  {one['giver'] or '?'} to {one['taker'] or '?'}:"
+        f" {one['state']}"
+    )
+
+
+def _contradiction(one: dict[str, Any]) -> str:
+    other = f" while in {one['other']}" if one["other"] else ""
+    amounts = ""
+    if one["stated"] is not None:
+        amounts = f": {one['stated']} stated, {_between(one['least'], one['most'])} on record"
+    return f"{_span(one)}  {one['rule']}  {one['item']} in {one['parent']}{other}{amounts}; entries {one['entries']}"
+
+
+def _event(event: dict[str, Any]) -> str:
+    said = f"{event['action'] or event['kind']} {event['step']} at {event['read_point'] or event['location'] or '?'}"
+    return f"{event['time']}  {said} by {event['by']}, entry {event['entry']}, {event['grade']}"
+
+
 def _warmest(segment: dict[str, Any]) -> str:
     return "" if segment["max_mc"] is None else f", warmest {segment['max_mc'] / 1000:.1f} °C"
 
 
-def _why(verdict: dict[str, Any]) -> str:
+def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
+    """The rule with its version, what was found, who was asked until when, what is missing, on which entries."""
     detail = verdict["detail"]
+    subject = " ".join(part for part in (verdict["subject"], verdict["channel"]) if part)
+    yield f"{_span(verdict)}  {verdict['rule']}  {verdict['verdict']} ({verdict['state']})  {subject}"
     found = [f"{len(detail[name])} {name}" for name in ("missing", "extra") if detail.get(name)]
     asked = f"asked {detail['asked']}" if detail.get("asked") else ""
-    due = f"until {verdict['due']}" if verdict.get("due") else ""
-    said = [*found, " ".join(part for part in (asked, due) if part), f"entries {verdict['entries']}"]
-    return ": " + "; ".join(part for part in said if part)
+    due = f"until {verdict['due']}" if verdict["due"] else ""
+    lacks = f"missing: {detail['lacks']}" if detail.get("lacks") else ""
+    said = [*found, " ".join(part for part in (asked, due) if part), lacks, f"entries {verdict['entries'][:12]}"]
+    yield f"    {'; '.join(part for part in said if part)}; {verdict['weakest_grade']}"

@@ -25,22 +25,25 @@ each other would otherwise be followed for ever."""
 # One moment
 
 
-def inside_at(connection: Connection, parents: Iterable[str], t_us: int) -> list[Interval]:
-    """What was directly in one of the parents at that moment, sorted."""
+def inside_at(connection: Connection, parents: Iterable[str], t_us: int, limit: int | None = None) -> list[Interval]:
+    """What was directly in one of the parents at that moment, sorted; of many any `limit`."""
     c = containment.c
-    return sorted(
-        interval
-        for part in chunks(parents)
-        for interval in _intervals(connection, _at(select(containment).where(c.parent.in_(part)), c, t_us))
-    )
+    found: list[Interval] = []
+    for part in chunks(parents):
+        left = None if limit is None else limit - len(found)
+        if left == 0:
+            break
+        found += intervals(connection, _at(select(containment).where(c.parent.in_(part)), c, t_us).limit(left))
+    return sorted(found)
 
 
-def contents_at(connection: Connection, parent: str, t_us: int) -> list[Interval]:
-    """Everything in `parent` at that moment, at any depth, outer before inner, each unit once."""
+def contents_at(connection: Connection, parent: str, t_us: int, limit: int | None = None) -> list[Interval]:
+    """Everything in `parent` at that moment, at any depth, outer before inner, each unit once; of many any `limit`."""
     found: list[Interval] = []
     seen, layer = {parent}, [parent]
-    while layer:
-        fresh = [interval for interval in inside_at(connection, layer, t_us) if interval.child not in seen]
+    while layer and (limit is None or len(found) < limit):
+        left = None if limit is None else limit - len(found)
+        fresh = [one for one in inside_at(connection, layer, t_us, left) if one.child not in seen]
         found += fresh
         layer = [interval.child for interval in fresh]
         seen.update(layer)
@@ -54,7 +57,7 @@ def parents_at(connection: Connection, unit: str, t_us: int) -> list[Interval]:
     seen = {unit}
     for _ in range(MAX_CLIMB):
         query = select(containment).where(c.child == unit, c.from_us <= t_us, c.parent.not_like("lot:%"))
-        at = _intervals(connection, query.where((c.to_us.is_(None)) | (c.to_us > t_us)))
+        at = intervals(connection, query.where((c.to_us.is_(None)) | (c.to_us > t_us)))
         if not at or at[0].parent in seen:
             break
         chain.append(at[0])
@@ -161,7 +164,8 @@ def _facts(connection: Connection, kind: Any, table: Any, column: Any, names: It
     return sorted(found, key=lambda fact: (fact.time_us, fact))
 
 
-def _intervals(connection: Connection, query: Any) -> list[Interval]:
+def intervals(connection: Connection, query: Any) -> list[Interval]:
+    """Rows of `containment` as they come."""
     return [
         Interval(row.child, row.parent, row.from_us, row.to_us, tuple(json.loads(row.why)))
         for row in connection.execute(query)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select
 
 from coldchain.db import queries_events as q
+from coldchain.db.queries_api import CLOSED
 from coldchain.db.tables import events as t
 from coldchain.db.tables import telemetry as m
 from coldchain.domain.containment import Interval
@@ -60,10 +61,11 @@ class UnitQueries:
     def events(self, keys: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
         return {key: _event(stored) for key, stored in q.events_by_key(self._connection, keys).items()}
 
-    def history(self, name: str, limit: int) -> tuple[int, Sequence[Mapping[str, Any]]]:
+    def history(self, name: str, limit: int, until_us: int) -> tuple[int, Sequence[Mapping[str, Any]]]:
         c = t.event_unit.c
-        total = self._connection.scalar(select(func.count(c.key.distinct())).where(c.unit == name)) or 0
-        newest = select(c.time_us, c.key).distinct().where(c.unit == name)
+        mine = (c.unit == name) & (c.time_us <= until_us)
+        total = self._connection.scalar(select(func.count(c.key.distinct())).where(mine)) or 0
+        newest = select(c.time_us, c.key).distinct().where(mine)
         keys = self._connection.execute(newest.order_by(c.time_us.desc(), c.key).limit(limit)).all()
         events = self.events(row.key for row in keys)
         return total, [events[row.key] for row in keys]
@@ -83,7 +85,7 @@ class UnitQueries:
     def verdicts_on(self, subjects: Collection[str]) -> Sequence[Mapping[str, Any]]:
         c = t.continuity_deadline.c
         due = {
-            (row.subject, row.from_us): row.due_us
+            (row.subject, row.rule, row.channel, row.from_us): row.due_us
             for part in q.chunks(subjects)
             for row in self._connection.execute(select(t.continuity_deadline).where(c.subject.in_(part)))
         }
@@ -91,7 +93,7 @@ class UnitQueries:
             {
                 **{name: row[name] for name in ("source", "rule", "subject", "channel", "from_us", "to_us")},
                 **{name: row[name] for name in ("verdict", "state", "weakest_grade")},
-                "due_us": due.get((row["subject"], row["from_us"])) if row["source"] == "continuity" else None,
+                "due_us": due.get((row["subject"], row["rule"], row["channel"], row["from_us"])),
                 "detail": json.loads(row["detail"]),
                 "entries": json.loads(row["basis_index"]),
             }
@@ -102,7 +104,7 @@ class UnitQueries:
         f = t.finding.c
         columns = (f.finding, f.n, f.rule, f.subject, f.channel, f.from_us, f.to_us, f.verdict, f.state, f.current)
         return [
-            dict(row._mapping)
+            {**row._mapping, "open": bool(row.current) and row.state not in CLOSED}
             for part in q.chunks(subjects)
             for row in self._connection.execute(
                 select(*columns, f.at_us, f.entry).where(f.subject.in_(part)).order_by(f.entry)

@@ -56,12 +56,12 @@ class Follower:
         with self._lock:
             return min(index for index, _ in self._cursors().values())
 
-    def step(self) -> bool:
-        """Fold one chunk for every projection that is behind; True where one was."""
+    def step(self, until: int | None = None) -> bool:
+        """Fold one chunk for every projection that is behind; True where one was. until: entries to fold at most."""
         with self._lock:
             cursors = self._cursors()
             start = min(index for index, _ in cursors.values())
-            batch = self._read(start)
+            batch = self._read(start, CHUNK if until is None else min(CHUNK, until - start))
             if not batch:
                 return False
             try:
@@ -76,9 +76,9 @@ class Follower:
             self._at = moved
             return True
 
-    def catch_up(self) -> None:
-        """Every entry committed before the call is folded."""
-        while self.step():
+    def catch_up(self, until: int | None = None) -> None:
+        """Every entry committed before the call is folded, of those the first `until`."""
+        while self.step(until):
             continue
 
     def _fold(
@@ -106,16 +106,17 @@ class Follower:
         else:
             connection.execute(cursor.update().where(stored).values(row))
 
-    def _read(self, start: int) -> list[Recorded]:
-        """The next entries. Those decoded on the way in come alone, as what stands behind them may be offered next."""
+    def _read(self, start: int, most: int) -> list[Recorded]:
+        """The next entries, at most so many. Those decoded on the way in come alone, as what stands behind them may be
+        offered next."""
         batch: list[Recorded] = []
-        while len(batch) < CHUNK and (item := self._fresh.pop(start + len(batch), None)) is not None:
+        while len(batch) < most and (item := self._fresh.pop(start + len(batch), None)) is not None:
             batch.append(item)
         if batch:
             return batch
         with self._store.snapshot() as snapshot:
             edge = snapshot.edge()
-            stop = min(edge.size if edge else 0, start + CHUNK)
+            stop = min(edge.size if edge else 0, start + most)
             stop = next((index for index in range(start, stop) if index in self._fresh), stop)
             batch = [self._decode(self._log, i, data) for i, data in enumerate(snapshot.entries(start, stop), start)]
         for stale in [index for index in list(self._fresh) if index < start] if len(self._fresh) > CHUNK else ():

@@ -34,8 +34,9 @@ class AppPorts:
     """A tlog-proof of one entry (ledger §7.1). Raises LedgerError where the log has no such entry."""
     dossier: Callable[[str], bytes | None]
     """Evidence about a subject name or a finding id (ledger §7.2); None where no entry is about it."""
-    inspect: Callable[[str], Mapping[str, Any] | None]
-    """Everything known about one unit; None where no entry names it."""
+    inspect: Callable[[str, int | None, int | None], Mapping[str, Any] | None]
+    """Everything known about one unit, at a moment (None: now), as believed at a ledger size (None: of today); None
+    where no entry names it. Raises CommandRefused, and NotReady where others ask about the past too long."""
     trace: Callable[[str], Mapping[str, Any] | None]
     """Back to its origin, forward to where it went, and its contacts; None where no entry names it."""
     file_paper: Callable[[Principal, Mapping[str, Any]], Outcome]

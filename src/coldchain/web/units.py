@@ -39,7 +39,7 @@ def router(site: Site) -> APIRouter:
     @routes.get("/units/{unit:path}")
     def show_unit(request: Request, unit: str, until: Until = None) -> HTMLResponse:
         """until: end of the time the chart shows, microseconds; the newest by default."""
-        document = site.ports.inspect(named(unit))
+        document = site.ports.inspect(named(unit), None, None)
         if document is None:
             raise q.NotKnown(f"{unit!r} is named by no entry of this ledger")
         with site.ports.engine.connect() as connection:
