@@ -69,6 +69,7 @@ def test_each_type_needs_no_more_than_this(kind: str) -> None:
             {"sensorReport": [{"type": "Temperature", "uom": "CEL", "exception": "ERROR_CONDITION"}]}]),
         event(action="DELETE", epcList=["case:06901234000016/冻牛肉"]),
         event("AggregationEvent", action="OBSERVE", parentID=None),
+        event("AggregationEvent", childEPCs=[CASE, CASE]),
         event("AggregationEvent", action="DELETE", childEPCs=None),
         event("AggregationEvent", childEPCs=None, childQuantityList=[{"epcClass": LOT, "quantity": 40}]),
         event("AssociationEvent", action="DELETE", childEPCs=[]),

@@ -91,7 +91,9 @@ def _paper(value: Any, pointer: str, found: Findings) -> None:
 
 
 _PLACE = check.members("a place", {"id": check.identifier}, ("id",))
-_EPCS = check.distinct(check.identifier)
+_EPCS = check.list_of(check.identifier)
+_EPCS_ONCE = check.distinct(check.identifier)
+"""The schema asks it of what an event is about, of inputs and outputs; not of children and transactions."""
 _QUANTITIES = check.list_of(_quantity)
 _ACTION = check.one_of("ADD", "OBSERVE", "DELETE")
 _TRANSACTIONS = _pair(
@@ -207,7 +209,7 @@ _TYPES: Mapping[str, _Type] = {
         {
             **_COMMON,
             "action": _ACTION,
-            "epcList": _EPCS,
+            "epcList": _EPCS_ONCE,
             "quantityList": _QUANTITIES,
             "persistentDisposition": _persistent,
             "ilmd": _ilmd,
@@ -223,7 +225,7 @@ _TYPES: Mapping[str, _Type] = {
     "TransformationEvent": _Type(
         {
             **_COMMON,
-            **dict.fromkeys(("inputEPCList", "outputEPCList"), _EPCS),
+            **dict.fromkeys(("inputEPCList", "outputEPCList"), _EPCS_ONCE),
             **dict.fromkeys(("inputQuantityList", "outputQuantityList"), _QUANTITIES),
             "transformationID": check.uri,
             "persistentDisposition": _persistent,
