@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Path, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from coldchain.api.access import anybody
 from coldchain.api.queries import Name, Paging
 from coldchain.api.schemas import Page
 from coldchain.db import queries_parties as q
 from coldchain.services.app_ports import AppPorts
+from coldchain.services.links import MAX_HOURS
 from coldchain.services.moments import rfc3339
 from coldchain.services.principals import Principal
 
@@ -38,6 +40,23 @@ class Recorded(BaseModel):
     index: int
     status: str
     """`added`, or `duplicate` where the ledger had it."""
+
+
+class LinkOrder(BaseModel):
+    """A question to somebody who has no token."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    about: Annotated[Name, Field(description="a handover (`handover` of a unit's handovers) or a finding")]
+    hours: Annotated[float | None, Field(gt=0, le=MAX_HOURS, description="default: as long as parties have")] = None
+    org: Annotated[Name | None, Field(description="in whose name the operator asks; of others the token says it")] = (
+        None
+    )
+
+
+class OneTimeLink(BaseModel):
+    path: str
+    expires_at: str
 
 
 Paper = Annotated[dict[str, Any], Body(description="As `coldchain import` takes it; `by` and `role` are the token's.")]
@@ -91,6 +110,14 @@ def _add_papers(routes: APIRouter, ports: AppPorts) -> None:
     def file_decision(paper: Paper, principal: Principal = Depends(claimant)) -> Recorded:
         """Rule on a claim, or on an event of an unentitled party. An authority's ruling needs a token in that role."""
         return _filed(ports, principal, paper, "doc")
+
+    @routes.post("/answer-links", tags=["papers"], status_code=201)
+    def make_answer_link(order: LinkOrder, principal: Principal = Depends(claimant)) -> OneTimeLink:
+        """A link by which a driver or a non-member answers once what arrived, or what he knows of a finding."""
+        if principal.is_operator and order.org is not None:
+            principal = replace(principal, org=order.org)
+        path, link = ports.links.issue(principal, order.about, order.hours)
+        return OneTimeLink(path=path, expires_at=rfc3339(link.expires_us))
 
 
 def _filed(ports: AppPorts, principal: Principal, paper: dict[str, Any], not_this: str) -> Recorded:

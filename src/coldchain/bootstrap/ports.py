@@ -11,6 +11,7 @@ from coldchain.api.problems import NotReady
 from coldchain.bootstrap.believed import MOST_IN_A_REQUEST, Busy
 from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.imports import HttpImports
+from coldchain.bootstrap.links import Links
 from coldchain.mqtt.subscriber import Subscriber
 from coldchain.services.access import Access
 from coldchain.services.app_ports import AppPorts
@@ -61,12 +62,13 @@ def app_ports(
         return core.record_document(principal.org, {**body, "by": principal.org, "role": principal.role})
 
     sheets = HttpImports(core)
+    access = Access(core.operator_token, clock or core.clock, core.tokens, core.log.origin)
     return AppPorts(
         engine=core.engine,
         store=core.store,
         origin=core.log.origin,
         vkey=core.log.vkey,
-        access=Access(core.operator_token, clock or core.clock, core.tokens, core.log.origin),
+        access=access,
         metrics=metrics,
         faults=faults,
         receipt=core.log.receipt,
@@ -74,6 +76,7 @@ def app_ports(
         inspect=inspect,
         trace=core.trace,
         file_paper=file_paper,
+        links=Links(core, access, clock),
         import_sheet=sheets.take,
         import_map=sheets.map_of,
         epcis=EpcisPorts(core.epcis, wake, clock or core.clock),

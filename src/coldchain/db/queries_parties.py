@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
@@ -118,10 +118,21 @@ def handovers_of(connection: Connection, unit: str) -> list[dict[str, Any]]:
     link = handover_link.c
     query = select(handover).join(handover_link, link.handover == handover.c.id)
     rows = connection.execute(query.where(link.kind == "unit", link.name == unit)).all()
+    found = _handovers(connection, rows)
+    return sorted(found, key=lambda one: (one["shipped_us"] or one["received_us"], one["handover"]))
+
+
+def handover_by_id(connection: Connection, name: str) -> dict[str, Any] | None:
+    """One of them; None where there is none of that id."""
+    rows = connection.execute(select(handover).where(handover.c.id == name)).all()
+    return next(iter(_handovers(connection, rows)), None)
+
+
+def _handovers(connection: Connection, rows: Sequence[Any]) -> list[dict[str, Any]]:
     details = {row.id: json.loads(row.detail) for row in rows}
-    stated = {half["key"] for detail in details.values() for half in (*detail["shipped"], *detail["received"])}
-    without = barred(connection, stated)
-    found = [
+    stated = {name: [h["key"] for h in (*one["shipped"], *one["received"])] for name, one in details.items()}
+    without = barred(connection, (key for keys in stated.values() for key in keys))
+    return [
         {
             "handover": row.id,
             "state": row.state,
@@ -130,16 +141,10 @@ def handovers_of(connection: Connection, unit: str) -> list[dict[str, Any]]:
             "shipped_us": row.shipped_us,
             "received_us": row.received_us,
             **details[row.id],
-            "unentitled": sorted(
-                half["key"]
-                for side in ("shipped", "received")
-                for half in details[row.id][side]
-                if half["key"] in without
-            ),
+            "unentitled": sorted(without.intersection(stated[row.id])),
         }
         for row in rows
     ]
-    return sorted(found, key=lambda one: (one["shipped_us"] or one["received_us"], one["handover"]))
 
 
 def sees(connection: Connection, org: str, names: Iterable[str]) -> set[str]:

@@ -58,7 +58,8 @@ class Half:
     """A registry id's subject name; plates stay sealed (design §6)."""
     driver: str
     """A sealed id."""
-    seals: str
+    own: bool
+    """Whether its sender is, or acts for, the party of this side; else it passes on an answer to a one-time link."""
     answers: str
     """Event id of the shipment that a one-time link asked about."""
 
@@ -82,12 +83,12 @@ def read_half(event: Event, directory: Directory) -> Half | None:
     side, rank = STEPS[event.biz_step]
     giver, taker = (_holder(pairs, directory) for pairs in (event.sources, event.destinations))
     speaks_for = giver if side == SHIPPED else taker
-    answers = event.extra("answers") if side == RECEIVED else None
-    if isinstance(answers, str) and answers:
-        speaks_for = giver
+    answers = _text(event.extra("answers")) if side == RECEIVED else ""
     if side == SHIPPED and not taker:
         return None
-    if speaks_for and not directory.acts_for(event.by, speaks_for, event.time_us):
+    # Who asked by a one-time link passes on what a driver or a non-member answered.
+    speakers = {speaks_for or event.by} | ({giver} if answers and giver else set())
+    if not any(directory.acts_for(event.by, party, event.time_us) for party in speakers):
         return None
     return Half(
         side=side,
@@ -107,8 +108,8 @@ def read_half(event: Event, directory: Directory) -> Half | None:
         actual_carrier=_party(event.extra("actualCarrier"), directory),
         vehicle=_name(event.extra("vehicle")),
         driver=_text(event.extra("driver")),
-        seals=_text(event.extra("sealNumber")),
-        answers=_text(answers),
+        own=directory.acts_for(event.by, speaks_for or event.by, event.time_us),
+        answers=answers,
     )
 
 
@@ -124,7 +125,7 @@ def _holder(pairs: Iterable[tuple[str, str]], directory: Directory) -> str:
 
 
 def _is_goods(parent: str) -> bool:
-    return bool(parent) and not parent.startswith(("veh:", "room:", "loc:"))
+    return bool(parent) and not parent.startswith(("veh:", "room:", "loc:", "doc:"))
 
 
 def _quantities(event: Event) -> tuple[tuple[str, str, int], ...]:
@@ -201,8 +202,8 @@ class Handover:
 
     @property
     def accepted_us(self) -> int | None:
-        """When the taker itself said it has the goods; an answer by link is not the taker's own word."""
-        own = [half for half in word(self.received) if not half.answers]
+        """When the taker itself said it has the goods; what the giver passes on is not the taker's own word."""
+        own = [half for half in word(self.received) if half.own]
         return own[0].time_us if self.shipped and own else None
 
     @property

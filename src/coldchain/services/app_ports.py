@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from coldchain.services.access import Access
 from coldchain.services.epcis_ports import EpcisPorts
+from coldchain.services.links import AnswerLinks
 from coldchain.services.principals import Principal
 from coldchain_ledger.log import Outcome
 from coldchain_ledger.store import Store
@@ -47,4 +48,6 @@ class AppPorts:
     import_map: Callable[[Principal, str, Mapping[str, Any] | None], tuple[int, Mapping[str, Any]]]
     """(who, kind, a new map or None) -> version and content of the map in use from now on. Raises CommandRefused."""
     epcis: EpcisPorts
+    links: AnswerLinks
+    """Questions that drivers and non-members answer once."""
     log: int = 1

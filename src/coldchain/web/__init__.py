@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter
 
 from coldchain.services.app_ports import AppPorts
-from coldchain.web import board, devices, findings, units
+from coldchain.web import answer, board, devices, findings, units
 from coldchain.web import site as frame
 from coldchain.web.site import Site
 
@@ -19,4 +19,11 @@ def site(ports: AppPorts, problems: Mapping[str, int]) -> Site:
 
 def routes(site: Site) -> list[APIRouter]:
     """Every route that answers people."""
-    return [frame.router(site), board.router(site), findings.router(site), units.router(site), devices.router(site)]
+    return [
+        frame.router(site),
+        answer.router(site),
+        board.router(site),
+        findings.router(site),
+        units.router(site),
+        devices.router(site),
+    ]
