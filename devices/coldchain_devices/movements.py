@@ -22,7 +22,7 @@ from coldchain_devices.journeys import (
     Journey,
 )
 from coldchain_devices.papers import Claim
-from coldchain_devices.plan import Action, Capture, Note, Publish
+from coldchain_devices.plan import Action, Capture, Misreads, Note, Publish
 from coldchain_devices.portal import ReadPoint, TagReader, passage
 
 SECOND = 1_000_000
@@ -43,6 +43,10 @@ class Goods:
         self._room: dict[int, str] = {}
         self.actions: list[Action] = []
         self.notes: list[Note] = []
+
+    @property
+    def misreads(self) -> Misreads:
+        return Misreads(self._reader.missed_reads, self._reader.stray_reads)
 
     def play(self) -> None:
         """Fill `actions` and `notes`: what comes later sees the pallets as what came before left them."""

@@ -92,6 +92,16 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Misreads:
+    """Accidents of the portals, which the events do not tell from the truth."""
+
+    missed: int
+    """Tags that went through and were not read."""
+    stray: int
+    """Tags of neighbours that were read with a pallet's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One message as it reaches the broker."""
 
@@ -115,6 +125,7 @@ class Plan:
     actions: tuple[Action, ...]
     """By time."""
     notes: tuple[Note, ...]
+    misreads: Misreads
 
     def slice(self, from_us: int, to_us: int) -> tuple[Action, ...]:
         """The actions in [from_us, to_us), in order."""

@@ -31,6 +31,8 @@ class TagReader:
         self._random = random.Random(seed)
         self._missed, self._stray = missed, stray
         self._accidents: dict[str, set[Case]] = {}
+        self.missed_reads = self.stray_reads = 0
+        """How many there were so far."""
 
     def read(self, pallet: Pallet, neighbours: Sequence[Pallet]) -> list[Case]:
         """The cases one passage shows under this pallet's SSCC, in no promised order."""
@@ -41,6 +43,8 @@ class TagReader:
         if nearby:
             stray = {self._random.choice(nearby) for _ in pallet.cases if self._random.random() < self._stray} - before
         self._accidents[pallet.sscc] = missed | stray
+        self.missed_reads += len(missed)
+        self.stray_reads += len(stray)
         seen = [case for case in pallet.cases if case not in missed]
         return seen + sorted(stray, key=lambda case: case.epc)
 

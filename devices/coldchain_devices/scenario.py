@@ -45,6 +45,7 @@ class Scenario:
             devices=_devices(config, seed),
             actions=tuple(actions),
             notes=tuple(notes),
+            misreads=goods.misreads,
         )
 
 

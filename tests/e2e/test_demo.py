@@ -53,11 +53,22 @@ def test_what_happened_is_found_and_nobody_else_is_accused(finished: tuple[Path,
     ]
 
 
+def test_the_flood_is_told_and_misreads_accuse_nobody(finished: tuple[Path, Any]) -> None:
+    _, document = finished
+    (late,) = document["late"]
+    assert late["device"] == "truck-2-gw"
+    assert late["messages"] > 50
+    assert ("2026-03-03T03:1" < late["from"] < late["to"] < late["received_from"]) is True
+    assert document["misreads"]["missed"] > 0
+    assert document["misreads"]["stray"] > 0
+    assert document["misreads"]["accused"] == []
+
+
 def test_the_document_keeps_its_contract(finished: tuple[Path, Any]) -> None:
     directory, document = finished
     assert {
         "seed", "messages", "readings", "entries", "rejected", "checkpoint", "log_vkey", "findings", "trace",
-        "evidence", "verified", "seconds",
+        "evidence", "verified", "seconds", "late", "misreads",
     } <= document.keys()  # fmt: skip
     assert document["verified"] is True
     assert document["rejected"] == 0

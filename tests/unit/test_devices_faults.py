@@ -143,6 +143,7 @@ def test_rates_are_what_they_say() -> None:
             strays += len(read - {*pallet.cases})
     assert missed / 30_000 == pytest.approx(0.01, abs=0.002)
     assert strays / 30_000 == pytest.approx(0.01, abs=0.002)
+    assert (reader.missed_reads, reader.stray_reads) == (missed, strays)
 
 
 def test_a_pallet_of_which_no_tag_answers_makes_no_event() -> None:

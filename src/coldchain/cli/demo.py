@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,6 +26,8 @@ MARK = "demo.json"
 """Says that a directory is a demo's own and may be started over."""
 SLICE_US = 300 * 1_000_000
 ASK_HOURS = 12.0
+LATE_US = 1_800 * 1_000_000
+"""A message received that long after its newest sample had waited somewhere; a batch has at most five minutes."""
 
 
 @click.command()
@@ -126,13 +129,14 @@ def _play(core: Core, plan: Plan, player: Any, clock: Clock, say: _Teller) -> No
 
 
 def _conclude(core: Core, plan: Plan, messages: int, directory: Path) -> dict[str, Any]:
-    from coldchain.db.queries_summary import findings_now, first_case, reading_count
+    from coldchain.db.queries_summary import findings_now, first_case, late_messages, reading_count
     from coldchain_ledger.keys import parse_vkey
     from coldchain_ledger.verify import log_policy, verify_dossier
 
     with core.store.snapshot() as snapshot:
         findings = findings_now(snapshot.connection, snapshot)
         readings = reading_count(snapshot.connection)
+        late = late_messages(snapshot.connection, snapshot, LATE_US)
         positive = _positive(findings) or first_case(snapshot.connection)
     traced = core.trace(positive)
     path, _ = core.save_evidence(positive)
@@ -147,11 +151,20 @@ def _conclude(core: Core, plan: Plan, messages: int, directory: Path) -> dict[st
         "checkpoint": core.log.checkpoint().decode(),
         "log_vkey": core.log.vkey,
         "findings": findings,
+        "late": late,
+        "misreads": {**asdict(plan.misreads), "accused": _accused(findings, plan)},
         "trace": {"from": positive, "contacts": traced["contacts"] if traced else []},
         "evidence": str(path),
         "verified": report.exit_code == 0,
         "seconds": 0.0,
     }
+
+
+def _accused(findings: list[dict[str, Any]], plan: Plan) -> list[str]:
+    """Units and vehicles said to be broken up or opened to which, as only the scenario knows, nothing happened."""
+    happened = {name for note in plan.notes for name in note.names}
+    broken = {finding["subject"] for finding in findings if finding["verdict"].startswith("BROKEN")}
+    return sorted(broken - happened)
 
 
 def _positive(findings: list[dict[str, Any]]) -> str | None:
@@ -196,8 +209,21 @@ def _tell(say: _Teller, document: dict[str, Any], core: Core) -> None:
         f"{document['messages']:,} messages, {document['readings']:,} readings, {document['entries']:,} entries",
     )
     say.line("refused", f"{document['rejected']} messages", good=document["rejected"] == 0)
+    for late in document["late"]:
+        say.line(
+            "late",
+            f"{late['messages']} messages of {late['device']}, {_span(late['from'], late['to'])}, came"
+            f" {_span(late['received_from'], late['received_to'])}; judged by when they were measured",
+        )
+    misread = document["misreads"]
+    nobody = ", ".join(misread["accused"]) or "nobody"
+    say.line(
+        "misreads",
+        f"portals missed {misread['missed']} tags and read {misread['stray']} of neighbours; {nobody} accused of it",
+        good=not misread["accused"],
+    )
     for finding in document["findings"]:
-        span = f"{finding['from'][5:16]} – {(finding['to'] or 'now')[5:16]}".replace("T", " ")
+        span = _span(finding["from"], finding["to"])
         channel = f" {finding['channel']}" if finding["channel"] else ""
         say.line(finding["rule"], f"{finding['subject']}{channel}  {span}  {finding['verdict']}", good=False)
     grades: dict[str, int] = {}
@@ -214,6 +240,11 @@ def _tell(say: _Teller, document: dict[str, Any], core: Core) -> None:
     say.text(f"check yourself  {verify} {shlex.quote(document['evidence'])} --log-vkey '{document['log_vkey']}'")
     if not core.settings.database:
         say.text(f"break it        {coldchain} demo --dir {directory} --tamper {document['entries'] // 2}")
+
+
+def _span(start: str, end: str | None) -> str:
+    """From and to as month, day and minute."""
+    return f"{start[5:16]} – {end[5:16] if end else 'now'}".replace("T", " ")
 
 
 def program(name: str) -> str:

@@ -9,15 +9,42 @@ from sqlalchemy import Connection, func, select
 
 from coldchain.db.queries_continuity import recorded_rules
 from coldchain.db.tables.events import event_unit, finding
-from coldchain.db.tables.telemetry import rule_pack, series
+from coldchain.db.tables.telemetry import device, rule_pack, series
 from coldchain.domain.findings import WITHDRAWN
 from coldchain.services.moments import rfc3339, rfc3339_or_none
-from coldchain_ledger.entry import parse_entry
+from coldchain_ledger.entry import parse_entry, scan_entry
 from coldchain_ledger.store import Snapshot
 
 
 def reading_count(connection: Connection) -> int:
     return connection.scalar(select(func.coalesce(func.sum(series.c.count), 0))) or 0
+
+
+def late_messages(connection: Connection, snapshot: Snapshot, late_us: int) -> list[dict[str, Any]]:
+    """By device, its messages received more than `late_us` after their newest sample: how many, of when, and when."""
+    newest = func.max(series.c.last_us).label("newest")
+    query = (
+        select(device.c.device, series.c.entry, func.min(series.c.first_us).label("oldest"), newest)
+        .join(device, device.c.device_no == series.c.device_no)
+        .group_by(device.c.device, series.c.entry)
+        .order_by(device.c.device, series.c.entry)
+    )
+    found: dict[str, list[tuple[int, int, int]]] = {}
+    for row in connection.execute(query):
+        at_us = scan_entry(snapshot.entry(row.entry))[0]
+        if row.newest is not None and at_us - row.newest > late_us:
+            found.setdefault(row.device, []).append((row.oldest, row.newest, at_us))
+    return [
+        {
+            "device": name,
+            "messages": len(late),
+            "from": rfc3339(min(oldest for oldest, _, _ in late)),
+            "to": rfc3339(max(newest for _, newest, _ in late)),
+            "received_from": rfc3339(min(at_us for _, _, at_us in late)),
+            "received_to": rfc3339(max(at_us for _, _, at_us in late)),
+        }
+        for name, late in found.items()
+    ]
 
 
 def first_case(connection: Connection) -> str:
