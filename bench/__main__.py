@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import checking, epcis_hash, ingest, ledger_append, pipe
+from bench import checking, containment, epcis_hash, ingest, ledger_append, pipe
 from bench.fleet import READINGS
 from bench.machine import Neighbours, load_average
 from bench.processes import mosquitto_program
@@ -111,11 +111,16 @@ def _epcis_hash(options: argparse.Namespace) -> list[Row]:
     return epcis_hash.rows(10, 2) if options.quick else epcis_hash.rows(100, 5)
 
 
+def _containment(options: argparse.Namespace) -> list[Row]:
+    return containment.rows(12_000, 40) if options.quick else containment.rows(1_000_000, 500)
+
+
 BENCHES: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "ingest": _ingest,
     "append": _append,
     "fsck": _fsck,
     "epcis-hash": _epcis_hash,
+    "containment": _containment,
 }
 
 if __name__ == "__main__":

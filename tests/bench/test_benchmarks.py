@@ -44,6 +44,11 @@ def test_event_hashes_are_compared_with_bare_hashing(tmp_path: Path) -> None:
     assert rows["EPCIS event hash"]["ratio"] < 1, "it hashes all that the reference hashes"
 
 
+def test_containment_at_an_instant_is_asked_among_many_cases(tmp_path: Path) -> None:
+    rows = measured("containment", tmp_path)
+    assert rows["containment at an instant"]["ratio"] > 1, "it asks more than the one query"
+
+
 def commands() -> list[str]:
     """Command lines of every process."""
     found = []

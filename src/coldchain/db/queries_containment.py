@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, literal, or_, select, union_all
+from sqlalchemy import Connection, Select, literal, select, union_all
 
+from coldchain.db.bulk import fetch
 from coldchain.db.queries_events import Stored, chunks, events_by_key
 from coldchain.db.tables import containment as t
-from coldchain.db.tables.events import containment, event_unit
+from coldchain.db.tables.events import containment
 from coldchain.domain.boards import BoardFact
 from coldchain.domain.containment import Interval
 from coldchain.domain.events import Event
@@ -87,12 +88,12 @@ def twins(connection: Connection, events: Sequence[Event]) -> dict[str, Stored]:
 
     They name the same subjects at the same time, so one of the names finds them.
     """
-    c = event_unit.c
     wanted = {(names[0], event.time_us) for event in events if event.content and (names := event.names)}
     keys: set[str] = set()
     for part in chunks(wanted):
-        same = or_(*(and_(c.unit == unit, c.time_us == time_us) for unit, time_us in part))
-        keys.update(connection.scalars(select(c.key).where(same)))
+        same = " OR ".join(["unit = ? AND time_us = ?"] * len(part))
+        query = f"SELECT key FROM event_unit WHERE {same}"  # noqa: S608 (no values in it)
+        keys.update(key for (key,) in fetch(connection, query, *(value for pair in part for value in pair)))
     contents = {(event.by, event.content) for event in events}
     found = events_by_key(connection, keys)
     return {key: one for key, one in found.items() if (one.event.by, one.event.content) in contents}
