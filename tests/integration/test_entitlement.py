@@ -348,6 +348,8 @@ def story() -> list[Fact]:
         receives("shop", 13, [PALLET], "haul"),
         happens("haul", 20, "ADD", [PALLET], parent="veh:T1"),
         ships("thief", 14, [PALLET], "fence"),
+        receives("shop", 13, [PALLET], "haul", event="sent-again-under-another-id"),
+        happens("thief", 6, "DELETE", CASES[1:2], parent=PALLET, at="loc:road", event="and-so-is-this"),
     ]
 
 
@@ -374,10 +376,10 @@ def concluded(directory: Path, facts: Sequence[Fact], step: int) -> tuple[dict[s
 def test_any_order_of_registrations_events_and_rulings_concludes_the_same(tmp_path: Path) -> None:
     facts = story()
     _, _, keys = concluded(tmp_path / "first", facts, 100)
-    assert len(keys) == 5
+    assert len(keys) == 6
     facts += [lambda core, key=key: core.log.append([ruling(key, "port-customs", "customs")]) for key in keys[:2]]  # type: ignore[misc]
     straight = concluded(tmp_path / "straight", facts, 100)
-    assert len(straight[2]) == 3
+    assert len(straight[2]) == 4
     for seed in range(6):
         draw = random.Random(seed)
         shuffled = draw.sample(facts, len(facts)) + draw.sample(facts, 5)

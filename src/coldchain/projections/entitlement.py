@@ -14,7 +14,7 @@ from coldchain.db.tables.events import event_unit
 from coldchain.db.tables.parties import handover_clue, restated, unentitled
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.entitlement import UNITS, Bar, Statement, Tenure, place_bar, ruled, unit_bar
-from coldchain.domain.events import Event, in_force
+from coldchain.domain.events import Event
 from coldchain.domain.exceptions import AUTHORITIES
 from coldchain.domain.handovers import SLACK_US
 from coldchain.domain.parties import Directory, Registration
@@ -31,8 +31,9 @@ def judge(connection: Connection, directory: Directory, events: Mapping[str, Eve
     earlier that now count otherwise are named in `restated`. fresh: keys of the batch itself."""
     held = tenures_of(connection, directory, _units(events.values()))
     bars: dict[str, tuple[Bar, bool]] = {}
-    standing, _ = in_force(events.values())
-    open_bars = {event.key: bar for event in standing if (bar := _bar(directory, event, held)) is not None}
+    withdrawn = {(event.by, event.event_id) for event in events.values() if event.error}
+    stated = [event for event in events.values() if (event.by, event.event_id) not in withdrawn]
+    open_bars = {event.key: bar for event in stated if (bar := _bar(directory, event, held)) is not None}
     decisions = event_decisions(connection, open_bars)
     for key, bar in open_bars.items():
         left = _after_rulings(directory, events[key], bar, held, decisions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -31,7 +31,9 @@ def refold(connection: Connection, directory: Directory, events: Mapping[str, Ev
     clues = _rewrite_clues(connection, halves)
     keys = _connected(connection, clues) | halves.keys()
     belonging = _halves(connection, directory, keys)
-    found = {one.id: one for one in fold(half for half, _ in belonging.values() if half is not None)}
+    once, _ = in_force(one.event for one in belonging.values() if one.half is not None)
+    halves_once = (belonging[event.key].half for event in once)
+    found = {one.id: one for one in fold(half for half in halves_once if half is not None)}
     before = _rows(connection, keys)
     after = {name: _row(one) for name, one in found.items()}
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
@@ -61,34 +63,50 @@ class Refolded(NamedTuple):
             connection.execute(insert(handover_link), [link for one in self.new.values() for link in _links(one)])
 
 
-def _halves(
-    connection: Connection, directory: Directory, keys: Iterable[str]
-) -> dict[str, tuple[Half | None, tuple[str, ...]]]:
-    """The half each event states, None where it does not count, and what it calls the parties."""
-    stored = with_copies(connection, events_by_key(connection, keys))
-    events = {key: one.event for key, one in stored.items()}
-    standing, disputed = in_force(events.values())
-    counting = {event.key for event in standing} - disputed
-    decisions = event_decisions(connection, events)
-    found: dict[str, tuple[Half | None, tuple[str, ...]]] = {}
-    for key, event in events.items():
+class Stated(NamedTuple):
+    """An event of a handover's step."""
+
+    event: Event
+    half: Half | None
+    """None where it does not count: withdrawn, disputed, of an unentitled or a third party."""
+
+    @property
+    def clues(self) -> set[tuple[str, str]]:
+        """(taker, thing) by which it may be found; with "" for the taker what it calls the parties, be they known or
+        not."""
+        names = {("", f"party {name}") for name in raw_parties(self.event)}
+        return names if self.half is None else names | {(self.half.taker, thing) for thing in things(self.half)}
+
+
+def _halves(connection: Connection, directory: Directory, keys: Iterable[str]) -> dict[str, Stated]:
+    """These events and their copies, each for itself: one content sent under two ids is known for that in the fold."""
+    events = [one.event for one in with_copies(connection, events_by_key(connection, keys)).values()]
+    copies: dict[tuple[str, str], list[Event]] = {}
+    for event in events:
+        copies.setdefault((event.by, event.event_id), []).append(event)
+    counting = {event.key for same in copies.values() for event in _of_one_id(same)}
+    decisions = event_decisions(connection, (event.key for event in events))
+    found = {}
+    for event in events:
         bar = place_bar(directory, event)
-        if bar is not None and ruled(directory, Statement.of(event), bar, decisions) != "confirmed":
-            counting.discard(key)
-        found[key] = (read_half(event, directory) if key in counting else None), raw_parties(event)
+        stands = bar is None or ruled(directory, Statement.of(event), bar, decisions) == "confirmed"
+        found[event.key] = Stated(event, read_half(event, directory) if stands and event.key in counting else None)
     return found
 
 
-def _rewrite_clues(connection: Connection, halves: Mapping[str, tuple[Half | None, tuple[str, ...]]]) -> set[Clue]:
+def _of_one_id(copies: Sequence[Event]) -> Sequence[Event]:
+    """Those that count: none where one withdraws them or they contradict each other."""
+    contents = {event.content or event.key for event in copies}
+    return () if any(event.error for event in copies) or len(contents) > 1 else copies
+
+
+def _rewrite_clues(connection: Connection, halves: Mapping[str, Stated]) -> set[Clue]:
     """The clues of these halves are stored as they are; those of before and after, which lead to the others."""
     c = handover_clue.c
     before: set[tuple[str, str, str]] = set()
     for part in chunks(halves):
         before |= {tuple(row) for row in connection.execute(select(handover_clue).where(c.key.in_(part)))}
-    after = {("", f"party {name}", key) for key, (_, names) in halves.items() for name in names}
-    after |= {
-        (half.taker, thing, key) for key, (half, _) in halves.items() if half is not None for thing in things(half)
-    }
+    after = {(*clue, key) for key, one in halves.items() for clue in one.clues}
     for taker, clue, key in sorted(before - after):
         connection.execute(delete(handover_clue).where(c.taker == taker, c.clue == clue, c.key == key))
     if fresh := sorted(after - before):
