@@ -48,6 +48,7 @@ class Settings(BaseSettings):
         1_000, ge=1, description="Refused messages kept per sender and day; all are counted."
     )
     rejects_days: int = Field(30, ge=1, description="Days a refused message is kept.")
+    webhooks_private: bool = Field(False, description="Subscribers may be at private addresses, or on this machine.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level written to stderr."
     )

@@ -82,7 +82,7 @@ def empty_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def repository(empty_directory: Path, tmp_path: Path, served: Served) -> Iterator[Repository]:
     """An empty EPCIS repository of one's own, asked with the operator's token."""
     directory = shutil.copytree(empty_directory, tmp_path / "repository")
-    with open_core(load_settings(dir=directory)) as core:
+    with open_core(load_settings(dir=directory, webhooks_private=True)) as core:
         served.app = create_app(app_ports(core, lambda: None, lambda: ""))
         headers = {"authorization": f"Bearer {core.operator_token}"}
         with httpx.Client(base_url=served.address, headers=headers) as http:

@@ -33,7 +33,6 @@ VALUES = {
     "{index}": "0",
     "{sha256}": "0" * 64,
     "{slug}": "not-found",
-    "{name}": "coldchain.css",
     "{device}": DEVICE,
     "{finding}": "0" * 32,
     "{unit:path}": PALLET,
@@ -45,6 +44,9 @@ VALUES = {
     "{event_id:path}": "urn:uuid:1",
     "{value:path}": "shipping",
     "{token}": "t",
+    "/queries/{name}": "/queries/loads",
+    "{subscription_id}": "1",
+    "{name}": "coldchain.css",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from coldchain.api import epcis_capture, epcis_events, epcis_resources
+from coldchain.api import epcis_capture, epcis_events, epcis_queries, epcis_resources
 from coldchain.api.access import anybody
 from coldchain.api.epcis_headers import LIMITS, discovery, negotiated
 from coldchain.services.app_ports import AppPorts
@@ -20,6 +20,7 @@ def router(ports: AppPorts) -> APIRouter:
     epcis_capture.add_routes(routes, ports)
     epcis_events.add_routes(routes, ports)
     epcis_resources.add_routes(routes, ports)
+    epcis_queries.add_routes(routes, ports)
     methods: dict[str, set[str]] = {}
     for route in list(routes.routes):
         methods.setdefault(getattr(route, "path", "").removeprefix(PREFIX), set()).update(getattr(route, "methods", ()))

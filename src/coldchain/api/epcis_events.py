@@ -13,13 +13,12 @@ from coldchain.api.access import anybody
 from coldchain.api.epcis_headers import answer, extensions, negotiated, next_link
 from coldchain.api.epcis_paging import MAX_PER_PAGE, PAGING, paging
 from coldchain.db.queries_api import BadQuery, NotKnown
-from coldchain.db.queries_epcis import Page, known_texts, query_page
-from coldchain.projections.epcis_answers import read_answers
+from coldchain.db.queries_epcis import Page, query_page
+from coldchain.projections.epcis_answers import answer_document
 from coldchain.services.app_ports import AppPorts
 from coldchain.services.epcis_conditions import Query, Texts
 from coldchain.services.epcis_fields import indexed
 from coldchain.services.epcis_query import QueryError, parse_query, seen_by
-from coldchain.services.epcis_results import corrective_ids, query_document
 from coldchain.services.principals import Principal
 
 SIMPLE = "SimpleEventQuery"
@@ -79,8 +78,4 @@ def _page(connection: Connection, query: Query, per_page: int, token: str | None
 
 def document(ports: AppPorts, page: Page, name: str) -> dict[str, Any]:
     """The answer, read from the ledger."""
-    with ports.store.snapshot() as snapshot:
-        answers = read_answers(snapshot, page.events)
-    with ports.engine.connect() as connection:
-        known = known_texts(connection, "eventID", corrective_ids(answers))
-    return query_document(answers, name, ports.epcis.clock(), known)
+    return answer_document(ports.engine, ports.store, page.events, name, ports.epcis.clock())

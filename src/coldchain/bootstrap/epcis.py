@@ -1,4 +1,4 @@
-"""What works in the background for the EPCIS interface."""
+"""What works in the background for the EPCIS interface: recording documents, telling subscribers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
+from sqlalchemy import Engine
+
+from coldchain.bootstrap.webhooks import Webhooks
+from coldchain.db.epcis_subscriptions import SqlSubscriptions
+from coldchain.db.queries_epcis import newest_seq
+from coldchain.projections.epcis_answers import look_beyond
+from coldchain.services.epcis_subscriptions import Delivery, Look, NamedQuery
+from coldchain.services.ports import Clock
+from coldchain_ledger.store import Store
 
 log = structlog.get_logger("coldchain.epcis")
 
@@ -50,3 +59,16 @@ class Worker:
                 self.fault = f"{type(error).__name__}: {error}"
                 log.exception("failed, will be tried again", work=self._thread.name)
                 self._stopping.wait(RETRY_S)
+
+
+def delivery(engine: Engine, store: Store, clock: Clock, *, private: bool) -> Delivery:
+    """Tells subscribers what their queries find."""
+
+    def newest() -> int:
+        with engine.connect() as connection:
+            return newest_seq(connection)
+
+    def find(query: NamedQuery, cursor: int, subscription: str) -> Look:
+        return look_beyond(engine, store, clock, query, cursor, subscription)
+
+    return Delivery(SqlSubscriptions(engine), find, newest, Webhooks(private=private).post, clock)

@@ -12,6 +12,7 @@ from coldchain.bootstrap.believed import MOST_IN_A_REQUEST, Busy
 from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.imports import HttpImports
 from coldchain.bootstrap.links import Links
+from coldchain.bootstrap.webhooks import Webhooks
 from coldchain.mqtt.subscriber import Subscriber
 from coldchain.services.access import Access
 from coldchain.services.app_ports import AppPorts
@@ -79,5 +80,5 @@ def app_ports(
         links=Links(core, access, clock),
         import_sheet=sheets.take,
         import_map=sheets.map_of,
-        epcis=EpcisPorts(core.epcis, wake, clock or core.clock),
+        epcis=EpcisPorts(core.epcis, wake, clock or core.clock, Webhooks(private=core.settings.webhooks_private).check),
     )

@@ -20,7 +20,7 @@ import uvicorn
 from coldchain.bootstrap import patience
 from coldchain.bootstrap.brokers import Address, Brokers, parse_address, running_server
 from coldchain.bootstrap.core import Core
-from coldchain.bootstrap.epcis import Worker
+from coldchain.bootstrap.epcis import Worker, delivery
 from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
 from coldchain.bootstrap.secrets import SetupError
@@ -40,6 +40,8 @@ IDLE_S = 1.0
 """Longest time between two looks at the ledger when nothing says that it grew."""
 CAPTURE_IDLE_S = 1.0
 """Capture jobs wake their worker; a crashed server's jobs, and those of another process, are found so late."""
+DELIVERY_IDLE_S = 0.5
+"""Longest time from what was derived to who is told of it."""
 Finish = Callable[[Begun], list[Reply | None]]
 PAUSE_S = 0.2
 """Least time between two rounds of conclusions: a burst is concluded once."""
@@ -128,10 +130,12 @@ class Running:
         self._following = Following(core)
         self._ingest = Ingest(core, self._following.finish)
         self._capturing = Worker("capturing", self._capture, CAPTURE_IDLE_S)
+        telling = delivery(core.engine, core.store, core.clock, private=core.settings.webhooks_private)
+        self._delivering = Worker("delivering", telling.step, DELIVERY_IDLE_S)
         self._ports = app_ports(
             core,
             lambda: self._ingest.subscriber,
-            lambda: self._following.fault or self._capturing.fault,
+            lambda: self._following.fault or self._capturing.fault or self._delivering.fault,
             wake=self._wake,
         )
 
@@ -142,6 +146,7 @@ class Running:
             stack.enter_context(self._core.readers.running(self._core.settings.readers))
             stack.enter_context(self._following.started())
             stack.enter_context(self._capturing.started())
+            stack.enter_context(self._delivering.started())
             stack.enter_context(self._ingest.started())
             stack.enter_context(announced(self._core.settings.dir, self.addresses()))
             yield self

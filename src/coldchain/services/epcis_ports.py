@@ -17,3 +17,5 @@ class EpcisPorts:
     wake: Callable[[], None]
     """There is something to record, to derive or to deliver: whoever sleeps looks now."""
     clock: Clock
+    check_destination: Callable[[str], None]
+    """Raises SubscriptionRefused for an address that nobody may be told at."""
