@@ -9,9 +9,13 @@ from typing import Any
 
 import click
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from coldchain.bootstrap.core import open_core
 from coldchain.cli import COMMANDS, group, main
+from coldchain.rules import shipped_documents
+from coldchain.services.chores import rule_entries
 from coldchain.settings import load_settings
 from coldchain_ledger.keys import Ed25519Signer
 from coldchain_ledger.note import sign_note
@@ -148,3 +152,20 @@ def test_an_audit_needs_a_checkpoint_and_one_of_another_key_says_nothing(
     code, message = refused(capsys, "audit", "--since", tmp_path / "shopping.txt", "--dir", ledger)
     assert (code, "is no checkpoint" in message) == (2, True)
     assert refused(capsys, "audit", "--since", tmp_path / "missing", "--dir", ledger)[0] == 2
+
+
+def test_a_profile_that_no_pack_has_is_refused_with_those_there_are(
+    ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "key.pem"
+    key.write_bytes(
+        Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    enrol = ["device", "enrol", "--dir", ledger, "--org", "o", "--site", "s", "--id", "d", "--public-key", key]
+    code, message = refused(capsys, *enrol, "--profile", "CN-fozen")
+    assert (code, "'CN-fozen'" in message, "CN-frozen" in message) == (2, True, True)
+    with open_core(load_settings(dir=ledger)) as core:
+        assert core.registry.latest("d") is None
+        pack = next(stated for stated in shipped_documents() if stated["name"] == "CN-frozen")
+        core.log.append(rule_entries(core.log.origin, [{**pack, "name": "house-rules"}]))
+    assert ended(capsys, *enrol, "--profile", "house-rules", "--json")[0] == 0

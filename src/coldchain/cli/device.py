@@ -46,6 +46,7 @@ def enrol(
     that it holds the key: a message signed by it, of typ enrol+json, with {"device","public_key"}.
     """
     from coldchain.bootstrap.enrol import enrol_device, read_public_key, read_request
+    from coldchain.cli.profiles import check_profile
     from coldchain.services.identity import Enrolment
     from coldchain.settings import parse_date_us
 
@@ -66,6 +67,7 @@ def enrol(
         role=role,
     )
     with data.core(create=True) as core:
+        check_profile(core, order.profile)
         document, obstacle = enrol_device(core, order)
     data.show(document)  # whatever the broker does: the password is told once
     if obstacle:

@@ -35,6 +35,7 @@ def command(data: Data, file: Path, mqtt: str | None, profile: str) -> None:
     """
     from coldchain.bootstrap.core import open_core
     from coldchain.cli.playing import settings_to_play
+    from coldchain.cli.profiles import check_profile
     from coldchain_devices.replay import read_recording
     from coldchain_ledger.fsck import fsck
     from coldchain_ledger.keys import parse_vkey
@@ -42,9 +43,11 @@ def command(data: Data, file: Path, mqtt: str | None, profile: str) -> None:
     since = time.monotonic()
     recording = read_recording(file)
     with open_core(settings_to_play(data, mqtt), create=True) as core:
+        judged_by = None if profile == "none" else profile
+        check_profile(core, judged_by)
         before = _telemetry_entries(core, recording)
         with tempfile.TemporaryDirectory(dir=core.settings.dir, prefix="replay-") as scratch:
-            counts = _play(core, recording, Path(scratch), None if profile == "none" else profile)
+            counts = _play(core, recording, Path(scratch), judged_by)
         admitted = _telemetry_entries(core, recording) - before
         report = fsck(core.store, parse_vkey(core.log.vkey))
     document = {

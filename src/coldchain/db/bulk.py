@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table
+from sqlalchemy import Column, Connection, String, Table
 from sqlalchemy.dialects import postgresql
 
 from coldchain.db import sqlite_rows
@@ -100,8 +100,14 @@ def _postgres_insert(table: Table) -> str:
 
 def _unnest(columns: Iterable[Column[Any]]) -> str:
     """One array per column: a statement for any number of rows."""
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    return f"unnest({', '.join(f'%s::{column.type.compile(dialect)}[]' for column in columns)})"
+    return f"unnest({', '.join(f'%s::{_array_type(column)}' for column in columns)})"
+
+
+def _array_type(column: Column[Any]) -> str:
+    """Text without its length: a cast to VARCHAR(n) cuts what is longer, where storing it is an error."""
+    if isinstance(column.type, String):
+        return "text[]"
+    return f"{column.type.compile(postgresql.dialect())}[]"  # type: ignore[no-untyped-call]
 
 
 @lru_cache

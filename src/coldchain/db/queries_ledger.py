@@ -24,6 +24,14 @@ def newest_index_root(connection: Connection, log: int = 1) -> int | None:
     return max((index for index in newest if index is not None), default=None)
 
 
+def indices_of_keys(connection: Connection, prefix: str, log: int = 1) -> list[int]:
+    """Ledger indices of the entries whose key starts so, ascending."""
+    found: list[int] = []
+    for table in (entry_key, recent_key):
+        found += connection.scalars(select(table.c.idx).where(table.c.log == log, *_between(table.c.key, prefix)))
+    return sorted(found)
+
+
 def _between(column: Column[str], prefix: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     return column >= prefix, column < after
