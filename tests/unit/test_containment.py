@@ -181,3 +181,12 @@ def test_any_order_and_repetition_gives_the_relation_a_replay_gives(events: list
         for t_us in range(10):
             holding = [i.parent for i in intervals if i.child == unit and i.holds(t_us)]
             assert holding == [p for p in [where(events, unit, t_us)] if p]
+
+
+def test_out_of_the_room_and_into_the_truck_at_one_time_is_a_move_and_no_contradiction() -> None:
+    moved = [event(10, "ADD", ROOM, PALLET), event(20, "DELETE", ROOM, PALLET), event(20, "ADD", TRUCK, PALLET)]
+    intervals, conflicts = relation(moved)
+    assert spans(intervals) == [(PALLET, ROOM, 10, 20), (PALLET, TRUCK, 20, None)]
+    assert conflicts == ()
+    late = event(21, "DELETE", ROOM, PALLET)
+    assert [one.rule for one in relation([*moved[:1], moved[2], late])[1]] == ["two-parents"]

@@ -320,6 +320,24 @@ class AirTemperature(Span):
     max_mc: int | None
 
 
+class Range(Answer):
+    """Null: nobody can tell."""
+
+    least: float | None
+    most: float | None
+
+
+class Balance(Answer):
+    """What entered, left and is held, in one measure; what nobody accounts for is missing."""
+
+    item: str
+    measure: str
+    entered: float
+    left: Annotated[dict[str, float], Field(description="by business step")]
+    held: Range
+    missing: Range
+
+
 class Unit(Answer):
     """Everything known about one unit, at the moment asked for or over all time."""
 
@@ -339,6 +357,7 @@ class Unit(Answer):
     goods: Annotated[list[Goods], Field(description="in it at any depth; of lots see holders")]
     holders_total: int
     holders: Annotated[list[Holder], Field(description="of a lot: where its goods are; the fullest 200")]
+    balance: Annotated[list[Balance], Field(description="of a lot: whether its counted goods add up")]
     handovers: list[Handover]
     seals: list[Seal]
     boards: list[Board]

@@ -46,6 +46,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield from _where(document["position"])
     yield from _section("was in", (f"{_span(i)}  {i['parent']}{_through(i)}" for i in document["inside"]))
     yield from _section("goods", map(_amount, document["goods"]))
+    yield from _section("balance", map(_balance, document["balance"]))
     yield from _section(
         "held by", (f"{_amount(h)}  in {h['parent'] or 'nothing'}{_place(h)}" for h in document["holders"])
     )
@@ -113,6 +114,12 @@ def _place(holder: dict[str, Any]) -> str:
 def _amount(amount: dict[str, Any]) -> str:
     measure = f" {amount['measure']}" if amount["measure"] else " cases"
     return f"{_between(amount['least'], amount['most'])}{measure} of {amount['item']}"
+
+
+def _balance(one: dict[str, Any]) -> str:
+    left = "".join(f", {amount} {step}" for step, amount in one["left"].items())
+    held, missing = (_between(one[part]["least"], one[part]["most"]) for part in ("held", "missing"))
+    return f"{one['measure'] or 'cases'}: {one['entered']} entered{left}, {held} held, {missing} missing"
 
 
 def _between(least: float, most: float | None) -> str:

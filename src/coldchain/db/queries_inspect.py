@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, literal, or_, select
 
 from coldchain.db import queries_containment as qc
-from coldchain.db.queries_events import chunks, events_by_key
+from coldchain.db.queries_events import chunks, events_by_key, events_naming
 from coldchain.db.queries_parties import handovers_of
 from coldchain.db.queries_units import UnitQueries
 from coldchain.db.tables import containment as tc
@@ -16,6 +16,7 @@ from coldchain.db.tables import events as t
 from coldchain.db.tables.cursor import cursor
 from coldchain.domain.boards import BoardFact
 from coldchain.domain.containment import Interval
+from coldchain.domain.events import Event
 from coldchain.domain.quantities import Amount
 from coldchain.domain.seals import SealFact
 
@@ -80,6 +81,10 @@ class InspectQueries(UnitQueries):
                 select(c.child, c.parent).where(c.child.in_(part), c.parent.like("lot:%"))
             )
         }
+
+    def events_of(self, item: str) -> Sequence[Event]:
+        found = events_naming(self._connection, [item], ("quantity", "input", "output"))
+        return [stored.event for stored in found.values()]
 
     def cases_by_holder(self, lot: str, t_us: int | None) -> Mapping[str, int]:
         """How many named cases of the lot were directly in what, "" for nothing; with t_us None at any time."""

@@ -91,6 +91,8 @@ class _Relation:
         self._done: list[Interval] = []
         self._ever: dict[str, set[str]] = {}
         """What each unit was ever put into, up to now."""
+        self._left: dict[str, tuple[str, int]] = {}
+        """What each unit was in last, and when it left."""
         self.conflicts: set[Conflict] = set()
 
     def apply(self, event: Event) -> None:
@@ -139,6 +141,8 @@ class _Relation:
 
     def _compare_departure(self, unit: str, event: Event) -> None:
         parent, since_us, why = self._inside.get(unit, ("", 0, ()))
+        if self._left.get(unit) == (event.parent, event.time_us):
+            return  # one paper, one time: out of the room and into the truck
         if parent not in ("", event.parent):
             self._conflict("two-parents", unit, event, parent, since_us, why)
         elif not parent and unit in self._ever and event.parent not in self._ever[unit]:
@@ -160,6 +164,7 @@ class _Relation:
         if unit not in self._inside or parent not in (None, self._inside[unit][0]):
             return
         holder, since, began = self._inside.pop(unit)
+        self._left[unit] = holder, time_us
         if since < time_us:
             self._done.append(Interval(unit, holder, since, time_us, (*began, *(k for k in why if k not in began))))
 

@@ -103,6 +103,7 @@ def inspect(source: InspectSource, identifier: str, at_us: int | None = None) ->
         "goods": [] if name.startswith(("case:", "lot:", "code:gtin/")) else parts.goods_inside(source, name, t_us),
         "holders_total": holders_total,
         "holders": listed,
+        "balance": parts.balance(source, name, t_us) if name.startswith(("lot:", "code:")) else [],
         "handovers": parts.handovers(source, name, t_us),
         "seals": parts.seals(source, name, t_us),
         "boards": parts.boards(source, name, t_us),

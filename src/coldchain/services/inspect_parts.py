@@ -7,8 +7,10 @@ from contextlib import suppress
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+from coldchain.domain.balance import balances
 from coldchain.domain.boards import BoardFact, board_spans
 from coldchain.domain.containment import Interval
+from coldchain.domain.events import Event
 from coldchain.domain.identifiers import IdentifierError, digital_link, uri
 from coldchain.domain.quantities import Amount
 from coldchain.domain.seals import SealFact, seal_chain
@@ -40,6 +42,10 @@ class PartsSource(Protocol):
 
     def amounts_of(self, item: str, t_us: int) -> Sequence[Amount]:
         """Where these goods were, counted, at that moment."""
+        ...
+
+    def events_of(self, item: str) -> Sequence[Event]:
+        """Every event that counts these goods."""
         ...
 
     def lots_of(self, units: Iterable[str]) -> Mapping[str, str]:
@@ -135,13 +141,31 @@ def holders_of(source: PartsSource, lot: str, t_us: int) -> tuple[int, list[dict
     for amount in source.amounts_of(lot, t_us):
         _add(found.setdefault((amount.parent, amount.measure), [0, 0, 0]), 0, amount.least_milli, amount.most_milli)
     full = {holder: line for holder, line in found.items() if line[1:] != [0, 0]}
-    fullest = sorted(full.items(), key=lambda one: (one[1][2] is not None, -(one[1][2] or 0), one[0]))[:HOLDERS]
+    fullest = sorted(full.items(), key=lambda one: (one[0][1], one[1][2] is not None, -(one[1][2] or 0), one[0]))[
+        :HOLDERS
+    ]
     listed = []
     for (parent, measure), line in fullest:
         chain = source.around(parent, t_us) if parent else ()
         place = chain[-1].parent if chain else parent or None
         listed.append({"parent": parent or None, "place": place} | _amount(lot, measure, line))
     return len(full), listed
+
+
+def balance(source: PartsSource, lot: str, t_us: int) -> list[dict[str, Any]]:
+    """Whether the counted goods of a lot add up at that moment, by measure; empty where nobody stated any entered."""
+    events = (event for event in source.events_of(lot) if event.time_us <= t_us)
+    return [
+        {
+            "item": lot,
+            "measure": one.measure,
+            "entered": plain(one.entered_milli),
+            "left": {step: plain(amount) for step, amount in one.left},
+            "held": {"least": plain(one.held_least_milli), "most": plain(one.held_most_milli)},
+            "missing": {"least": plain(one.missing_milli[0]), "most": plain(one.missing_milli[1])},
+        }
+        for one in balances(lot, events, source.amounts_of(lot, t_us))
+    ]
 
 
 def _add(line: list[Any], named: int, least: int, most: int | None) -> None:

@@ -102,7 +102,7 @@ def _receipt(state: Statement, rows: list[Record]) -> Iterator[Fact]:
     if vehicle:
         yield from state.move(rows, about, vehicle, "DELETE", "unloading", coldchain__seals=seals, **where)
     yield state.handover(rows, about, "receiving", room)
-    yield from state.contents(rows, about, "OBSERVE", "receiving", **where)
+    yield from state.contents(rows, about, "OBSERVE", "cycle_counting", **where)
     yield from state.move(rows, about, room, "ADD", "storing", **where)
 
 
@@ -112,7 +112,9 @@ def _dispatch(state: Statement, rows: list[Record]) -> Iterator[Fact]:
     room, where = first.get("room"), standing_at(first.get("room"))
     vehicle = first.get("vehicle")
     yield from _taken(state, rows, about)
-    yield from state.contents([r for r in rows if "from_pallet" not in r.values], about, "OBSERVE", "shipping", **where)
+    yield from state.contents(
+        [r for r in rows if "from_pallet" not in r.values], about, "OBSERVE", "cycle_counting", **where
+    )
     yield state.handover(rows, about, "shipping", room)
     if vehicle:
         seals = seal_facts(rows, vehicle, "applied")
