@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from coldchain.domain.exceptions import Claim, ClaimError, Decision, parse_claim, parse_decision, ruling
+from coldchain.domain.exceptions import (
+    Claim,
+    ClaimError,
+    Decision,
+    covered_by,
+    parse_claim,
+    parse_decision,
+    parse_paper,
+    ruling,
+)
 
 E1 = {"date": "2026-03-02", "office": "Port Customs", "order_no": "7/2026", "old_seal": "A1", "new_seal": "B2"}
 E11 = {"work_order": "WO-7", "place": "loc:w1", "count_before": 40, "count_after": 40}
@@ -100,3 +109,42 @@ def test_an_order_that_decides_nothing_is_refused() -> None:
         parse_decision({**body, "decision": "perhaps"}, "order/claim-decision/c1/2", "customs-1", 5)
     with pytest.raises(ClaimError, match="key"):
         parse_decision(body, "order/claim-decision/c1/x", "customs-1", 5)
+
+
+@pytest.mark.parametrize(
+    ("code", "channel", "exceptions"),
+    [
+        ("P1", "", "E9 E11"),
+        ("P2", "", "E1 E2 E3 E4 E5 E6 E7 E8 E9 E11"),
+        ("P3", "", "E5 E6 E9 E11"),
+        ("P4", "", "E5 E6 E9 E11"),
+        ("P5", "weight", "E1 E2 E3 E4 E5 E6 E8 E9 E11"),
+        ("P6", "parents veh:A veh:B", "E9 E11"),
+        ("P6", "travel loc:a loc:b", ""),
+        ("P7", "", "E1 E7 E8 E10 E11"),
+        ("B1", "", "E1 E2 E4 E5 E8 E10 E11"),
+        ("B2", "", "E4 E5"),
+        ("B3", "", "E1 E3 E7 E8 E10"),
+        ("B4", "", "E3 E7 E8 E11"),
+        ("B5", "truck-1 door/rear", "E1 E2 E3 E7 E8 E10 E11"),
+        ("B6", "P1", "E9 E11"),
+        ("B6", "P6 travel loc:a loc:b", ""),
+        ("B6", "B5 truck-1 door/rear", "E1 E2 E3 E7 E8 E10 E11"),
+    ],
+)
+def test_an_exception_covers_what_such_handling_can_do(code: str, channel: str, exceptions: str) -> None:
+    assert covered_by(code, channel) == set(exceptions.split())
+
+
+def test_a_paper_must_say_which_by_its_hash() -> None:
+    digest, confirmed = parse_paper({"claim": "c1", "sha256": "ab" * 32}, "carrier", 5)
+    assert (digest, confirmed.confirmed, confirmed.grade) == ("ab" * 32, True, "transcribed")
+    for sha256 in ("ab", "g" * 64, None):
+        with pytest.raises(ClaimError, match="^sha256: expected"):
+            parse_paper({"claim": "c1", "sha256": sha256}, "carrier", 5)
+
+
+def test_nobody_passes_an_order_off_as_a_paper() -> None:
+    body = {"claim": "c1", "decision": "confirmed", "role": "paper"}
+    with pytest.raises(ClaimError, match="^role: "):
+        parse_decision(body, "order/claim-decision/c1/2", "carrier", 5)

@@ -131,7 +131,7 @@ def _with_aboard(connection: Connection, it: Opportunity) -> Opportunity:
 
 
 def _with_holders(connection: Connection, its: Iterable[Opportunity], rides: Rides) -> list[Opportunity]:
-    orgs = _operators(connection, {ride.parent for stays in rides.values() for ride in stays})
+    orgs = operators(connection, {ride.parent for stays in rides.values() for ride in stays})
     return [_with_holder(it, rides.get(it.subject, ()), orgs) for it in its]
 
 
@@ -144,7 +144,8 @@ def _with_holder(it: Opportunity, rides: Iterable[Interval], orgs: Mapping[str, 
     return it
 
 
-def _operators(connection: Connection, vehicles: Iterable[str]) -> dict[str, str]:
+def operators(connection: Connection, vehicles: Iterable[str]) -> dict[str, str]:
+    """By vehicle: whoever runs the devices mounted in it."""
     c = door_mount.c
     return {
         row.place: row.org

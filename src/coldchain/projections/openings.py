@@ -18,7 +18,7 @@ from coldchain.domain.continuity.sealing import sealed_spans
 from coldchain.domain.doors import STOP_NAMES, Window, idled, stops, uncovered
 from coldchain.domain.events import in_force
 from coldchain.projections.doors import ALWAYS_US, Span
-from coldchain.projections.judging import Bench, is_opening, judged_rows
+from coldchain.projections.judging import Bench, is_opening, judged_rows, operators
 from coldchain.projections.series import readings
 from coldchain.projections.verdict_rows import Row, replace_verdicts
 
@@ -50,10 +50,11 @@ def judge_openings(bench: Bench, spans: Iterable[Span]) -> list[Row]:
         legs = _sealed_legs(bench, wide)
         found |= _stops(bench, span.place, legs)
         beside = qc.opportunities(bench.connection, {span.place, *(unit for it in found for unit in it.units)})
+        operator = operators(bench.connection, [span.place]).get(span.place, "")
         borne_out: Evidence = {}
         for it, evidence in found.items():
             others = [other for name in (span.place, *it.units) for other in beside.get(name, ())]
-            borne_out[corroborated([it], others)[0]] = evidence
+            borne_out[corroborated([it._replace(holder=operator)], others)[0]] = evidence
         rows = [row for _, row in judged_rows(bench, list(borne_out), _around, borne_out)]
         starts = {opening.window.from_us for opening in openings}
         legs_us = [(from_us, to_us) for _, from_us, to_us in legs]

@@ -159,11 +159,10 @@ def _refilled(unit: str, events: Sequence[Event]) -> Iterable[Opportunity]:
             confirmed=sure,
             askable=sure,
             lacks="" if sure else "a second look, or a second inner unit of the other case",
-            extra=tuple(sorted(moved)),
             units=(case,),
             holder=first.event.by,
             why=tuple(sorted({one.event.key for one in came} | looks)),
-            seen=(f"{len(moved)} inner units of {case} are in it, which is not linked to it",),
+            seen=(f"{', '.join(sorted(moved))} of {case} in it, which is not linked to it",),
         )
 
 

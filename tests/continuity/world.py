@@ -1,0 +1,133 @@
+"""A ledger in a list, followed by the real projections; time passes when a story says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple
+
+from sqlalchemy import Connection, Engine
+
+from coldchain.db import queries_events as q
+from coldchain.db.tables import metadata
+from coldchain.projections.containment import Containment
+from coldchain.projections.continuity import Continuity
+from coldchain.projections.events import Events
+from coldchain.projections.findings import Findings
+from coldchain.projections.follow import _digest, _rows
+from coldchain.projections.parties import Parties
+from coldchain.projections.telemetry import TelemetryViews
+from coldchain.services.chores import ask_entry
+from coldchain.services.emit import finding_entries
+from coldchain.services.ports import Projection, Recorded
+from coldchain_ledger.log import Draft
+from continuity.facts import HOUR, fact, hours
+
+DEADLINE_H = 72
+
+
+class Verdict(NamedTuple):
+    """A row of the verdict table, as far as stories speak of it."""
+
+    code: str
+    subject: str
+    channel: str
+    state: str
+    verdict: str
+    lacks: str
+    detail: dict[str, Any]
+    grade: str
+
+
+class World:
+    """`record` is a batch, `settle` what the server does after it: publish what is concluded, ask whom it must."""
+
+    engine: ClassVar[Engine]
+    _open: ClassVar[list[Connection]] = []
+
+    def __init__(self) -> None:
+        self.close()
+        self.connection = self.engine.connect()
+        self._open.append(self.connection)
+        self.connection.begin()
+        self.projections: tuple[Projection, ...] = (
+            TelemetryViews(),
+            Events(),
+            Parties(),
+            Containment(),
+            Continuity(),
+            Findings(),
+        )
+        self.size = 0
+        self.now = hours(200)
+        self.log: list[Recorded] = []
+
+    @classmethod
+    def close(cls) -> None:
+        while cls._open:
+            connection = cls._open.pop()
+            connection.rollback()
+            connection.close()
+
+    def record(self, *facts: Recorded) -> None:
+        """One batch, one second later than the last."""
+        self.now += 1_000_000
+        batch = [
+            replace(item, index=self.size + i, entry=replace(item.entry, at_us=self.now))
+            for i, item in enumerate(facts)
+        ]
+        self.size += len(batch)
+        self.log += batch
+        for projection in self.projections:
+            projection.apply(self.connection, batch, self.now)
+
+    def pass_time(self, time_h: float) -> None:
+        self.now += round(time_h * HOUR)
+        self.record(fact("time", f"time/{self.now}", body={"t_us": self.now}))
+
+    def settle(self) -> list[Draft]:
+        """Publish and ask until nothing is new; everything appended."""
+        appended: list[Draft] = []
+        while drafts := self._due():
+            self.record(*(fact(d.kind, d.key, d.by, d.grade, body=json.loads(d.payload)) for d in drafts))
+            appended += drafts
+        return appended
+
+    def _due(self) -> list[Draft]:
+        published = q.published(self.connection)
+        drafts = finding_entries("log", q.current_verdicts(self.connection), published, self.size)
+        asks = [ask_entry("log", question, DEADLINE_H * 3600) for question, _ in q.open_questions(self.connection)]
+        return drafts + asks
+
+    def verdicts(self, code: str = "", subject: str = "") -> list[Verdict]:
+        """Continuity's verdicts, of one code and subject or of all."""
+        found = []
+        for row in q.current_verdicts(self.connection):
+            name = row.rule.partition(" ")[0]
+            if (code in ("", name)) and subject in ("", row.subject) and name[0] in "PB" and name[1:].isdigit():
+                detail = json.loads(row.detail)
+                state = row.state, row.verdict, detail["lacks"], detail, row.weakest_grade
+                found.append(Verdict(name, row.subject, row.channel, *state))
+        return sorted(found, key=lambda one: one[:3])
+
+    def segments(self, unit: str) -> list[tuple[str, str]]:
+        """(verdict, reason) stretch by stretch."""
+        table = metadata.tables["unit_segment"]
+        query = table.select().where(table.c.unit == unit).order_by(table.c.from_us)
+        return [(row.verdict, row.reason) for row in self.connection.execute(query)]
+
+    def tables(self) -> dict[str, str]:
+        """A digest of the facts of every table that says what is concluded."""
+        names = ("verdict", "unit_segment", "containment", "continuity_tie", "continuity_opportunity", "event_fact")
+        return {name: _digest(_rows(self.connection, metadata.tables[name], True)) for name in names}
+
+
+def in_batches(world: World, facts: Sequence[Recorded], sizes: Sequence[int]) -> None:
+    """Record them in batches of these sizes, repeated as often as needed."""
+    rest, turn = list(facts), 0
+    while rest:
+        size = sizes[turn % len(sizes)]
+        world.record(*rest[:size])
+        del rest[:size]
+        turn += 1
