@@ -140,11 +140,11 @@ def test_a_paper_must_say_which_by_its_hash() -> None:
     digest, confirmed = parse_paper({"claim": "c1", "sha256": "ab" * 32}, "carrier", 5)
     assert (digest, confirmed.confirmed, confirmed.grade) == ("ab" * 32, True, "transcribed")
     for sha256 in ("ab", "g" * 64, None):
-        with pytest.raises(ClaimError, match="^sha256: expected"):
+        with pytest.raises(ClaimError, match=r"^sha256: expected"):
             parse_paper({"claim": "c1", "sha256": sha256}, "carrier", 5)
 
 
 def test_nobody_passes_an_order_off_as_a_paper() -> None:
     body = {"claim": "c1", "decision": "confirmed", "role": "paper"}
-    with pytest.raises(ClaimError, match="^role: "):
+    with pytest.raises(ClaimError, match=r"^role: "):
         parse_decision(body, "order/claim-decision/c1/2", "carrier", 5)

@@ -116,7 +116,7 @@ class Claim:
 def covered_by(code: str, channel: str) -> frozenset[str]:
     """The exceptions that can explain a break of this code; for B6 the channel names the break it is about."""
     about, _, rest = channel.partition(" ") if code == "B6" else (code, "", channel)
-    if about == "P6" and rest == "travel":
+    if about == "P6" and rest.startswith("travel"):
         return frozenset()
     return frozenset(exception for exception, codes in COVERS.items() if about in codes)
 
