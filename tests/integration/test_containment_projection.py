@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table, delete
 
 from coldchain.db import queries_containment as q
 from coldchain.db.engine import make_engine, writing
@@ -108,9 +108,17 @@ class World:
             found = q.amounts_at(connection, [parent], t_us)
         return {a.item: (a.least_milli / 1000, None if a.most_milli is None else a.most_milli / 1000) for a in found}
 
+    def tables(self) -> list[Table]:
+        return [metadata.tables[name] for name in sorted({name for one in self.projections for name in one.tables})]
+
     def facts(self) -> dict[str, str]:
-        tables = [metadata.tables[name] for one in self.projections for name in one.tables]
-        return digests(self.engine, tables, facts_only=True)
+        return digests(self.engine, self.tables(), facts_only=True)
+
+    def begin_anew(self) -> None:
+        self.size = 0
+        with writing(self.engine) as connection:
+            for table in self.tables():
+                connection.execute(delete(table))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -212,6 +220,54 @@ def test_any_order_and_any_batches_lead_to_the_same_facts(tmp_path: Path) -> Non
         seen.append(world.facts())
         world.engine.dispose()
     assert all(facts == seen[0] for facts in seen)
+
+
+def any_story(chance: random.Random) -> list[Recorded]:
+    """Whatever a few parties may say of two pallets, a room and their goods: ids used twice, withdrawals, one event in
+    two spellings, links, counts, cases put here and taken there."""
+    told: list[Recorded] = []
+    for number in range(chance.randrange(6, 16)):
+        stated: list[Quantity | str] = []
+        if chance.random() < 0.7:
+            stated.append(goods(chance.randrange(0, 9), chance.choice((LOT, OTHER))))
+        stated += [f"case:16901234500018/00{case}" for case in range(1, 4) if chance.random() < 0.3]
+        more: dict[str, Any] = {"name": chance.choice((f"e{number}", f"e{number}", "shared", "other"))}
+        if chance.random() < 0.3:
+            more["linkedFrom"] = chance.sample([BOX, PALLET, NEXT], chance.randrange(1, 3))
+        if chance.random() < 0.2:
+            more["board"] = chance.choice((BOARD, BOARD[:-1] + "2"))
+        if chance.random() < 0.2:
+            acts = ("applied", "checked", "removed")
+            more["seals"] = [{"seal": chance.choice(("AAAA1", "BBBB2")), "act": chance.choice(acts)}]
+        parent = chance.choice((PALLET, PALLET, NEXT, BOX, ROOM))
+        if chance.random() < 0.15:
+            more |= {"kind": "ObjectEvent", "location": parent, "biz_step": "stock_taking"}
+            parent = ""
+        action = chance.choice(("ADD", "ADD", "DELETE", "OBSERVE")) if parent else chance.choice(("OBSERVE", "DELETE"))
+        one = event(chance.randrange(1, 12), action, parent, *stated, by=chance.choice(("w1", "w2")), **more)
+        told.append(one)
+        if chance.random() < 0.15:
+            wrong = replace(one.events[0], error="did_not_occur", quantities=(), units=(), parent="", extras=())
+            told.append(replace(one, events=(wrong,)))
+        if chance.random() < 0.2:
+            twins = [replace(one.events[0], event_id=f"t{number}/{copy}", content=f"c{number}") for copy in (1, 2)]
+            told += [replace(one, events=(twin,)) for twin in twins]
+    return told
+
+
+def test_whatever_is_told_in_whatever_batches_gives_what_it_gives_at_once(tmp_path: Path) -> None:
+    world = World(f"sqlite:///{tmp_path / 'any.db'}")
+    for seed in range(25):
+        entries = any_story(random.Random(seed))
+        world.begin_anew()
+        world.record(*entries)
+        at_once = world.facts()
+        for order in (2 * seed + 2, 2 * seed + 3):
+            world.begin_anew()
+            for batch in in_batches(entries, order):
+                world.record(*batch)
+            assert world.facts() == at_once, f"story {seed}, order {order}"
+    world.engine.dispose()
 
 
 def test_what_was_in_what_at_a_moment_is_read_without_the_rest(world: World) -> None:

@@ -79,6 +79,10 @@ def read(hours: float, parent: str, *children: str, **more: Any) -> bytes:
     return event(hours, "AggregationEvent", "OBSERVE", parent, *children, **more)
 
 
+SHIPPED = {
+    "sourceList": [{"type": "possessing_party", "source": spelled("code:org/polar")}],
+    "destinationList": [{"type": "possessing_party", "destination": spelled("code:org/haul")}],
+}
 BORN = event(0, "ObjectEvent", "ADD", "", case(1), case(2), case(3), bizStep="commissioning",
              ilmd={"cbvmda:lotNumber": "L1"})  # fmt: skip
 STAGES = (
@@ -109,6 +113,7 @@ STAGES = (
     ],
     [
         taken(7, NEXT, counted=[(PRINTED, 3, "")]),
+        event(7.5, "ObjectEvent", "OBSERVE", "", PALLET, bizStep="shipping", place="loc:s2/dock", **SHIPPED),
         event(8, "ObjectEvent", "DELETE", "", case(2), bizStep="destroying", place=ROOM),
     ],
 )
@@ -269,6 +274,14 @@ def test_contradictions_and_boards_are_told_with_their_entries(told: Told) -> No
     (board,) = told.about(PALLET)["boards"]
     assert (board["load"], board["board"], board["to"], board["began"]) == (PALLET, BOARD, None, "on")
     assert told.about(BOARD)["boards"] == [board]
+
+
+def test_a_handover_half_answered_is_told_and_not_before_it_began(told: Told) -> None:
+    (handover,) = told.about(PALLET)["handovers"]
+    assert [handover[name] for name in ("state", "shipped_at", "received_at")] == ["shipped only", text(7.5), None]
+    (half,) = handover["detail"]["shipped"]
+    assert half["time"] == text(7.5)
+    assert told.about(PALLET, 7)["handovers"] == []
 
 
 def test_every_answer_says_what_it_cannot_say(told: Told) -> None:

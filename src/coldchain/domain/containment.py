@@ -74,7 +74,7 @@ def relation(events: Iterable[Event], moves: Iterable[Move] = ()) -> tuple[tuple
             found.apply(step)
         else:
             found.move(step)
-    return found.finish(), tuple(sorted(found.conflicts))
+    return found.finish(), tuple(sorted(found.conflicts.values()))
 
 
 def takes_all(event: Event) -> bool:
@@ -93,7 +93,8 @@ class _Relation:
         """What each unit was ever put into, up to now."""
         self._left: dict[str, tuple[str, int]] = {}
         """What each unit was in last, and when it left."""
-        self.conflicts: set[Conflict] = set()
+        self.conflicts: dict[tuple[object, ...], Conflict] = {}
+        """By all but why: two events that say the same are one contradiction."""
 
     def apply(self, event: Event) -> None:
         if event.kind in ("AggregationEvent", "AssociationEvent") and event.parent:
@@ -150,7 +151,8 @@ class _Relation:
 
     def _conflict(self, rule: str, unit: str, event: Event, other: str, since_us: int, why: tuple[str, ...]) -> None:
         found = Conflict(rule, unit, event.parent, other, since_us, event.time_us, (*why, event.key))
-        self.conflicts.add(found)
+        known = self.conflicts.setdefault(found[:-1], found)
+        self.conflicts[found[:-1]] = known._replace(why=tuple(dict.fromkeys((*known.why, *found.why))))
 
     def _put(self, unit: str, parent: str, time_us: int, why: tuple[str, ...]) -> None:
         if parent == unit or self._inside.get(unit, ("",))[0] == parent:

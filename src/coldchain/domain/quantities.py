@@ -321,22 +321,15 @@ class _Line:
         self._fix(counted, counted)
 
     def _fault(self, rule: str, step: Step, before: tuple[int, int | None]) -> None:
-        least, most = before
+        """Of several at one instant the largest statement stands for all."""
+        from_us = self.since_us if self.amounts else step.time_us
         why = (*(self.amounts[-1].why if self.amounts else ()), step.key)
-        self.faults.append(
-            Fault(
-                rule,
-                self.parent,
-                self.item,
-                self.measure,
-                self.since_us if self.amounts else step.time_us,
-                step.time_us,
-                step.amount_milli,
-                least,
-                most,
-                tuple(dict.fromkeys(why)),
-            )
-        )
+        same = (rule, self.parent, self.item, self.measure, from_us, step.time_us)
+        found = Fault(*same, step.amount_milli, *before, why)
+        if self.faults and self.faults[-1][:6] == same:
+            last = self.faults.pop()
+            found = max(last, found, key=lambda fault: fault.stated_milli)._replace(why=(*last.why, *why))
+        self.faults.append(found._replace(why=tuple(dict.fromkeys(found.why))))
 
     def _widen(self, step: Step) -> None:
         """It changed at some moment since the statement before; nobody knows when."""
