@@ -173,14 +173,14 @@ class _Check:
         """The same with a crew, up to the first fault of any sort. Which one comes first only `run` tells."""
         whole = self._size - self._size % TILE_WIDTH
         try:
-            with crew.keys(whole) as filed:
-                if not all(stretch is not None and self._take(stretch) for stretch in crew.stretches(whole)):
-                    return False
-                self._in_order(whole)
-                self._stored_edge()
-                self._stored_heads()
-                self._stored_lists(crew.unlike(self._naming, self._size))
-                return filed() == self._keys_digest
+            stored_keys = crew.keys(whole)
+            if not all(stretch is not None and self._take(stretch) for stretch in crew.stretches(whole)):
+                return False
+            self._in_order(whole)
+            self._stored_edge()
+            self._stored_heads()
+            self._stored_lists(crew.unlike(self._naming, self._size))
+            return stored_keys() == self._keys_digest
         except Wrong:
             return False
 

@@ -82,16 +82,15 @@ class Crew:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    @contextmanager
-    def keys(self, size: int) -> Iterator[Callable[[], int | None]]:
-        """Begin to read the stored keys of the entries below `size`; what is given waits for their digest."""
+    def keys(self, size: int) -> Callable[[], int | None]:
+        """Begin to read the stored keys of the entries below `size`; the answer waits for their digest."""
         digest = self._pool.submit(_keys, size)
 
         def result() -> int | None:
             with _ended():
                 return digest.result()
 
-        yield result
+        return result
 
     def stretches(self, size: int) -> Iterator[Stretch | None]:
         """What every stretch of the entries below `size`, whole tiles, adds; in ledger order.

@@ -83,11 +83,11 @@ def test_what_is_committed_meanwhile_does_not_show(open_store):
         naming = {name: array("Q", view.indices(name)) for name in ("all", "dev:3")}
     with Crew(open_store(), 2) as crew:
         log.append(list(drafts(SIZE, SIZE + 500)))
-        with crew.keys(SIZE) as filed:
-            stretches = list(crew.stretches(1_024))
-            assert None not in stretches
-            rest = [(f"key/{n}", n) for n in range(1_024, SIZE)]
-            assert filed() == sum(stretch.keys_digest for stretch in stretches) + digest_of_keys(rest)
+        stored_keys = crew.keys(SIZE)
+        stretches = list(crew.stretches(1_024))
+        assert None not in stretches
+        rest = [(f"key/{n}", n) for n in range(1_024, SIZE)]
+        assert stored_keys() == sum(stretch.keys_digest for stretch in stretches) + digest_of_keys(rest)
         assert list(crew.unlike(naming, SIZE)) == []
         naming["dev:3"].pop()
         assert "dev:3" in list(crew.unlike(naming, SIZE))
