@@ -46,7 +46,7 @@ MAX_TEXT = 200
 _LIMIT = 2**53
 _MAX_N = 10**9
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PLACE = re.compile(r"(veh|room|loc):[A-Za-z0-9_/-]{1,120}")
+_PLACE = re.compile(r"(veh|room):[A-Za-z0-9_/-]{1,120}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -153,7 +153,7 @@ def _check_mount(body: Mapping[str, Any]) -> None:
     _named(body, "id")
     place = body.get("place")
     if not isinstance(place, str) or not _PLACE.fullmatch(place):
-        raise PartyError(f"place: expected veh:<id>, room:<site>/<id> or loc:<site>, found {place!r}")
+        raise PartyError(f"place: expected veh:<id> or room:<site>/<id>, found {place!r}")
 
 
 def _check_agent(body: Mapping[str, Any]) -> None:

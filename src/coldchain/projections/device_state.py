@@ -23,6 +23,7 @@ from coldchain.domain.blocks import Block, block_of
 from coldchain.domain.devices import Chain, Changes, Enrolment, Message, Range, parse_identity
 from coldchain.domain.rulepacks import Mounting, stage_of
 from coldchain.domain.telemetry import Run
+from coldchain.projections.mounts import Mounts, Posting
 from coldchain.services.ports import Recorded
 
 DAY_US = 86_400_000_000
@@ -53,6 +54,8 @@ class Device:
 
     no: int
     enrolled: Enrolment
+    stated: list[Posting] = field(default_factory=list)
+    """Where enrolments put it."""
     mountings: list[Mounting] = field(default_factory=list)
     chain: Chain = field(default_factory=Chain)
     clock: Clock = field(default_factory=Clock)
@@ -89,6 +92,7 @@ class DeviceState:
 
     def __init__(self) -> None:
         self._devices: dict[str, Device] = {}
+        self._mounts = Mounts()
         self._heard: dict[int, Device] = {}
         self._restated: dict[int, Device] = {}
         self.moved: dict[int, Device] = {}
@@ -108,8 +112,12 @@ class DeviceState:
         for row in connection.execute(select(device)):
             known = Device(row.device_no, _enrolment(row), chain=Chain(revoked=revoked.get(row.device)))
             by_no[row.device_no] = self._devices[row.device] = known
+        self._mounts.load(connection)
         for row in connection.execute(select(device_mounting).order_by(device_mounting.c.at_us)):
-            by_no[row.device_no].mountings.append(Mounting(row.at_us, stage_of(row.place), row.profile))
+            known = by_no[row.device_no]
+            known.mountings.append(Mounting(row.at_us, stage_of(row.place), row.profile))
+            if not known.stated or not self._mounts.moves(known.name):
+                known.stated.append(Posting(row.at_us, row.place, row.profile))
         for row in connection.execute(select(device_state)):
             by_no[row.device_no].clock = Clock(*row[3:])
         for row in connection.execute(select(device_range).order_by(*device_range.primary_key)):
@@ -185,6 +193,9 @@ class DeviceState:
         return Heard(known, ref, boot, seq, sha256, entry.grade, quality, runs, block)
 
     def _identity(self, connection: Connection, recorded: Recorded) -> None:
+        mounted = self._mounts.take(recorded)
+        if mounted is not None and mounted in self._devices:
+            self._post(connection, self._devices[mounted])
         order, ref = parse_identity(recorded.body), entry_ref(recorded.log, recorded.index)
         if order is None:
             return
@@ -201,13 +212,20 @@ class DeviceState:
     def _mount(self, connection: Connection, known: Device, order: Enrolment, at_us: int) -> None:
         before, known.enrolled = known.enrolled, order
         self._restated[known.no] = known
-        if known.mountings and (before.place, before.profile) == (order.place, order.profile):
+        if known.stated and (before.place, before.profile) == (order.place, order.profile):
             return
-        if known.mountings and known.mountings[-1].from_us == at_us:
-            known.mountings.pop()
-        known.mountings.append(Mounting(at_us, stage_of(order.place), order.profile))
+        if known.stated and known.stated[-1].at_us == at_us:
+            known.stated.pop()
+        known.stated.append(Posting(at_us, order.place, order.profile))
+        self._post(connection, known)
+
+    def _post(self, connection: Connection, known: Device) -> None:
+        """Its mountings are what enrolments and `mount` orders say by now."""
+        postings = self._mounts.postings(known.name, known.stated)
+        known.mountings = [Mounting(at_us, stage_of(place), profile) for at_us, place, profile in postings]
         self.moved[known.no] = known
-        put_rows(connection, device_mounting, [(known.no, at_us, order.place, order.profile)])
+        remove_rows(connection, device_mounting, [(known.no,)], ("device_no =",))
+        put_rows(connection, device_mounting, [(known.no, *posting) for posting in postings])
 
     def _device(self, name: str, recorded: Recorded) -> Device:
         """The device, by name alone until it is enrolled."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, select
 
 from coldchain.db.bulk import append_rows, fetch, put_rows
 from coldchain.db.queries_continuity import sealed_places
 from coldchain.db.queries_events import chunks
+from coldchain.db.queries_parties import mount_orders
 from coldchain.db.tables.continuity import door_position
 from coldchain.db.tables.events import door_mount, door_sample, door_window
 from coldchain.domain.devices import Enrolment, parse_identity
 from coldchain.domain.doors import STOP_NAMES, Window, windows
+from coldchain.domain.parties import schedule
 from coldchain.domain.telemetry import Run
 from coldchain.services.ports import Recorded
 
@@ -51,8 +53,8 @@ class Openings:
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], _Door] = {}
         self._heard: dict[str, int] = {}
-        self._sealed: dict[str, str] = {}
-        """By device: its vehicle where that, or a container on it, ever wore a seal; else "". Until the next event."""
+        self._sealed: dict[str, Set[str]] = {}
+        """By device: those of its vehicles that, or a container on them, ever wore a seal. Until the next event."""
 
     def reset(self) -> None:
         self._newest.clear()
@@ -86,7 +88,7 @@ class Openings:
         put_rows(connection, door_position, sorted(noted.positions))
         changed += self._rewrite_late(connection, late)
         places = _places(connection, (device for device, _, _ in changed))
-        spans += [Span(places[device], *span) for device, *span in sorted(changed) if device in places]
+        spans += [Span(place, *span) for device, *span in sorted(changed) for place in places.get(device, ())]
         return spans + self._stops(connection, batch, noted.stops)
 
     def _stops(
@@ -98,9 +100,11 @@ class Openings:
         unknown = {device for device, _, _ in stops} - self._sealed.keys()
         if unknown:
             places = _places(connection, unknown)
-            sealed = sealed_places(connection, set(places.values()))
-            self._sealed |= {device: place if (place := places.get(device, "")) in sealed else "" for device in unknown}
-        return [Span(place, from_us, to_us) for device, from_us, to_us in stops if (place := self._sealed[device])]
+            sealed = sealed_places(connection, {place for several in places.values() for place in several})
+            self._sealed |= {device: places.get(device, set()) & sealed for device in unknown}
+        return [
+            Span(place, from_us, to_us) for device, from_us, to_us in stops for place in sorted(self._sealed[device])
+        ]
 
     def _remember(self, device: str, door: str, samples: Samples, openings: Sequence[Window]) -> None:
         lasting = openings[-1] if openings and openings[-1].to_us is None else None
@@ -186,11 +190,15 @@ def _continued(newest: _Door | None, samples: Samples) -> list[Window]:
     return windows(said)
 
 
-def _places(connection: Connection, devices: Iterable[str]) -> dict[str, str]:
-    rows = (
-        connection.execute(select(door_mount).where(door_mount.c.device.in_(part))).all() for part in chunks(devices)
-    )
-    return {row.device: row.place for some in rows for row in some if row.place}
+def _places(connection: Connection, devices: Iterable[str]) -> dict[str, set[str]]:
+    """Everywhere each device ever hung."""
+    found: dict[str, set[str]] = {}
+    for part in chunks(devices):
+        for row in connection.execute(
+            select(door_mount).where(door_mount.c.device.in_(part), door_mount.c.place != "")
+        ):
+            found.setdefault(row.device, set()).add(row.place)
+    return found
 
 
 def _unknown(connection: Connection, device: str, door: str, samples: Samples) -> Samples:
@@ -222,26 +230,54 @@ def _rewrite(connection: Connection, device: str, door: str, from_us: int, to_us
 
 
 def _mount(connection: Connection, batch: Sequence[Recorded]) -> set[str]:
-    """Note where devices are mounted, by their newest key; the places concerned."""
+    """Note where devices are mounted, by their newest key and by `mount` orders; the places concerned."""
     newest: dict[str, tuple[int, Enrolment]] = {}
+    ordered: set[str] = set()
     for item in batch:
-        if item.entry.kind == "identity" and isinstance(order := parse_identity(item.body), Enrolment):
+        if item.entry.kind != "identity":
+            continue
+        if isinstance(order := parse_identity(item.body), Enrolment):
             number = order.kid.rpartition("#")[2]
             n = int(number) if number.isdecimal() else 0
             if order.device not in newest or newest[order.device][0] < n:
                 newest[order.device] = (n, order)
-    places: set[str] = set()
-    for part in chunks(newest):
-        for row in connection.execute(select(door_mount).where(door_mount.c.device.in_(part))).all():
-            if row.n > newest[row.device][0]:
-                del newest[row.device]
-            else:
-                places.add(row.place)
-                connection.execute(delete(door_mount).where(door_mount.c.device == row.device))
-    if newest:
-        rows = [
-            {"device": device, "n": n, "place": order.place, "org": order.org, "grade": order.grade}
-            for device, (n, order) in newest.items()
-        ]
+        elif isinstance(item.body, Mapping) and item.body.get("op") == "mount":
+            ordered.add(str(item.body.get("id")))
+    devices = newest.keys() | ordered
+    before = _mountings(connection, devices)
+    after = {name: _mounting_rows(connection, name, before.get(name, []), newest.get(name)) for name in devices}
+    changed = {name for name, rows in after.items() if rows != before.get(name, [])}
+    for part in chunks(changed):
+        connection.execute(delete(door_mount).where(door_mount.c.device.in_(part)))
+    if rows := [row for name in sorted(changed) for row in after[name]]:
         connection.execute(insert(door_mount), rows)
-    return (places | {order.place for _, order in newest.values()}) - {""}
+    return {row["place"] for name in changed for row in (*before.get(name, ()), *after[name])} - {""}
+
+
+def _mountings(connection: Connection, devices: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    c = door_mount.c
+    for part in chunks(devices):
+        for row in connection.execute(select(door_mount).where(c.device.in_(part)).order_by(c.device, c.since_us)):
+            found.setdefault(row.device, []).append(dict(row._mapping))
+    return found
+
+
+def _mounting_rows(
+    connection: Connection, device: str, before: Sequence[Mapping[str, Any]], enrolled: tuple[int, Enrolment] | None
+) -> list[dict[str, Any]]:
+    """The enrolment's place since ever, then the places of the orders; none before the device is enrolled."""
+    if enrolled is not None and (not before or before[0]["n"] <= enrolled[0]):
+        n, order = enrolled
+        first = {"n": n, "place": order.place, "org": order.org, "grade": order.grade}
+    elif before:
+        first = {name: before[0][name] for name in ("n", "place", "org", "grade")}
+    else:
+        return []
+    turns = schedule(mount_orders(connection, device))
+    starts = [-ALWAYS_US, *(turn.from_us for turn in turns)]
+    places = [first["place"], *(turn.stated["place"] for turn in turns)]
+    return [
+        {**first, "device": device, "since_us": since_us, "until_us": until_us, "place": place}
+        for since_us, until_us, place in zip(starts, [*starts[1:], None], places, strict=True)
+    ]

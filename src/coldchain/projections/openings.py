@@ -26,8 +26,12 @@ Evidence = dict[Opportunity, tuple[str, Sequence[int]]]
 
 
 class _Device(NamedTuple):
+    """A device while it hung in the vehicle."""
+
     name: str
     grade: str
+    since_us: int
+    until_us: int | None
 
 
 class _Opening(NamedTuple):
@@ -82,6 +86,7 @@ def _openings(bench: Bench, span: Span) -> list[_Opening]:
         "SELECT door_mount.device, grade, door, from_us, to_us, seen_us"
         " FROM door_mount JOIN door_window ON door_window.device = door_mount.device"
         " WHERE place = ? AND from_us <= ? AND coalesce(to_us, seen_us) >= ?"
+        " AND since_us <= from_us AND (until_us IS NULL OR from_us < until_us)"
     )
     rows = fetch(bench.connection, query, span.place, span.to_us, span.from_us)
     return [_Opening(device, grade, door, Window(*times)) for device, grade, door, *times in rows]
@@ -137,10 +142,13 @@ def _sealed_legs(bench: Bench, span: Span) -> list[tuple[str, int, int]]:
 def _stops(bench: Bench, vehicle: str, legs: Sequence[tuple[str, int, int]]) -> Evidence:
     found: Evidence = {}
     connection, world = bench.connection, bench.world
-    query = "SELECT device, grade FROM door_mount WHERE place = ? ORDER BY device"
+    query = "SELECT device, grade, since_us, until_us FROM door_mount WHERE place = ? ORDER BY device, since_us"
     devices = [_Device(*row) for row in fetch(connection, query, vehicle)] if legs else []
-    for device, grade in devices:
+    for device, grade, since_us, until_us in devices:
         for unit, from_us, to_us in legs:
+            from_us, to_us = max(from_us, since_us), to_us if until_us is None else min(to_us, until_us)
+            if from_us > to_us:
+                continue  # it hung elsewhere then
             samples = [
                 (reading.name, reading.t_us, reading.value, reading.entry)
                 for name in STOP_NAMES

@@ -159,13 +159,16 @@ door_mount = Table(
     "door_mount",
     metadata,
     Column("device", Text, primary_key=True),
+    _time_key("since_us"),
+    Column("until_us", BigInteger),
     Column("n", Integer, nullable=False),
     Column("place", Text, nullable=False),
     Column("org", Text, nullable=False),
     Column("grade", String(16), nullable=False),
     Index("ix_door_mount_place", "place"),
 )
-"""Where a device is mounted, by its newest key `<device>#<n>`."""
+"""Where a device was mounted during [since_us, until_us): where its newest key `<device>#<n>` says, since ever; then
+where `mount` orders do."""
 
 door_sample = Table(
     "door_sample",
