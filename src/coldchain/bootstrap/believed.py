@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event
 
 from coldchain.db.engine import make_engine
 from coldchain.db.ledger_store import SqlStore
-from coldchain.db.migrate import migrate
+from coldchain.db.tables import all_tables, metadata
 from coldchain.decoders import decode_recorded
 from coldchain.projections import all_projections
 from coldchain.projections.follow import Follower
@@ -27,7 +27,8 @@ from coldchain.services.identity import CommandRefused
 KEPT = 2
 """Scratch databases kept: looking at one size after another forwards folds each entry once."""
 MOST_IN_A_REQUEST = 20_000
-"""Entries folded for one request over HTTP, some ten seconds; beyond, `coldchain inspect --as-of` has the time."""
+"""Entries folded for one request over HTTP, some five seconds of one core; beyond, `coldchain inspect --as-of` has the
+time."""
 WAIT_S = 20
 """How long a request waits for those before it."""
 
@@ -110,7 +111,8 @@ def _scratch(store: SqlStore) -> _Scratch:
     try:
         engine = make_engine(f"sqlite:///{folder / 'scratch.db'}")
         event.listen(engine, "connect", _hurry)
-        migrate(engine)
+        all_tables()
+        metadata.create_all(engine)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
