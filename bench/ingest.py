@@ -124,7 +124,7 @@ def run(site: Site, rounds: int, each: int, broker: str, half_s: float) -> Resul
     full = rounds * each
     with ExitStack() as stack:
         address, env, broker_pid = stack.enter_context(the_broker(site, broker))
-        server = stack.enter_context(_serving(site.directory, address, env))
+        server = stack.enter_context(serving(site.directory, address, env))
         ready = ask(server)
         started = children_of(server.pid)
         pids = {
@@ -136,14 +136,14 @@ def run(site: Site, rounds: int, each: int, broker: str, half_s: float) -> Resul
         rates, load_s = [], 0.0
         for number in range(1, rounds + 1):
             played = ask(load, {"upto": number * each, "window": WINDOW, "rate": None})
-            rates.append(each / (_at_tip(ready["http"], site.entries + number * each) - played["began"]))
+            rates.append(each / (at_tip(ready["http"], site.entries + number * each) - played["began"]))
             load_s += played["cpu_s"]
         cpu_s = {name: cpu_seconds(which) - before[name] for name, which in pids.items()}
         _all_answered(ask(load, "report"), full)
         half = statistics.median(rates) / 2
         more = min(int(half * half_s), site.fleet.messages - full)
         ask(load, {"upto": full + more, "window": site.fleet.messages, "rate": half})
-        _at_tip(ready["http"], site.entries + full + more)
+        at_tip(ready["http"], site.entries + full + more)
         paced = ask(load, "report")
         _all_answered(paced, more)
     return Result(
@@ -201,15 +201,15 @@ def _user() -> str:
 
 
 @contextmanager
-def _serving(directory: Path, mqtt: str, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def serving(directory: Path, mqtt: str, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     command = [COLDCHAIN, "serve", "--dir", directory, "--http", "127.0.0.1:0", "--mqtt", mqtt, "--json"]
     with child(*command, log=directory / "server.log", env=env) as process:
         yield process
 
 
-def _at_tip(http: str, entries: int) -> float:
+def at_tip(http: str, entries: int, patience_s: float = TIP_S) -> float:
     """When the ledger held so many entries and every projection had folded all of it."""
-    deadline = time.monotonic() + TIP_S
+    deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"{http}/healthz", timeout=TIP_S) as answer:
@@ -219,7 +219,7 @@ def _at_tip(http: str, entries: int) -> float:
         except urllib.error.HTTPError:
             pass  # 503: the projections are far behind
         time.sleep(0.05)
-    raise TimeoutError(f"projections are not at the tip {TIP_S:.0f} s after the last answer")
+    raise TimeoutError(f"projections are not at the tip {patience_s:.0f} s after the last answer")
 
 
 def _all_answered(report: dict[str, Any], messages: int) -> None:

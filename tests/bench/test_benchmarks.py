@@ -49,6 +49,12 @@ def test_containment_at_an_instant_is_asked_among_many_cases(tmp_path: Path) -> 
     assert rows["containment at an instant"]["ratio"] > 1, "it asks more than the one query"
 
 
+def test_documents_are_captured_over_http_and_every_event_is_found(tmp_path: Path) -> None:
+    rows = measured("capture", tmp_path)
+    assert rows["EPCIS capture over HTTP, durable"]["value"] >= rows["EPCIS capture, found by queries"]["value"]
+    assert [command for command in commands() if str(tmp_path) in command] == []
+
+
 def commands() -> list[str]:
     """Command lines of every process."""
     found = []

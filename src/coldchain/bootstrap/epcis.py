@@ -20,6 +20,8 @@ from coldchain_ledger.store import Store
 log = structlog.get_logger("coldchain.epcis")
 
 RETRY_S = 1.0
+GIVE_WAY_S = 0.25
+"""As long as one transaction of the follower: between the two of them they share the core."""
 
 
 class Worker:
@@ -31,6 +33,8 @@ class Worker:
         self._idle_s = idle_s
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
         self._thread = threading.Thread(target=self._run, name=name)
         self.fault = ""
 
@@ -45,7 +49,12 @@ class Worker:
             self._thread.join()
 
     def wake(self) -> None:
+        self._idle.clear()
         self._wake.set()
+
+    def give_way(self) -> None:
+        """Wait while there is work, and not for long: others have theirs as well."""
+        self._idle.wait(GIVE_WAY_S)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -55,6 +64,7 @@ class Worker:
                 while self._step() and not self._stopping.is_set():
                     continue
                 self.fault = ""
+                self._idle.set()
             except Exception as error:
                 self.fault = f"{type(error).__name__}: {error}"
                 log.exception("failed, will be tried again", work=self._thread.name)

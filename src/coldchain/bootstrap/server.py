@@ -130,6 +130,7 @@ class Running:
         self._following = Following(core)
         self._ingest = Ingest(core, self._following.finish)
         self._capturing = Worker("capturing", self._capture, CAPTURE_IDLE_S)
+        core.follower.give_way = self._capturing.give_way
         telling = delivery(core.engine, core.store, core.clock, private=core.settings.webhooks_private)
         self._delivering = Worker("delivering", telling.step, DELIVERY_IDLE_S)
         self._ports = app_ports(

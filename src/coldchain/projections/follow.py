@@ -15,13 +15,17 @@ from coldchain.db.tables import metadata
 from coldchain.db.tables.cursor import cursor
 from coldchain.services.ports import Projection, Recorded
 from coldchain_ledger.errors import StoreError
-from coldchain_ledger.store import Store
+from coldchain_ledger.store import Snapshot, Store
 
 Decode = Callable[[int, int, bytes], Recorded]
 """(log, index, entry bytes) -> the decoded entry."""
 
 CHUNK = 2_000
 """Entries folded in one transaction: bounds memory and how long readers of SQLite wait for a writer."""
+READ = 100
+"""Entries read at once: a few megabytes where each is as large as it may be."""
+CHUNK_EVENTS = 500
+"""EPCIS events folded in one transaction, about: each takes half a millisecond, and whoever records waits for it."""
 MAX_FRESH = 50_000
 """Decoded entries kept for folding, about; those beyond are read from the store."""
 MAX_FRESH_BYTES = 4_096
@@ -45,6 +49,8 @@ class Follower:
         self._lock = threading.Lock()
         self._at: dict[str, tuple[int, int]] | None = None
         self._fresh: dict[int, Recorded] = {}
+        self.give_way: Callable[[], object] = lambda: None
+        """Called between two transactions: recording goes before deriving, where both want the same core."""
 
     def offer(self, recorded: Sequence[Recorded]) -> None:
         """Entries already decoded on the way in: a shortcut past the store, never a second truth."""
@@ -79,7 +85,7 @@ class Follower:
     def catch_up(self, until: int | None = None) -> None:
         """Every entry committed before the call is folded, of those the first `until`."""
         while self.step(until):
-            continue
+            self.give_way()
 
     def _fold(
         self, connection: Connection, projection: Projection, batch: Sequence[Recorded], index: int, time_us: int
@@ -110,17 +116,34 @@ class Follower:
         """The next entries, at most so many. Those decoded on the way in come alone, as what stands behind them may be
         offered next."""
         batch: list[Recorded] = []
-        while len(batch) < most and (item := self._fresh.pop(start + len(batch), None)) is not None:
+        events = 0
+        while (
+            len(batch) < most
+            and events < CHUNK_EVENTS
+            and (item := self._fresh.pop(start + len(batch), None)) is not None
+        ):
             batch.append(item)
+            events += len(item.events)
         if batch:
             return batch
         with self._store.snapshot() as snapshot:
             edge = snapshot.edge()
             stop = min(edge.size if edge else 0, start + most)
             stop = next((index for index in range(start, stop) if index in self._fresh), stop)
-            batch = [self._decode(self._log, i, data) for i, data in enumerate(snapshot.entries(start, stop), start)]
+            batch = self._decoded(snapshot, start, stop)
         for stale in [index for index in list(self._fresh) if index < start] if len(self._fresh) > CHUNK else ():
             del self._fresh[stale]
+        return batch
+
+    def _decoded(self, snapshot: Snapshot, start: int, stop: int) -> list[Recorded]:
+        batch: list[Recorded] = []
+        events = 0
+        for first in range(start, stop, READ):
+            for data in snapshot.entries(first, min(first + READ, stop)):
+                batch.append(self._decode(self._log, start + len(batch), data))
+                events += len(batch[-1].events)
+                if events >= CHUNK_EVENTS:
+                    return batch
         return batch
 
     def _cursors(self) -> dict[str, tuple[int, int]]:
