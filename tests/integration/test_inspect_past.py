@@ -257,6 +257,19 @@ def test_a_room_and_a_lot_agree_on_how_much_is_where(told: Told) -> None:
     assert {one["measure"] for one in printed["holders"]} == {"", "KGM"}
 
 
+def test_a_counted_lot_is_traced_to_what_held_some_of_it(told: Told) -> None:
+    traced = told.core.trace(LOT)
+    assert traced is not None
+    hops = {hop["unit"]: hop for hop in traced["forward"]}
+    assert {BOX, NEXT, PALLET, ROOM} <= hops.keys()
+    assert (hops[NEXT]["via"], hops[NEXT]["from"], hops[NEXT]["whole"]) == (LOT, text(2), False)
+    assert hops[NEXT]["entries"]
+    back = told.core.trace(NEXT)
+    assert back is not None
+    assert LOT in {hop["unit"] for hop in back["backward"]}
+    assert {stay["parent"] for stay in told.about(LOT)["inside"]} >= {BOX, NEXT, ROOM}
+
+
 def test_a_lot_is_judged_by_the_pallets_it_is_on(told: Told) -> None:
     assert told.about(LOT)["verdict"] == told.about(PALLET)["verdict"]
     assert PALLET in {one["unit"] for one in told.about(LOT)["segments"]}

@@ -81,7 +81,31 @@ def test_a_chain_of_20000_transformations_needs_no_recursion() -> None:
     assert len(backward("case:x/20000", Chain())) == 20_000
 
 
+LOT = "lot:1974/beef/2026-01-10"
+
+
+def test_a_counted_lot_reaches_what_held_some_of_it_and_where_that_was() -> None:
+    facts = Facts([stay(P, TRUCK, 10, 20), stay(Q, ROOM, 5)], portions=[stay(LOT, P, 0, 15), stay(LOT, BOX, 0)])
+    assert set(forward(LOT, facts)) == {P, BOX, TRUCK}
+    assert LOT in backward(TRUCK, facts)
+    assert LOT not in backward(ROOM, facts)
+
+
+def test_a_pallet_that_held_some_of_a_lot_says_nothing_about_the_rest_of_the_lot() -> None:
+    facts = Facts([stay("case:a", LOT, 0)], portions=[stay(LOT, P, 0), stay(LOT, Q, 0)])
+    assert set(forward(P, facts)) == set()
+    assert set(forward("case:a", facts)) == {LOT}
+
+
 # Contacts
+
+
+def test_lots_counted_on_one_pallet_are_in_contact() -> None:
+    facts = Facts(
+        [stay("case:a", P, 0, 5), stay("case:b", "lot:1/M", 0)],
+        portions=[stay(LOT, P, 0, 10), stay("lot:1/M", P, 5, 20), stay("lot:1/N", P, 30)],
+    )
+    assert grades(LOT, facts) == {"case:a": "G1", "lot:1/M": "G1"}
 
 
 def test_contacts_are_graded_by_what_was_shared() -> None:
@@ -134,7 +158,9 @@ def networks(draw: st.DrawFn) -> Facts:
         for child, parent, from_us, length in stays
         if child != parent
     ]
-    return Facts(sorted(set(intervals), key=lambda i: (*i[:3], i.to_us or 0)), flows)
+    ordered = sorted(set(intervals), key=lambda i: (*i[:3], i.to_us or 0))
+    counted = draw(st.integers(0, len(ordered)))
+    return Facts(ordered[counted:], flows, portions=ordered[:counted])
 
 
 def brute(start: str, facts: Facts, since: int) -> set[str]:
@@ -145,7 +171,7 @@ def brute(start: str, facts: Facts, since: int) -> set[str]:
             whole = {start}
         while True:
             at = [i for i in facts.intervals if i.holds(now)]
-            holding, size = set(whole), -1
+            holding, size = whole | {i.parent for i in facts.portions if i.holds(now) and i.child in whole}, -1
             while size != len(holding):
                 size = len(holding)
                 holding |= {i.parent for i in at if i.child in holding}

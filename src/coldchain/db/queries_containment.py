@@ -115,6 +115,28 @@ def amounts(connection: Connection, column: Any, names: Iterable[str]) -> list[A
     return sorted(one for part in chunks(names) for one in _amounts(connection, query.where(column.in_(part))))
 
 
+def portions(connection: Connection, column: Any, names: Iterable[str]) -> list[Interval]:
+    """When what may have held some of which goods, by whatever measure: the goods are the child. Spans that follow each
+    other without a gap are one, for what began it and what ended it."""
+    by_holding: dict[tuple[str, str], list[Amount]] = {}
+    for one in amounts(connection, column, names):
+        by_holding.setdefault((one.item, one.parent), []).append(one)
+    found: list[Interval] = []
+    for (item, parent), lines in by_holding.items():
+        last: Interval | None = None
+        for one in sorted(lines, key=lambda one: one.from_us):
+            some = one.most_milli is None or one.most_milli > 0
+            if last is not None and some and last.to_us is not None and one.from_us <= last.to_us:
+                last = last._replace(to_us=one.to_us and max(last.to_us, one.to_us))
+            elif last is not None and not some and one.from_us == last.to_us:
+                last = last._replace(why=tuple(dict.fromkeys((*last.why, *one.why))))
+            elif some and (last is None or last.to_us is not None):
+                found += [last] if last else []
+                last = Interval(item, parent, one.from_us, one.to_us, one.why)
+        found += [last] if last else []
+    return sorted(found)
+
+
 def steps_of_lines(connection: Connection, parent: str, items: Iterable[str] | None) -> list[Step]:
     """Steps of the parent's lines of these goods, and what emptied it; None: of all its lines."""
     c = t.quantity_step.c

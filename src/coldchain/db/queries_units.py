@@ -8,10 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select
 
+from coldchain.db import queries_containment as qc
 from coldchain.db import queries_events as q
 from coldchain.db.queries_api import CLOSED
 from coldchain.db.tables import events as t
 from coldchain.db.tables import telemetry as m
+from coldchain.db.tables.containment import quantity_span
 from coldchain.domain.containment import Interval
 from coldchain.domain.events import in_force
 from coldchain.domain.tracing import FOREVER_US, Flow, Handling
@@ -39,6 +41,12 @@ class UnitQueries:
 
     def within(self, units: Iterable[str]) -> Sequence[Interval]:
         return q.intervals(self._connection, t.containment.c.parent, units)
+
+    def portions_of(self, units: Iterable[str]) -> Sequence[Interval]:
+        return qc.portions(self._connection, quantity_span.c.item, units)
+
+    def portions_in(self, units: Iterable[str]) -> Sequence[Interval]:
+        return qc.portions(self._connection, quantity_span.c.parent, units)
 
     def flows(self, units: Iterable[str]) -> Sequence[Flow]:
         found = q.events_naming(self._connection, units, ("input", "output"))

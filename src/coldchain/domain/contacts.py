@@ -64,14 +64,17 @@ def _closest(contact: Contact) -> tuple[str, int, str, str]:
 def holders(units: Mapping[str, int], movements: Movements) -> dict[str, list[Stay]]:
     """Everything that held one of the units, each from its time on, at any height: pallet, vehicle, room."""
     found: dict[str, list[Stay]] = {}
+    first = True
     layer = {Stay(since, FOREVER_US, unit, unit, ()) for unit, since in units.items()}
     seen: set[tuple[str, Stay]] = set()
     while layer:
         at: dict[str, list[Stay]] = {}
         for stay in layer:
             at.setdefault(stay.carrier, []).append(stay)
+        portions = movements.portions_of(units) if first else ()
+        first = False
         layer = set()
-        for i in movements.above(at):
+        for i in (*movements.above(at), *portions):
             for stay in at[i.child]:
                 from_us, to_us = max(stay.from_us, i.from_us), min(stay.to_us, _end(i.to_us))
                 here = Stay(from_us, to_us, stay.unit, i.child, i.why)
@@ -83,7 +86,7 @@ def holders(units: Mapping[str, int], movements: Movements) -> dict[str, list[St
 
 
 def _met(holder: str, stays: Iterable[Stay], movements: Movements) -> list[Stay]:
-    """Everything inside the holder, at any depth, while suspect goods were."""
+    """Everything inside the holder, at any depth, while suspect goods were; of counted goods their lot."""
     spans = _union((stay.from_us, stay.to_us) for stay in stays)
     layer = [Stay(from_us, to_us, holder, "", ()) for from_us, to_us in spans]
     seen: set[Stay] = set()
@@ -99,6 +102,11 @@ def _met(holder: str, stays: Iterable[Stay], movements: Movements) -> list[Stay]
                 if from_us < to_us and stay not in seen:
                     seen.add(stay)
                     layer.append(stay)
+        for i in movements.portions_in(at):
+            for outer in at[i.parent]:
+                from_us, to_us = max(outer.from_us, i.from_us), min(outer.to_us, _end(i.to_us))
+                if from_us < to_us:  # the rest of the lot was elsewhere: nothing further inside it
+                    seen.add(Stay(from_us, to_us, i.child, outer.carrier or i.child, i.why))
     return sorted(seen)
 
 

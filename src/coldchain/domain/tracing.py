@@ -1,9 +1,10 @@
 """Where goods went and where they came from (domain §5). Iterative throughout: depth and cycles are harmless.
 
 Goods flow *up* into whatever holds them for as long as both stay, *down* from a unit whose whole content is meant to
-everything inside it, and *on* through transformations. A unit reached upwards holds such goods and does not make its
-other contents suspect: those are contacts. `b in forward(a)` iff `a in backward(b)`, because `backward` walks the same
-steps the other way round.
+everything inside it, and *on* through transformations. Of goods that are counted, portions are in many units at once:
+when a whole lot is meant so is every portion of it, and a portion says nothing about the rest. A unit reached upwards
+holds such goods and does not make its other contents suspect: those are contacts. `b in forward(a)` iff
+`a in backward(b)`, because `backward` walks the same steps the other way round.
 """
 
 from __future__ import annotations
@@ -47,6 +48,14 @@ class Movements(Protocol):
         """Intervals in which one of `units` is the parent."""
         ...
 
+    def portions_of(self, units: Iterable[str]) -> Sequence[Interval]:
+        """When what may have held some of one of these goods, counted: the goods are the child."""
+        ...
+
+    def portions_in(self, units: Iterable[str]) -> Sequence[Interval]:
+        """When one of `units` may have held which goods, counted."""
+        ...
+
     def flows(self, units: Iterable[str]) -> Sequence[Flow]:
         """Transformations that take in or give out one of `units`."""
         ...
@@ -63,6 +72,7 @@ class Facts:
     intervals: Sequence[Interval] = ()
     transformations: Sequence[Flow] = ()
     handled: Sequence[Handling] = ()
+    portions: Sequence[Interval] = ()
     _above: dict[str, list[Interval]] = field(default_factory=dict, init=False, repr=False)
     _within: dict[str, list[Interval]] = field(default_factory=dict, init=False, repr=False)
 
@@ -76,6 +86,14 @@ class Facts:
 
     def within(self, units: Iterable[str]) -> Sequence[Interval]:
         return [interval for unit in units for interval in self._within.get(unit, ())]
+
+    def portions_of(self, units: Iterable[str]) -> Sequence[Interval]:
+        wanted = set(units)
+        return [portion for portion in self.portions if portion.child in wanted]
+
+    def portions_in(self, units: Iterable[str]) -> Sequence[Interval]:
+        wanted = set(units)
+        return [portion for portion in self.portions if portion.parent in wanted]
 
     def flows(self, units: Iterable[str]) -> Sequence[Flow]:
         wanted = set(units)
@@ -206,11 +224,19 @@ def _onwards(frontier: Sequence[_Reach], movements: Movements) -> Iterator[Hop]:
         for reach in whole[i.parent]:
             if max(reach.from_us, i.from_us) < _end(i.to_us):
                 yield Hop(i.child, i.parent, "in", max(reach.from_us, i.from_us), i.to_us, i.why, True)
+    yield from _portions_onwards(whole, movements)
     for flow in movements.flows(at):
         for via in flow.inputs:
             if any(reach.from_us <= flow.time_us < reach.to_us for reach in at.get(via, ())):
                 for made in flow.outputs:
                     yield Hop(made, via, "becomes", flow.time_us, flow.time_us, (flow.why,), True)
+
+
+def _portions_onwards(whole: Mapping[str, Sequence[_Reach]], movements: Movements) -> Iterator[Hop]:
+    for i in movements.portions_of(whole):
+        for reach in whole[i.child]:
+            if max(reach.from_us, i.from_us) < _end(i.to_us):
+                yield Hop(i.parent, i.child, "holds", max(reach.from_us, i.from_us), i.to_us, i.why, False)
 
 
 def _back(frontier: Sequence[_Reach], movements: Movements) -> Iterator[tuple[Hop, _Reach]]:
@@ -224,6 +250,7 @@ def _back(frontier: Sequence[_Reach], movements: Movements) -> Iterator[tuple[Ho
             if from_us < to_us:
                 hop = Hop(i.child, i.parent, "in", from_us, _until(to_us), i.why, True)
                 yield hop, _Reach(i.child, from_us, to_us, False)
+    yield from _portions_back(inside, movements)
     for i in movements.above(whole):  # all of the parent's content was meant, the child among it
         to_us = min(whole[i.child], _end(i.to_us))
         if i.from_us < to_us:
@@ -235,3 +262,13 @@ def _back(frontier: Sequence[_Reach], movements: Movements) -> Iterator[tuple[Ho
                 for via in flow.inputs:
                     hop = Hop(via, made, "becomes", flow.time_us, flow.time_us, (flow.why,), True)
                     yield hop, _Reach(via, flow.time_us, flow.time_us + 1, False)
+
+
+def _portions_back(inside: Mapping[str, Sequence[_Reach]], movements: Movements) -> Iterator[tuple[Hop, _Reach]]:
+    """Goods meant as a whole put portions of themselves into the parent."""
+    for i in movements.portions_in(inside):
+        for reach in inside[i.parent]:
+            from_us, to_us = max(reach.from_us, i.from_us), min(reach.to_us, _end(i.to_us))
+            if from_us < to_us:
+                hop = Hop(i.child, i.parent, "in", from_us, _until(to_us), i.why, True)
+                yield hop, _Reach(i.child, -FOREVER_US, to_us, True)
