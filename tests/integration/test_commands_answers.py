@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -14,10 +15,14 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from coldchain.bootstrap.core import open_core
 from coldchain.cli import group
+from coldchain.db.queries_events import verdicts
+from coldchain.settings import load_settings
 from coldchain_devices.replay import COLUMNS
 from coldchain_devices.signer import DeviceKey
 from e2e.serving import Server
+from web.story import START, at, epcis
 
 TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
 FENCE = re.compile(r"^```(?P<info>[a-z ]*)\n(?P<body>.+?)^```", re.M | re.S)
@@ -31,8 +36,7 @@ def documented() -> Iterator[tuple[str, Any]]:
     for fence in FENCE.finditer(TEXT):
         match fence["info"], fence["body"]:
             case "", body:
-                words = body.split()
-                usage = " ".join(words[1 : 3 if words[1] in ("device", "log", "rules", "token") else 2])
+                usage = " ".join(itertools.takewhile(re.compile("[a-z]+").fullmatch, body.split()[1:]))
             case "json", body:
                 yield usage, json.loads(body)
             case info, body:
@@ -176,6 +180,22 @@ def test_the_life_of_a_device(played: Played, demo: Any, tmp_path: Path) -> None
     assert played.answer("device", "revoke", "truck-7")["revoked"] == ["truck-7#1", "truck-7#2"]
 
 
+def test_parties_their_tokens_and_their_word(played: Played, demo: Any) -> None:
+    uscc, name = ("--uscc", "91350100M000100Y43"), ("--name", "loc:6901234500011")
+    played.answer("party", "org", "add", "--id", "polar", "--role", "warehouse", *uscc, *name)
+    token = played.answer("token", "create", "--org", "polar", "--role", "warehouse")
+    played.answer("token", "list")
+    played.answer("token", "revoke", token["id"])
+    with open_core(load_settings(dir=played.directory)) as core:
+        core.register("site", {"id": "w9", "org": "polar", "from_us": 0})
+        core.capture("thief", epcis(START, "ADD", "veh:T9", ["hu:thief/1"], readPoint=at("loc:w9/dock")))
+        core.follower.catch_up()
+        with core.engine.connect() as connection:
+            (row,) = verdicts(connection, ["loc:w9/dock"], "parties")
+    played.answer("party", "rule", row["channel"], "--org", "polar", "--role", "warehouse")
+    played.answer("ask", demo["findings"][0]["id"], "--link", "polar", example=1)
+
+
 def test_simulate_and_replay(tmp_path: Path) -> None:
     fresh = Played(tmp_path / "data")
     fresh.answer("simulate")
@@ -196,6 +216,6 @@ def test_a_server_that_is_ready_and_a_link_into_it(tmp_path: Path, free_port: Ca
 
 
 def test_no_answer_is_shown_that_no_test_compares() -> None:
-    compared = re.findall(r'answer\("(\w+)"(?:, "(\w+)")?', Path(__file__).read_text())
+    compared = re.findall(r'answer\("(\w+)"(?:, "(\w+)")?(?:, "([a-z]+)")?', Path(__file__).read_text())
     called = {" ".join(filter(None, words)) for words in compared} | {"serve"}
     assert {command for command in EXAMPLES if not command.startswith("json ")} == called

@@ -150,6 +150,14 @@ def test_at_a_registered_site_only_its_organisation_moves_anything(core: Core) -
     assert json.loads(row["detail"])["by"] == "thief"
 
 
+def test_an_inspection_shows_what_was_stated_and_does_not_believe_it(core: Core) -> None:
+    record(core, *PARTIES, STORE, PACKED, STOLEN)
+    found = core.inspect(CASES[0])
+    assert found is not None
+    assert [(event["by"], event["unentitled"]) for event in found["history"]] == [("thief", True), ("polar", False)]
+    assert found["position"]["seen"]["by"] == "polar"
+
+
 def test_places_nobody_registered_bar_nobody(core: Core) -> None:
     record(core, PACKED, STOLEN)
     assert barred(core) == {}

@@ -137,6 +137,7 @@ class Event(Answer):
     read_point: str
     location: str
     error: Annotated[str, Field(description="reason of an error declaration, empty for none")]
+    unentitled: Annotated[bool, Field(description="stated by a party without the right to; moves nothing")]
     grade: str
     entry: int
 

@@ -154,7 +154,8 @@ def _contradiction(one: dict[str, Any]) -> str:
 
 def _event(event: dict[str, Any]) -> str:
     said = f"{event['action'] or event['kind']} {event['step']} at {event['read_point'] or event['location'] or '?'}"
-    return f"{event['time']}  {said} by {event['by']}, entry {event['entry']}, {event['grade']}"
+    counts = ", unentitled: moves nothing" if event["unentitled"] else ""
+    return f"{event['time']}  {said} by {event['by']}, entry {event['entry']}, {event['grade']}{counts}"
 
 
 def _warmest(segment: dict[str, Any]) -> str:

@@ -105,12 +105,12 @@ class InspectQueries(UnitQueries):
         return set(self._connection.scalars(select(c.parent).distinct().where(c.item == item)))
 
     def last_seen(self, name: str, t_us: int) -> Mapping[str, Any] | None:
-        """The newest event up to then that says where it was, among the newest that name it."""
+        """The newest event up to then that counts and says where it was, among the newest that name it."""
         c = t.event_unit.c
         newest = select(c.time_us, c.key).distinct().where(c.unit == name, c.time_us <= t_us)
         keys = self._connection.execute(newest.order_by(c.time_us.desc(), c.key).limit(LOOKED_AT)).all()
         events = self.events(row.key for row in keys)
-        told = (events[row.key] for row in keys)
+        told = (events[row.key] for row in keys if not events[row.key]["unentitled"])
         return next((one for one in told if one["read_point"] or one["location"]), None)
 
     def seals(self, name: str) -> Sequence[SealFact]:

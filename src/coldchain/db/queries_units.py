@@ -67,7 +67,9 @@ class UnitQueries:
     # Events
 
     def events(self, keys: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
-        return {key: _event(stored) for key, stored in q.events_by_key(self._connection, keys).items()}
+        found = q.events_by_key(self._connection, keys)
+        without = q.barred(self._connection, found)
+        return {key: _event(stored, key in without) for key, stored in found.items()}
 
     def history(self, name: str, limit: int, until_us: int) -> tuple[int, Sequence[Mapping[str, Any]]]:
         c = t.event_unit.c
@@ -150,7 +152,7 @@ class UnitQueries:
         ]
 
 
-def _event(stored: q.Stored) -> dict[str, Any]:
+def _event(stored: q.Stored, unentitled: bool) -> dict[str, Any]:
     event, grade, entry = stored
     return {
         "event": event.event_id,
@@ -164,6 +166,7 @@ def _event(stored: q.Stored) -> dict[str, Any]:
         "read_point": event.read_point,
         "location": event.location,
         "error": event.error,
+        "unentitled": unentitled,
         "grade": grade,
         "entry": entry,
     }
