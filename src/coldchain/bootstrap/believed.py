@@ -29,8 +29,15 @@ KEPT = 2
 MOST_IN_A_REQUEST = 20_000
 """Entries folded for one request over HTTP, some five seconds of one core; beyond, `coldchain inspect --as-of` has the
 time."""
-WAIT_S = 20
-"""How long a request waits for those before it."""
+LARGEST_IN_A_REQUEST = 200_000
+"""Entries whose projections a request may keep in a scratch database, about as many kB on the disk."""
+WAIT_S = 10
+"""How long a request waits for the one before it."""
+WAITING = 2
+"""Requests that may wait: each takes a thread, and the server has few."""
+
+
+_BUSY = "others are asking what was believed earlier, one at a time; try again in a minute"
 
 
 class Busy(Exception):
@@ -55,6 +62,7 @@ class Believed:
     def __init__(self, store: SqlStore) -> None:
         self._store = store
         self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(1 + WAITING)
         self._kept: list[_Scratch] = []
 
     @contextmanager
@@ -67,13 +75,22 @@ class Believed:
             edge = snapshot.edge()
         if not 1 <= size <= (edge.size if edge else 0):
             raise CommandRefused(f"as of {size} entries: expected 1 to {edge.size if edge else 0}, what the ledger has")
-        if not self._lock.acquire(timeout=WAIT_S if most is not None else -1):
-            raise Busy("others are asking what was believed earlier, one at a time; try again in a minute")
+        with self._turn(patient=most is None), self._brought_to(size, most).engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _turn(self, patient: bool) -> Iterator[None]:
+        if not self._places.acquire(blocking=patient):
+            raise Busy(_BUSY)
         try:
-            with self._brought_to(size, most).engine.connect() as connection:
-                yield connection
+            if not self._lock.acquire(timeout=-1 if patient else WAIT_S):
+                raise Busy(_BUSY)
+            try:
+                yield
+            finally:
+                self._lock.release()
         finally:
-            self._lock.release()
+            self._places.release()
 
     def close(self) -> None:
         while self._kept:
@@ -84,10 +101,10 @@ class Believed:
         earlier = [one for one in self._kept if one.size <= size]
         found = max(earlier, key=lambda one: one.size, default=None)
         ahead = size - (found.size if found else 0)
-        if most is not None and ahead > most:
+        if most is not None and (ahead > most or size > LARGEST_IN_A_REQUEST):
             raise CommandRefused(
-                f"as of {size} entries: {ahead} would have to be folded anew, at most {most} are for one request;"
-                f" `coldchain inspect --as-of {size}` on the server folds any number"
+                f"as of {size} entries: {ahead} would have to be folded anew, at most {most} are for one request, and"
+                f" {LARGEST_IN_A_REQUEST} in all; `coldchain inspect --as-of {size}` on the server folds any number"
             )
         if found is None:
             while len(self._kept) >= KEPT:
