@@ -11,6 +11,8 @@ import pytest
 
 from coldchain.bootstrap.core import open_core
 from coldchain.bootstrap.epcis import Worker
+from coldchain.db.epcis_jobs import SqlJobs
+from coldchain.services.epcis_capture import Behaviour, Judgement
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import MAX_PAYLOAD, parse_entry
 from web.epcis_scene import BASE, Repository, document, event, events_of, ids_of
@@ -172,6 +174,34 @@ def test_a_crash_before_the_outcome_is_noted_records_nothing_twice(
     assert repository.size() == size
     job = repository.get(sent.headers["location"].removeprefix(BASE)).json()
     assert (job["success"], len(job["entries"])) == (True, 1)
+
+
+def test_a_document_that_breaks_the_reader_stands_in_nobodys_way(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = repository.core.epcis._judge
+
+    def breaking(org: str, data: bytes, behaviour: Behaviour) -> Judgement:
+        if b"urn:uuid:1" in data:
+            raise RecursionError("too clever")
+        return judge(org, data, behaviour)
+
+    monkeypatch.setattr(repository.core.epcis, "_judge", breaking)
+    sent = [repository.send(document(event(number))) for number in (1, 2)]
+    repository.settle()
+    broken, whole = (repository.get(one.headers["location"].removeprefix(BASE)).json() for one in sent)
+    assert "too clever" in broken["errors"][0]["detail"]
+    assert (broken["running"], whole["success"]) == (False, True)
+    assert len(repository.http.get("/v1/rejects").json()["items"]) == 1
+
+
+def test_documents_too_large_together_are_recorded_apart(repository: Repository) -> None:
+    jobs = SqlJobs(repository.core.engine)
+    for size in (5, 4, 3, 9, 1):
+        jobs.add("acme", "rollback", b"x" * size, 0)
+    assert [len(job.data) for job in jobs.waiting(5, 10)] == [5, 4]
+    assert [len(job.data) for job in jobs.waiting(5, 3)] == [5]
+    assert [len(job.data) for job in jobs.waiting(2, 100)] == [5, 4]
 
 
 def test_the_worker_records_what_is_sent_without_being_asked(repository: Repository) -> None:

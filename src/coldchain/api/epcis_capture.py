@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from coldchain.api.access import anybody
 from coldchain.api.epcis_errors import CaptureTooLarge
-from coldchain.api.epcis_headers import LIMITS, answer, check_json, negotiated, next_link
+from coldchain.api.epcis_headers import LIMITS, answer, check_json, negotiated, next_link, takes
 from coldchain.api.epcis_paging import only_paging
 from coldchain.api.problems import NotReady
 from coldchain.db import epcis_jobs
@@ -35,6 +35,8 @@ from coldchain.services.moments import rfc3339
 from coldchain.services.principals import Principal
 
 HEADER = "GS1-Capture-Error-Behaviour"
+_DOCUMENT = "EPCISDocument or EPCISQueryDocument, JSON-LD (EPCIS 2.0 §10)"
+_EVENT = "One event of EPCIS 2.0 with its @context"
 
 
 async def raw_body(request: Request) -> bytes:
@@ -46,7 +48,7 @@ def add_routes(routes: APIRouter, ports: AppPorts) -> None:
     capture = anybody(ports.access, "capture")
     read = anybody(ports.access, "read")
 
-    @routes.post("/capture", status_code=202, dependencies=[Depends(negotiated)])
+    @routes.post("/capture", status_code=202, dependencies=[Depends(negotiated)], openapi_extra=takes(_DOCUMENT))
     def start_capture(
         request: Request, principal: Principal = Depends(capture), data: bytes = Depends(raw_body)
     ) -> Response:
@@ -77,7 +79,7 @@ def add_routes(routes: APIRouter, ports: AppPorts) -> None:
         with ports.engine.connect() as connection:
             return answer(_job(epcis_jobs.job(connection, int(capture_id), _whose(principal))))
 
-    @routes.post("/events", status_code=201, dependencies=[Depends(negotiated)])
+    @routes.post("/events", status_code=201, dependencies=[Depends(negotiated)], openapi_extra=takes(_EVENT))
     def record_event(
         request: Request, principal: Principal = Depends(capture), data: bytes = Depends(raw_body)
     ) -> Response:

@@ -26,6 +26,13 @@ _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}", re.ASCII)
 _FORMATS = ("No_Preference", "Never_Translates")
 """Of GS1-EPC-Format: what was recorded is answered as it was spelled."""
 
+
+def takes(what: str) -> dict[str, Any]:
+    """How the OpenAPI document tells of a body that the route reads itself."""
+    schema = {"type": "object", "description": what}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+
+
 SPOKEN = {"gs1-epcis-version": VERSION, "gs1-cbv-version": VERSION}
 LIMITS = {
     "gs1-epcis-capture-limit": str(MAX_EVENTS),

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from coldchain.api.access import anybody
 from coldchain.api.epcis_capture import raw_body
 from coldchain.api.epcis_events import asked, events_page
-from coldchain.api.epcis_headers import answer, check_json, empty, extensions, negotiated, next_link
+from coldchain.api.epcis_headers import answer, check_json, empty, extensions, negotiated, next_link, takes
 from coldchain.api.epcis_paging import only_paging
 from coldchain.api.epcis_stream import CONTROLS, stream
 from coldchain.db import epcis_subscriptions as q
@@ -33,6 +33,8 @@ from coldchain.services.principals import Principal
 
 Name = Annotated[str, Path(max_length=200)]
 ONE = "/queries/{name}"
+_QUERY = '{"name": …, "query": {…}} with the parameters of SimpleEventQuery'
+_SUBSCRIPTION = '{"dest": …, "signatureToken": …} with "stream": true or a schedule; reportIfEmpty, initialRecordTime'
 
 
 def add_routes(routes: APIRouter, ports: AppPorts) -> None:
@@ -54,7 +56,7 @@ def _add_queries(routes: APIRouter, ports: AppPorts) -> None:
             found, following = q.all_named(connection, principal.org, token, per_page)
         return answer([_definition(one) for one in found], headers=next_link(request, following))
 
-    @routes.post("/queries", status_code=201, dependencies=negotiation)
+    @routes.post("/queries", status_code=201, dependencies=negotiation, openapi_extra=takes(_QUERY))
     def make_query(request: Request, principal: Principal = Depends(read), data: bytes = Depends(raw_body)) -> Response:
         """`{"name": …, "query": {…}}` with the parameters of SimpleEventQuery."""
         bound = {prefix: iri for prefix, iri in extensions(request).items() if PREFIXES.get(prefix) != iri}
@@ -106,7 +108,7 @@ def _add_subscriptions(routes: APIRouter, ports: AppPorts) -> None:
             found, following = q.all_subscriptions(connection, principal.org, name, token, per_page)
         return answer([_subscription(one) for one in found], headers=next_link(request, following))
 
-    @routes.post(base, status_code=201, dependencies=negotiation)
+    @routes.post(base, status_code=201, dependencies=negotiation, openapi_extra=takes(_SUBSCRIPTION))
     def subscribe(
         request: Request, name: Name, principal: Principal = Depends(read), data: bytes = Depends(raw_body)
     ) -> Response:

@@ -12,6 +12,8 @@ from coldchain.api.problems import MEDIA_TYPE, PROBLEMS
 
 _PUBLIC_ERRORS = (404, 422, 500, 503)
 _TOKEN_ERRORS = (401, 403, 404, 422, 429, 500, 503)
+_EPCIS_ERRORS = (400, 406, 413, 414, 415)
+"""Beside them, below /epcis/v2 (EPCIS 2.0 §12.7)."""
 
 _PROBLEM: dict[str, Any] = {
     "title": "Problem",
@@ -48,11 +50,13 @@ def openapi_document(routes: Sequence[BaseRoute], version: str) -> dict[str, Any
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["Problem"] = _PROBLEM
-    for path in document["paths"].values():
+    for address, path in document["paths"].items():
         for operation in path.values():
             errors = _TOKEN_ERRORS if operation.get("security") else _PUBLIC_ERRORS
             commands = (409,) if "requestBody" in operation else ()
-            operation["responses"].update({str(status): _error(status) for status in (*errors, *commands)})
+            epcis = _EPCIS_ERRORS if address.startswith("/epcis/") else ()
+            statuses = (*errors, *commands, *epcis)
+            operation["responses"].update({str(status): _error(status) for status in statuses})
     return document
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from itertools import accumulate, takewhile
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, Row, bindparam, delete, func, insert, select, update
@@ -42,11 +43,16 @@ class SqlJobs:
                 raise TooManyJobs(f"{waiting} capture jobs wait already, at most {MAX_WAITING} may")
             return int(connection.execute(insert(epcis_job).values(row).returning(_job.no)).scalar_one())
 
-    def waiting(self, limit: int) -> list[Job]:
-        """The oldest jobs not done."""
-        query = select(_job.no, _job.org, _job.behaviour, _job.data).where(_job.finished_us.is_(None))
+    def waiting(self, limit: int, most_bytes: int) -> list[Job]:
+        """The oldest jobs not done: one, and more as long as their documents are not larger together."""
+        sizes = select(_job.no, func.length(_job.data)).where(_job.finished_us.is_(None)).order_by(_job.no).limit(limit)
         with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(_job.no).limit(limit)).all()
+            found = connection.execute(sizes).all()
+            totals = accumulate(size for _, size in found)
+            fitting = takewhile(lambda one: one[1] <= most_bytes, zip(found, totals, strict=True))
+            numbers = [no for (no, _), _ in fitting] or [no for no, _ in found[:1]]
+            query = select(_job.no, _job.org, _job.behaviour, _job.data).where(_job.no.in_(numbers))
+            rows = connection.execute(query.order_by(_job.no)).all()
         return [Job(row.no, row.org, cast(Behaviour, row.behaviour), bytes(row.data)) for row in rows]
 
     def finish(self, done: Sequence[Done]) -> None:

@@ -29,6 +29,8 @@ TOPIC = "epcis/v2/capture"
 REASON = "invalid-epcis"
 _AT_ONCE = 32
 """Jobs recorded in one transaction."""
+_BYTES_AT_ONCE = 8 * 2**20
+"""Of their documents, which take some ten times as much memory while they are read."""
 _MAX_TOLD = 20
 """In one sentence."""
 _MAX_ERRORS = 1_000
@@ -90,8 +92,8 @@ class JobStore(Protocol):
         """The number of a new job, durable when it returns. Raises TooManyJobs."""
         ...
 
-    def waiting(self, limit: int) -> list[Job]:
-        """The oldest jobs not done."""
+    def waiting(self, limit: int, most_bytes: int) -> list[Job]:
+        """The oldest jobs not done: one, and more as long as their documents are not larger together."""
         ...
 
     def finish(self, done: Sequence[Done]) -> None:
@@ -131,10 +133,10 @@ class Capture:
 
     def step(self) -> bool:
         """Some waiting jobs are done; False where none waited. When it raises, all of them still wait."""
-        jobs = self._jobs.waiting(_AT_ONCE)
+        jobs = self._jobs.waiting(_AT_ONCE, _BYTES_AT_ONCE)
         if not jobs:
             return False
-        judged = [self._judge(job.org, job.data, job.behaviour) for job in jobs]
+        judged = [self._judged(job) for job in jobs]
         entries = self._record([judgement.drafts for judgement in judged])
         faults = [
             [*judgement.faults, *([found] if isinstance(found, Fault) else [])]
@@ -153,6 +155,12 @@ class Capture:
             ]
         )
         return True
+
+    def _judged(self, job: Job) -> Judgement:
+        try:
+            return self._judge(job.org, job.data, job.behaviour)
+        except Exception as error:  # noqa: BLE001 (a document that breaks the reader must not stand in others' way)
+            return Judgement([], [Fault("", f"expected a document that can be read, {type(error).__name__}: {error}")])
 
     def _record(self, drafts: Sequence[Sequence[Draft]]) -> list[list[int] | Fault]:
         """The indices of each job's entries; where one fits no entry, what is wrong with it and nothing of the job."""
