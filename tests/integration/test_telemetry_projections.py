@@ -18,7 +18,7 @@ from sqlalchemy import Engine, select
 from coldchain.db.engine import make_engine, writing
 from coldchain.db.migrate import migrate
 from coldchain.db.tables import metadata, telemetry
-from coldchain.db.tables.verdicts import verdict
+from coldchain.db.tables.verdicts import verdict, verdict_touched
 from coldchain.decoders import decode_recorded
 from coldchain.domain.temperature import advance, merged, open_segments
 from coldchain.projections.series import readings
@@ -525,6 +525,85 @@ def test_the_segments_are_those_of_the_fold_over_everything_at_once(
         (_minute(s.from_us), None if s.to_us is None else _minute(s.to_us), s.state, s.reason, s.max_mc)
         for s in expected
     ]
+
+
+def a_day(world: World, rng: random.Random) -> list[bytes]:
+    """Sixteen hours of a truck whose box is warm now and then, faulty, or not heard of. Without every other message the
+    readings still follow each other closely enough."""
+    device = Device()
+    world.enrol(device)
+    minute, messages = 0, []
+    while minute < 960:
+        value = rng.choice([-20, -20, -20, -17, -5, 85.0])
+        for _ in range(rng.randint(1, 4)):
+            for first in (0, 5):
+                said = value if rng.random() < 0.9 else rng.choice([-20, -17])
+                messages.append(device.says((minute + first, said), (minute + first + 10, said)))
+            minute += 20
+        minute += rng.choice([0, 0, 0, 60])
+    return messages
+
+
+@settings(views, max_examples=20)
+@given(st.randoms(use_true_random=False), st.integers(1, 5))
+def test_a_backlog_in_whatever_pieces_ends_as_if_it_had_come_in_order(
+    sqlite_engine: Engine, rng: random.Random, size: int
+) -> None:
+    """Pieces as devices send them: the newest first and then the rest, in order or from the end, between live ones."""
+    now_us = START + rng.choice([970, 2_000]) * MINUTE
+    one = World(sqlite_engine)
+    messages = a_day(one, rng)
+    first, last = sorted(rng.sample(range(len(messages)), 2))
+    backlog, live = messages[first:last], messages[last:]
+    if rng.random() < 0.3:
+        backlog.reverse()
+    for lost in range(rng.randint(0, 2)):
+        backlog.insert(rng.randrange(len(backlog) + 1), backlog.pop(lost % len(backlog)))
+    ahead = rng.randint(0, len(live))
+    arrivals = messages[:first] + live[:ahead]
+    for place, late in enumerate(backlog):
+        arrivals += [late, *live[ahead + place : ahead + place + 1]]
+    arrivals += live[ahead + len(backlog) :]
+    assert sorted(arrivals) == sorted(messages)
+    one.hear(*arrivals)
+    rows = one.fold(size, now_us).rows()
+    assert one.rebuilt(now_us=now_us).rows() == rows
+    other = World(sqlite_engine)
+    other.entries = one.entries[:1]
+    other.hear(*messages)
+    facts = other.fold(now_us=now_us).rows(facts_only=True)
+    assert one.rebuilt(size, now_us).rows(facts_only=True) == facts
+
+
+@views
+@given(contents, st.randoms(use_true_random=False))
+def test_whatever_changes_a_verdict_marks_its_lane(
+    sqlite_engine: Engine, contents: list[list[tuple[float, Any]]], rng: random.Random
+) -> None:
+    world = World(sqlite_engine)
+    messages = told(world, contents, rng)
+    rng.shuffle(messages)
+    now_us = START
+    for message in messages:
+        before = by_lane(world)
+        with writing(world.engine) as connection:
+            connection.execute(verdict_touched.delete())
+        world.hear(message)
+        something_happens(world, rng)
+        now_us += rng.choice([0, 5, 30]) * MINUTE
+        world.fold(now_us=now_us)
+        after = by_lane(world)
+        with world.engine.connect() as connection:
+            marked = {tuple(row[:3]) for row in connection.execute(select(verdict_touched))}
+        assert {lane for lane in before.keys() | after.keys() if before.get(lane) != after.get(lane)} <= marked
+
+
+def by_lane(world: World) -> dict[tuple[str, ...], set[tuple[Any, ...]]]:
+    with world.engine.connect() as connection:
+        found: dict[tuple[str, ...], set[tuple[Any, ...]]] = {}
+        for _, *row in connection.execute(select(verdict)):
+            found.setdefault(tuple(row[:3]), set()).add(tuple(row[3:-1]))
+        return found
 
 
 def test_postgresql_holds_the_same_rows_as_sqlite(world: World, postgres_url: str, tmp_path: Path) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
+from collections.abc import Iterable
 
-from coldchain.db import queries_events
+from sqlalchemy import Connection, Engine
+
+from coldchain.db import lanes, queries_events
+from coldchain.db.engine import writing
 from coldchain.db.queries_ledger import newest_index_root
 from coldchain.db.rejects import SqlRejects
+from coldchain.domain.findings import changes
+from coldchain.domain.pacing import lane_of
 from coldchain.projections.follow import Follower
 from coldchain.services.chores import CLOCK_TOLERANCE_US, Question, ask_entry, index_due, reject_entries, time_entry
-from coldchain.services.emit import finding_entries
+from coldchain.services.emit import paced_entries
 from coldchain.services.ports import Clock
 from coldchain.settings import Settings
 from coldchain_ledger.entry import parse_entry
 from coldchain_ledger.log import Draft, Log
 from coldchain_ledger.store import Store
+
+FOREVER_US = 2**62
 
 
 class Conclusions:
@@ -41,11 +48,17 @@ class Conclusions:
         self._clock = clock
         self._settings = settings
         self._behind = False
+        self._compared = False
         self._indexed: tuple[int, int] | None = None
 
-    def step(self) -> bool:
-        """Append what is due; True where anything was. The caller has brought the projections to the tip."""
-        drafts = self._findings() + self._questions() + self._passing_time()
+    def step(self, *, everything: bool = False) -> bool:
+        """Append what is due; True where anything was. The caller has brought the projections to the tip.
+
+        everything: also what would have to settle first (`domain.pacing`), because nothing follows.
+        """
+        if not self._compared:
+            self._compare_all()
+        drafts = self._conclusions(everything) + self._passing_time()
         tallies = self._rejects.due(self._clock())
         drafts += reject_entries(self._log.origin, tallies)
         added = any(outcome.status == "added" for outcome in self._log.append(drafts)) if drafts else False
@@ -53,19 +66,41 @@ class Conclusions:
             self._rejects.settle(tallies)
         return self._index() or added
 
-    def _findings(self) -> list[Draft]:
-        basis = self._follower.cursor()
-        with self._engine.connect() as connection:
-            current = queries_events.current_verdicts(connection)
-            published = queries_events.published(connection)
-        return finding_entries(self._log.origin, current, published, basis)
+    def _compare_all(self) -> None:
+        """Once in a process everything is compared: whatever was not marked for any reason is found here."""
+        _, now_us = self._follower.position()
+        with writing(self._engine) as connection:
+            differing = changes(queries_events.current_verdicts(connection), queries_events.published(connection))
+            missing = {lane_of(change) for change in differing}
+            if self._settings.ask_parties:
+                missing |= {(one.rule, one.subject, "") for one, _ in queries_events.open_questions(connection)}
+            lanes.mark_missing(connection, missing, now_us)
+        self._compared = True
 
-    def _questions(self) -> list[Draft]:
+    def _conclusions(self, everything: bool) -> list[Draft]:
+        """Findings and questions of the lanes that changed or have settled; without any, one look at an index."""
+        basis, now_us = self._follower.position()
+        upto_us = FOREVER_US if everything else now_us
+        with self._engine.connect() as connection:
+            touched = lanes.due(connection, upto_us)
+            if not touched:
+                return []
+            current, published = lanes.current(connection, upto_us), lanes.published(connection, upto_us)
+            questions = self._questions(connection, {row.subject for row in current if row.state == "suspected"})
+        asked = {question.subject for question in questions}
+        found = paced_entries(self._log.origin, current, published, basis, touched, upto_us)
+        # A crash from here on leaves lanes marked that need not be, never the other way round: a lane of which
+        # something is said or asked stays due until the fold of that shows that it agrees.
+        with writing(self._engine) as connection:
+            lanes.restart(connection, dict.fromkeys(found.spoken, now_us))
+            lanes.hold(connection, found.held)
+            lanes.forget(connection, [lane for lane in found.agreed if lane[1] not in asked])
+        return found.drafts + [self.ask(question) for question in questions]
+
+    def _questions(self, connection: Connection, suspected: Iterable[str]) -> list[Question]:
         if not self._settings.ask_parties:
             return []
-        with self._engine.connect() as connection:
-            questions = queries_events.open_questions(connection)
-        return [self.ask(question) for question, _ in questions]
+        return [question for question, _ in queries_events.open_questions(connection, suspected)]
 
     def ask(self, question: Question, hours: float | None = None) -> Draft:
         """The question to the holder, with the deadline given or that of the settings."""
@@ -75,8 +110,9 @@ class Conclusions:
     def _passing_time(self) -> list[Draft]:
         with self._engine.connect() as connection:
             running = queries_events.pending_deadline(connection) is not None
+            awaited_us = lanes.next_due_us(connection)
         now_us, last_us = self._clock(), self._log.edge().at_us
-        draft = time_entry(self._log.origin, now_us, last_us, running)
+        draft = time_entry(self._log.origin, now_us, last_us, running, awaited_us)
         # Behind by less is no step back: a batch may be recorded between our look at the clock and that at the edge.
         told, self._behind = self._behind, last_us - now_us > CLOCK_TOLERANCE_US
         if draft is None or (told and self._behind):  # told once, not until the clock has caught up

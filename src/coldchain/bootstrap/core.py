@@ -106,11 +106,14 @@ class Core:
         with self.store.snapshot() as snapshot:
             self.registry.catch_up(snapshot)
 
-    def settle(self) -> None:
-        """Projections at the tip, conclusions published, parties asked, chores done; for whoever follows alone."""
+    def settle(self, *, everything: bool = False) -> None:
+        """Projections at the tip, conclusions published, parties asked, chores done; for whoever follows alone.
+
+        everything: also conclusions that would have to settle first (`domain.pacing`), because nothing follows.
+        """
         for _ in range(SETTLE_ROUNDS):
             self.follower.catch_up()
-            if not self.conclusions.step():
+            if not self.conclusions.step(everything=everything):
                 return
 
     def record(self, draft: Draft) -> Outcome:

@@ -125,7 +125,7 @@ def _play(core: Core, plan: Plan, player: Any, clock: Clock, say: _Teller) -> No
             core.settle()
             advance((to_us - plan.start_us) / (last_us - plan.start_us))
     core.log.append_index()
-    core.settle()
+    core.settle(everything=True)
 
 
 def _conclude(core: Core, plan: Plan, messages: int, directory: Path) -> dict[str, Any]:

@@ -32,16 +32,18 @@ def append_rows(connection: Connection, table: Table, rows: Rows) -> None:
             copy.write_row(row)
 
 
-def put_rows(connection: Connection, table: Table, rows: Rows) -> None:
-    """Insert rows, or replace those stored under the same primary key. No key may repeat among the rows."""
+def put_rows(connection: Connection, table: Table, rows: Rows, on_conflict: str = "") -> None:
+    """Insert rows, or replace those stored under the same primary key, or do as the clause `on_conflict` says. No key
+    may repeat among the rows."""
     if not rows:
         return
+    clause = on_conflict or _on_conflict(table)
     if connection.dialect.name == "sqlite":
         names = [column.name for column in table.columns]
-        sqlite_rows.insert_rows(connection, table.name, names, rows, _on_conflict(table))
+        sqlite_rows.insert_rows(connection, table.name, names, rows, clause)
     else:
         columns = tuple(map(list, zip(*rows, strict=True)))
-        connection.exec_driver_sql(f"{_postgres_insert(table)} {_on_conflict(table)}", columns)
+        connection.exec_driver_sql(f"{_postgres_insert(table)} {clause}", columns)
 
 
 def update_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Rows) -> None:

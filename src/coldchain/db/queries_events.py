@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, select
 
 from coldchain.db.bulk import fetch
 from coldchain.db.tables import events as t
@@ -248,29 +248,30 @@ def pending_deadline(connection: Connection) -> int | None:
 
 def current_verdicts(connection: Connection) -> list[Current]:
     """Every row of the verdict table, as the emitter compares it."""
-    return [
-        Current(
-            row.rule,
-            row.subject,
-            row.channel,
-            row.from_us,
-            row.to_us,
-            row.verdict,
-            row.state,
-            row.detail,
-            row.weakest_grade,
-            tuple(json.loads(row.basis_index)),
-        )
-        for row in connection.execute(select(verdict))
-    ]
+    return [as_current(row) for row in connection.execute(select(verdict))]
+
+
+def as_current(row: Any) -> Current:
+    return Current(
+        row.rule,
+        row.subject,
+        row.channel,
+        row.from_us,
+        row.to_us,
+        row.verdict,
+        row.state,
+        row.detail,
+        row.weakest_grade,
+        tuple(json.loads(row.basis_index)),
+    )
 
 
 def published(connection: Connection) -> list[Published]:
     """The newest entry of every finding."""
-    return [_published(row) for row in connection.execute(select(t.finding).where(t.finding.c.current))]
+    return [as_published(row) for row in connection.execute(select(t.finding).where(t.finding.c.current))]
 
 
-def _published(row: Any) -> Published:
+def as_published(row: Any) -> Published:
     return Published(
         row.finding,
         row.n,
@@ -283,16 +284,27 @@ def _published(row: Any) -> Published:
         row.state,
         row.entry,
         row.first_entry,
+        row.at_us,
     )
 
 
-def open_questions(connection: Connection) -> list[tuple[Question, int]]:
-    """Findings whose holder is to be asked and has not been, each with the current ledger index of the finding."""
+def open_questions(connection: Connection, subjects: Iterable[str] | None = None) -> list[tuple[Question, int]]:
+    """Findings whose holder is to be asked and has not been, each with the current ledger index of the finding; of all
+    subjects, or of some."""
+    f = t.finding.c
+    if subjects is None:
+        return _questions(connection, f.current)
+    # Said as `current`, SQLite would begin with the index of all current findings.
+    parts = (and_(f.current.is_not(False), f.subject.in_(part)) for part in chunks(subjects))
+    return [question for part in parts for question in _questions(connection, part)]
+
+
+def _questions(connection: Connection, about: ColumnElement[bool]) -> list[tuple[Question, int]]:
     c, f = verdict.c, t.finding.c
     query = (
         select(f.finding, f.entry, c.rule, c.subject, c.channel, c.from_us, c.to_us, c.detail)
         .join(verdict, and_(f.rule == c.rule, f.subject == c.subject, f.channel == c.channel, f.from_us == c.from_us))
-        .where(f.current, c.source == "continuity", c.state == "suspected")
+        .where(about, c.source == "continuity", c.state == "suspected")
         .outerjoin(t.ask, t.ask.c.finding == f.finding)
         .where(t.ask.c.finding.is_(None))
     )

@@ -287,7 +287,7 @@ class Chain:
         after = self._findings_around(place, 3)
         for key in before.keys() - after.keys():
             self._changes.findings[key] = None
-        self._changes.findings.update(after)
+        self._changes.findings.update({key: found for key, found in after.items() if before.get(key) != found})
 
     def _findings_around(self, place: int, radius: int) -> dict[FindingKey, Finding]:
         """What ranges say about their left edges; a change at a place touches its own and the next one's."""

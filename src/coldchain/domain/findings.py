@@ -229,6 +229,8 @@ class Published(NamedTuple):
     """Ledger index of that entry."""
     first_entry: int
     """Ledger index of the id's first entry: the older of two ids."""
+    at_us: int = 0
+    """Ledger time of `entry`."""
 
 
 WITHDRAWN = "withdrawn"

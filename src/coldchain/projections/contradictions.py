@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, insert
 
 from coldchain.db import queries_containment as q
+from coldchain.db.lanes import mark_rows
 from coldchain.db.queries_events import events_by_key, verdicts
 from coldchain.db.tables.containment import containment_conflict
 from coldchain.db.tables.verdicts import verdict
@@ -41,13 +42,14 @@ def judge_contradictions(connection: Connection, units: Iterable[str], parents: 
         one = _row(row, weakest([event.grade for event in events]), [event.entry for event in events])
         wanted[_key(one)] = one
     before = {_key(row): row for row in verdicts(connection, subjects, SOURCE)}
-    for key, row in before.items():
-        if wanted.get(key) != row:
-            same = and_(*(column == row[column.name] for column in verdict.primary_key.columns))
-            connection.execute(delete(verdict).where(same))
+    gone = [row for key, row in before.items() if wanted.get(key) != row]
+    for row in gone:
+        same = and_(*(column == row[column.name] for column in verdict.primary_key.columns))
+        connection.execute(delete(verdict).where(same))
     fresh = [row for key, row in wanted.items() if before.get(key) != row]
     if fresh:
         connection.execute(insert(verdict), fresh)
+    mark_rows(connection, gone + fresh)
 
 
 def _row(row: Row, grade: str, entries: Iterable[int]) -> Row:

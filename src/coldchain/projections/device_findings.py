@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from coldchain.db import lanes
 from coldchain.db.bulk import append_rows, remove_rows
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.devices import DISPUTED, Changes, Finding
@@ -21,7 +22,10 @@ _ROW = ("source =", "rule =", "subject =", "channel =")
 
 
 def write_chain_findings(
-    connection: Connection, chains: Iterable[tuple[Device, Changes]], copies: Mapping[int, Sequence[Span]]
+    connection: Connection,
+    chains: Iterable[tuple[Device, Changes]],
+    copies: Mapping[int, Sequence[Span]],
+    ledger_time_us: int,
 ) -> None:
     """Make the rows of these chains agree with what changed. copies: by device number, of its disputed messages."""
     stale, rows = [], []
@@ -31,11 +35,10 @@ def write_chain_findings(
             stale.append(key)
             if finding is not None:
                 rows.append((*key, *_chain_columns(known, finding, copies.get(known.no, ()))))
-    remove_rows(connection, verdict, stale, _ROW)
-    append_rows(connection, verdict, rows)
+    _replace(connection, stale, rows, ledger_time_us)
 
 
-def write_clock_findings(connection: Connection, devices: Iterable[Device]) -> None:
+def write_clock_findings(connection: Connection, devices: Iterable[Device], ledger_time_us: int) -> None:
     """One row per device and direction: the whole span of times that were not believed."""
     stale, rows = [], []
     for known in devices:
@@ -46,11 +49,12 @@ def write_clock_findings(connection: Connection, devices: Iterable[Device]) -> N
                 key = (SOURCE, CLOCK, f"dev:{known.name}", channel)
                 stale.append(key)
                 rows.append((*key, from_us, to_us, "unknown", "open", "{}", known.enrolled.grade, "[]"))
-    remove_rows(connection, verdict, stale, _ROW)
-    append_rows(connection, verdict, rows)
+    _replace(connection, stale, rows, ledger_time_us)
 
 
-def write_revoked_findings(connection: Connection, chains: Iterable[tuple[Device, Changes]]) -> None:
+def write_revoked_findings(
+    connection: Connection, chains: Iterable[tuple[Device, Changes]], ledger_time_us: int
+) -> None:
     """One row per device with messages of a revoked key that do not count (design §6): somebody may hold that key."""
     stale, rows = [], []
     for known, changes in chains:
@@ -65,8 +69,15 @@ def write_revoked_findings(connection: Connection, chains: Iterable[tuple[Device
             detail = json.dumps({"messages": len(held)}, separators=(",", ":"))
             entries = json.dumps(sorted(message.ref for message in held), separators=(",", ":"))
             rows.append((*key, from_us, to_us, "unknown", "open", detail, known.enrolled.grade, entries))
+    _replace(connection, stale, rows, ledger_time_us)
+
+
+def _replace(
+    connection: Connection, stale: Sequence[tuple[str, ...]], rows: Sequence[tuple[Any, ...]], ledger_time_us: int
+) -> None:
     remove_rows(connection, verdict, stale, _ROW)
     append_rows(connection, verdict, rows)
+    lanes.mark(connection, {(rule, subject, channel): ledger_time_us for _, rule, subject, channel in stale})
 
 
 def _channel(boot: int, seq: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
+from coldchain.db.lanes import mark_rows
 from coldchain.db.queries_events import Stored, chunks, events_by_key
 from coldchain.db.queries_parties import event_decisions, tenures_of
 from coldchain.db.tables.events import event as event_table
@@ -91,10 +92,12 @@ def _rewrite_verdicts(connection: Connection, events: Iterable[str], bars: Mappi
         before |= {row.channel: dict(row._mapping) for row in rows}
     stored = events_by_key(connection, bars)
     after: Rows = {key: _verdict(stored[key], *bar) for key, bar in bars.items()}
-    for part in chunks(key for key, row in before.items() if after.get(key) != row):
+    gone = {key: row for key, row in before.items() if after.get(key) != row}
+    for part in chunks(gone):
         connection.execute(delete(verdict).where(mine, c.channel.in_(part)))
     if fresh := [row for key, row in after.items() if before.get(key) != row]:
         connection.execute(insert(verdict), fresh)
+    mark_rows(connection, [*gone.values(), *fresh])
 
 
 def _verdict(stored: Stored, bar: Bar, refused: bool) -> dict[str, Any]:

@@ -59,8 +59,12 @@ class Follower:
 
     def cursor(self) -> int:
         """Entries folded by every projection."""
+        return self.position()[0]
+
+    def position(self) -> tuple[int, int]:
+        """Entries folded by every projection, and the newest ledger time they know."""
         with self._lock:
-            return min(index for index, _ in self._cursors().values())
+            return min(self._cursors().values())
 
     def step(self, until: int | None = None) -> bool:
         """Fold one chunk for every projection that is behind; True where one was. until: entries to fold at most."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, tuple_
@@ -98,16 +100,74 @@ def next_cell(connection: Connection, device_no: int, cell: int) -> int | None:
     return fetch(connection, query, device_no, cell)[0][0]  # type: ignore[no-any-return]
 
 
-def cell_items(connection: Connection, known: Device, name: str, cell: int) -> list[Item]:
-    """What the device's messages that are evidence say of one probe in a cell, as the fold takes it."""
-    query = "SELECT boot, seq, entry, first_us, block FROM series WHERE device_no = ? AND cell = ?"
+class Told(NamedTuple):
+    """When a message that is evidence had usable values of each probe."""
+
+    entry: int
+    grade: int
+    times: dict[str, list[int]]
+
+
+class Reader:
+    """What messages that are evidence say of probes, each stretch of a device read back once for all of its probes.
+
+    For one fold of one batch: what is appended to the series later is not seen.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._cells: dict[tuple[int, int], tuple[int, dict[str, list[Item]]]] = {}
+        self._told: dict[tuple[int, int, int], list[Told]] = {}
+
+    def items(self, known: Device, name: str, cell: int, after_us: int) -> list[Item]:
+        """Of one probe in a cell and later than a time, as the fold takes it."""
+        read = self._cells.get((known.no, cell))
+        if read is None or after_us < read[0]:
+            read = self._cells[known.no, cell] = after_us, self._items(known, cell, after_us)
+        found = read[1].get(name, [])
+        return found[bisect_right(found, after_us, key=itemgetter(0)) :]
+
+    def _items(self, known: Device, cell: int, after_us: int) -> dict[str, list[Item]]:
+        query = (
+            "SELECT boot, seq, entry, grade, first_us, block FROM series"
+            " WHERE device_no = ? AND cell = ? AND last_us > ?"
+        )
+        found: dict[str, list[Item]] = {}
+        for *_, runs in _evidence(known, fetch(self._connection, query, known.no, cell, after_us)):
+            for run in runs:
+                found.setdefault(run.name, []).extend(run_items(run))
+        return {name: merged(items) for name, items in found.items()}
+
+    def evidence(self, known: Device, name: str, from_us: int, to_us: int) -> tuple[set[int], set[int]]:
+        """Ledger entries with usable readings of a probe from one time to another, both included; and their grades."""
+        key = known.no, from_us, to_us
+        if key not in self._told:
+            self._told[key] = self._times(known, from_us, to_us)
+        found = [told for told in self._told[key] if any(from_us <= t_us <= to_us for t_us in told.times.get(name, ()))]
+        return {told.entry for told in found}, {told.grade for told in found}
+
+    def _times(self, known: Device, from_us: int, to_us: int) -> list[Told]:
+        query = (
+            "SELECT boot, seq, entry, grade, first_us, block FROM series"
+            " WHERE device_no = ? AND cell BETWEEN ? AND ? AND first_us <= ? AND last_us >= ?"
+        )
+        rows = fetch(self._connection, query, known.no, from_us // CELL_US, to_us // CELL_US, to_us, from_us)
+        found = []
+        for entry, grade, runs in _evidence(known, rows):
+            told = Told(entry, grade, {})
+            for run in runs:
+                if run.quality == "":
+                    told.times.setdefault(run.name, []).extend(run.times)
+            found.append(told)
+        return found
+
+
+def _evidence(known: Device, rows: Iterable[Any]) -> Iterator[tuple[int, int, list[Run]]]:
+    """(entry, grade, what it says of probes) of the messages that count."""
     held = {message.ref for message in known.chain.held.values()}
-    items: list[Item] = []
-    for boot, seq, entry, first_us, block in fetch(connection, query, known.no, cell):
+    for boot, seq, entry, grade, first_us, block in rows:
         if (boot, seq) not in known.chain.disputed and entry not in held:
-            for run in unpack(block, first_us or 0):
-                items += run_items(run) if run.name == name else ()
-    return merged(items)
+            yield entry, grade, [run for run in unpack(block, first_us) if run.name.startswith(PROBES)]
 
 
 def run_items(run: Run) -> list[Item]:
@@ -132,25 +192,6 @@ def spans(connection: Connection, device_no: int, positions: Collection[Position
     columns = (series.c.boot, series.c.seq, series.c.entry, series.c.first_us, series.c.last_us)
     query = select(*columns).where(series.c.device_no == device_no, tuple_(*columns[:2]).in_(positions))
     return [Span(*row) for row in connection.execute(query)]
-
-
-def evidence(connection: Connection, known: Device, name: str, from_us: int, to_us: int) -> tuple[set[int], set[int]]:
-    """Ledger entries with usable readings of a probe from one time to another, both included; and their grades."""
-    query = (
-        "SELECT boot, seq, entry, first_us, grade, block FROM series"
-        " WHERE device_no = ? AND cell BETWEEN ? AND ? AND first_us <= ? AND last_us >= ?"
-    )
-    rows = fetch(connection, query, known.no, from_us // CELL_US, to_us // CELL_US, to_us, from_us)
-    held = {message.ref for message in known.chain.held.values()}
-    entries, grades = set(), set()
-    for boot, seq, entry, first_us, grade, block in rows:
-        if (boot, seq) in known.chain.disputed or entry in held:
-            continue
-        runs = (run for run in unpack(block, first_us) if run.name == name and run.quality == "")
-        if any(from_us <= t_us <= to_us for run in runs for t_us in run.times):
-            entries.add(entry)
-            grades.add(grade)
-    return entries, grades
 
 
 def readings(connection: Connection, device_name: str, from_us: int, to_us: int, prefix: str = "") -> list[Reading]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
+from coldchain.db import lanes
 from coldchain.db.bulk import append_rows
 from coldchain.db.tables.verdicts import verdict
 from coldchain.services.chores import CLOCK_TOLERANCE_US
@@ -36,6 +37,7 @@ class ServerClock(Projection):
                     (SOURCE, RULE, subject, "", shown_us, at_us, "unknown", "closed", detail, "derived", evidence)
                 )
         append_rows(connection, verdict, rows)
+        lanes.mark(connection, {(rule, subject, channel): 0 for _, rule, subject, channel, *_ in rows})
 
     def reset(self) -> None:
         return None

@@ -59,9 +59,9 @@ class TelemetryViews(Projection):
         series.append(connection, heard)
         chains = self._devices.write(connection)
         turned = [(known, _turned(connection, known, changes)) for known, changes in chains]
-        write_chain_findings(connection, chains, {known.no: spans for known, spans in turned})
-        write_revoked_findings(connection, chains)
-        write_clock_findings(connection, self._devices.misclocked.values())
+        write_chain_findings(connection, chains, {known.no: spans for known, spans in turned}, ledger_time_us)
+        write_revoked_findings(connection, chains, ledger_time_us)
+        write_clock_findings(connection, self._devices.misclocked.values(), ledger_time_us)
         moved = self._devices.moved.values()
         self._temperature.apply(connection, batch, heard, moved, turned, ledger_time_us)
 

@@ -3,28 +3,61 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
+from coldchain.db import lanes
+from coldchain.db.bulk import append_rows, fetch, remove_rows
+from coldchain.db.tables.verdicts import verdict
+from coldchain.domain.pacing import Lane
 from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, Regime, regime_at
 from coldchain.domain.temperature import BREACH, IN_RANGE, Segment
+from coldchain.projections.channels import Channel, Rewrite
 from coldchain.projections.device_state import Device
-from coldchain.projections.series import GRADES, PROBES, evidence
+from coldchain.projections.series import GRADES, PROBES, Reader
 
 SOURCE = "temperature"
+KEY = 5
+"""Columns of a row's primary key, which come first: source, rule, subject, channel, from_us."""
 
 
-def verdict_rows(
-    connection: Connection, known: Device, name: str, schedule: Sequence[Regime], segments: Iterable[Segment]
-) -> Iterator[tuple[Any, ...]]:
-    """Rows of the `verdict` table for breaches and for time that is unknown."""
-    for found in segments:
+def write_verdicts(
+    connection: Connection, reader: Reader, rewrites: Sequence[Rewrite], changed_us: Mapping[Channel, int]
+) -> None:
+    """Bring the rows of these stretches to their segments; only those that differ are written, and their lanes marked
+    as changed at the time given for the channel."""
+    gone: list[tuple[Any, ...]] = []
+    fresh: list[tuple[Any, ...]] = []
+    touched: dict[Lane, int] = {}
+    for rewrite in rewrites:
+        before = {row[:KEY]: row for row in _stored(connection, rewrite)}
+        after = {row[:KEY]: row for row in _rows(reader, rewrite)}
+        differing = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+        gone += [key for key in differing if key in before]
+        fresh += [after[key] for key in differing if key in after]
+        touched |= {key[1:4]: changed_us[rewrite.channel] for key in differing}
+    remove_rows(connection, verdict, gone)
+    append_rows(connection, verdict, fresh)
+    lanes.mark(connection, touched)
+
+
+def _stored(connection: Connection, rewrite: Rewrite) -> list[tuple[Any, ...]]:
+    query = "SELECT * FROM verdict WHERE subject = ? AND channel = ? AND from_us >= ? AND from_us < ? AND source = ?"
+    subject, probe = f"dev:{rewrite.channel.device.name}", rewrite.channel.probe
+    rows = fetch(connection, query, subject, probe, rewrite.from_us, rewrite.to_us, SOURCE)
+    return [tuple(row) for row in rows]
+
+
+def _rows(reader: Reader, rewrite: Rewrite) -> Iterator[tuple[Any, ...]]:
+    """Breaches and time that is unknown."""
+    known, name, schedule = rewrite.channel.device, rewrite.channel.name, rewrite.channel.schedule
+    for found in rewrite.segments:
         if found.state == IN_RANGE:
             continue
         regime = _regime(schedule, found)
-        entries, weakest = _basis(connection, known, name, found)
+        entries, weakest = _basis(reader, known, name, found)
         yield (
             SOURCE,
             _rule(regime, found),
@@ -76,7 +109,7 @@ def _detail(regime: Regime, found: Segment) -> dict[str, Any]:
     return detail | {"max_gap_s": rule.max_gap_s}
 
 
-def _basis(connection: Connection, known: Device, name: str, found: Segment) -> tuple[list[int], str]:
+def _basis(reader: Reader, known: Device, name: str, found: Segment) -> tuple[list[int], str]:
     """Ledger entries and weakest grade of the readings that confirm a breach, or that bound what is unknown."""
     if found.confirmed_us is not None:
         spans = [(found.from_us, found.confirmed_us)]
@@ -85,7 +118,7 @@ def _basis(connection: Connection, known: Device, name: str, found: Segment) -> 
     entries: set[int] = set()
     grades: set[int] = set()
     for from_us, to_us in spans:
-        more, weaker = evidence(connection, known, name, from_us, to_us)
+        more, weaker = reader.evidence(known, name, from_us, to_us)
         entries |= more
         grades |= weaker
     return sorted(entries), GRADES[max(grades)] if grades else known.enrolled.grade

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, delete, insert, select
 
 from coldchain.db import queries_events as q
+from coldchain.db.lanes import mark_rows
 from coldchain.db.tables.events import continuity_deadline, unit_segment
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.findings import Judgement
@@ -54,6 +55,7 @@ def replace_verdicts(
         connection.execute(delete(verdict).where(and_(*(c == row[c.name] for c in verdict.primary_key.columns))))
     if fresh:
         connection.execute(insert(verdict), [_columns(row) for row in fresh])
+    mark_rows(connection, gone + fresh)
     _replace_deadlines(connection, [*before.values()], after)
     return gone + fresh
 

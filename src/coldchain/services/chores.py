@@ -17,10 +17,14 @@ INDEX_EVERY = 100_000
 """Entries between two index roots at most (ledger §5.5)."""
 
 
-def time_entry(origin: str, now_us: int, last_us: int, deadlines_running: bool) -> Draft | None:
-    """A `time` entry when a day, or an hour while a deadline runs, passed since the newest entry; or when the clock is
-    behind that entry, so that the step back is on record (ledger §3.6)."""
-    if -CLOCK_TOLERANCE_US <= now_us - last_us < (HOUR_US if deadlines_running else DAY_US):
+def time_entry(
+    origin: str, now_us: int, last_us: int, deadlines_running: bool, awaited_us: int | None = None
+) -> Draft | None:
+    """A `time` entry when a day, or an hour while a deadline runs, passed since the newest entry; when a ledger time
+    that something waits for has come and no entry with it; or when the clock is behind the newest entry, so that the
+    step back is on record (ledger §3.6)."""
+    came = awaited_us is not None and last_us < awaited_us <= now_us
+    if not came and -CLOCK_TOLERANCE_US <= now_us - last_us < (HOUR_US if deadlines_running else DAY_US):
         return None
     return Draft(
         kind="time",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from coldchain.domain.findings import WITHDRAWN, Change, Current, Published, changes
+from coldchain.domain.pacing import Lane, Touched, lane_of, publishable_us
 from coldchain.services.chores import canonical
 from coldchain_ledger.entry import MAX_PAYLOAD
 from coldchain_ledger.log import Draft
@@ -28,6 +29,44 @@ def finding_entries(by: str, current: Iterable[Current], published: Iterable[Pub
     first. Never called by a rebuild.
     """
     return [_draft(by, change, basis) for change in changes(current, published)]
+
+
+class Round(NamedTuple):
+    """What to do about the lanes that were looked at."""
+
+    drafts: list[Draft]
+    spoken: frozenset[Lane]
+    """Lanes of these drafts: to be looked at again once they are recorded."""
+    held: dict[Lane, int]
+    """Lanes of which nothing is said now, and the ledger time from which something is."""
+    agreed: frozenset[Lane]
+    """Lanes published as they are."""
+
+
+def paced_entries(
+    by: str,
+    current: Iterable[Current],
+    published: Iterable[Published],
+    basis: int,
+    touched: Mapping[Lane, Touched],
+    upto_us: int,
+) -> Round:
+    """`finding_entries` within the lanes touched, of which `current` and `published` are all; without the changes that
+    have to settle first when ledger time is `upto_us` (`domain.pacing`)."""
+    differing: dict[Lane, list[Change]] = {}
+    for change in changes(current, published):
+        differing.setdefault(lane_of(change), []).append(change)
+    due_us = {lane: [publishable_us(one, touched[lane]) for one in found] for lane, found in differing.items()}
+    said = {
+        lane: [one for one, t_us in zip(found, due_us[lane], strict=True) if t_us <= upto_us]
+        for lane, found in differing.items()
+    }
+    return Round(
+        drafts=[_draft(by, change, basis) for found in said.values() for change in found],
+        spoken=frozenset(lane for lane, found in said.items() if found),
+        held={lane: min(due_us[lane]) for lane, found in said.items() if not found},
+        agreed=frozenset(touched.keys() - differing.keys()),
+    )
 
 
 def _draft(by: str, change: Change, basis: int) -> Draft:

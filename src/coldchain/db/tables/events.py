@@ -212,7 +212,7 @@ finding = Table(
     Column("at_us", BigInteger, nullable=False, info=_PROVENANCE),
     Column("entry", BigInteger, nullable=False, info=_PROVENANCE),
     Column("first_entry", BigInteger, nullable=False, info=_PROVENANCE),
-    Index("ix_finding_subject", "subject"),
+    Index("ix_finding_subject", "subject", "rule", "channel"),
     Index("ix_finding_current", "current", "entry"),
 )
 """Every published finding entry. current: the newest of its id. basis: tree size it was concluded from."""
