@@ -200,6 +200,12 @@ def test_a_withdrawn_event_moved_nothing() -> None:
     assert line(PALLET, event(10, "ADD", PALLET, goods(60)), wrong, withdrawal) == [(10, None, 60, 60)]
 
 
+def test_amounts_beyond_all_stock_have_no_upper_end_and_still_fit_a_database() -> None:
+    events = [event(t, "ADD", PALLET, *[goods(2**42)] * 600, name=f"e{t}") for t in range(5)]
+    (*_, last) = folded(events)[0]
+    assert (last.least_milli, last.most_milli) == (2**62, None)
+
+
 def test_what_links_to_no_identifier_links_to_nothing() -> None:
     assert linked_from(event(10, "ADD", PALLET, goods(1), extras=(("linkedFrom", '["", 5, "no name"]'),))) == ()
     assert linked_from(event(10, "ADD", PALLET, goods(1), extras=linked(PALLET))) == ()

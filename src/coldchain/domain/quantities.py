@@ -27,6 +27,10 @@ _COUNTING = {"stock_taking": OPENING, "cycle_counting": COUNT}
 """CBV 2.0 §7.1: stock taking counts everything at a place, cycle counting a part of it."""
 
 
+MOST_MILLI = 2**62
+"""More than this of anything is nobody's stock; databases keep 2^63."""
+
+
 class Step(NamedTuple):
     """What one event does to one line."""
 
@@ -201,7 +205,10 @@ def _summed(steps: Iterable[Step]) -> list[Step]:
     found: dict[Step, list[int]] = {}
     for step in steps:
         found.setdefault(step._replace(amount_milli=0), []).append(step.amount_milli)
-    return [step._replace(amount_milli=sum(several) if all(several) else 0) for step, several in found.items()]
+    return [
+        step._replace(amount_milli=min(sum(several), MOST_MILLI) if all(several) else 0)
+        for step, several in found.items()
+    ]
 
 
 def _either(versions: Sequence[Step]) -> list[Step]:
@@ -287,9 +294,10 @@ class _Line:
 
     def _put_in(self, step: Step) -> None:
         if not step.maybe:
-            self.least += step.amount_milli
+            self.least = min(self.least + step.amount_milli, MOST_MILLI)
         if self.most is not None:
-            self.most = self.most + step.amount_milli if step.amount_milli else None
+            most = self.most + step.amount_milli
+            self.most = most if step.amount_milli and most <= MOST_MILLI else None
 
     def _take_out(self, step: Step, settled: bool = False) -> None:
         """settled: giver and taker stated it at one instant, so it is no other removal's second half."""

@@ -150,7 +150,7 @@ def _fact(event: Event, item: Mapping[str, Any]) -> SealFact | None:
 
 def _text(item: Mapping[str, Any], name: str) -> str:
     value = item.get(name)
-    return value.strip() if isinstance(value, str) else ""
+    return value.strip() if isinstance(value, str) and value.isprintable() else ""
 
 
 def _number(stated: str) -> str:
