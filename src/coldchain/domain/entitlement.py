@@ -142,7 +142,7 @@ def tenures(directory: Directory, unit: str, passages: Iterable[Passage], decisi
     known = list(passages)
     starts: list[tuple[str, int]] = []
     done = [(one.accepted_us, one) for one in known if one.accepted_us is not None]
-    for accepted_us, one in sorted(done, key=lambda pair: (pair[0], pair[1].shipped_us, pair[1].giver, pair[1].taker)):
+    for accepted_us, one in sorted(done, key=_in_turn):
         if not starts or _gives(directory, unit, one, starts[-1][0], decisions):
             starts.append((one.taker, accepted_us))
     ends: list[int | None] = [*(from_us for _, from_us in starts[1:]), None]
@@ -151,6 +151,11 @@ def tenures(directory: Directory, unit: str, passages: Iterable[Passage], decisi
         own = (one for one in known if one.giver == holder and _meets(from_us, to_us, one.shipped_us))
         found.append(Tenure(holder, from_us, to_us, frozenset(name for one in own for name in (one.taker, *one.named))))
     return tuple(found)
+
+
+def _in_turn(done: tuple[int, Passage]) -> tuple[Any, ...]:
+    accepted_us, one = done
+    return accepted_us, one.shipped_us, one.giver, one.taker, one.shipments
 
 
 def _gives(directory: Directory, unit: str, one: Passage, holder: str, decisions: Decisions) -> bool:
