@@ -134,12 +134,15 @@ def messages(entries: Iterable[Carried]) -> list[Received]:
 
 
 def _read_identity(keys: dict[str, DeviceKey], index: int, body: dict[str, Any]) -> None:
-    kid, operation = body["kid"], body["op"]
+    operation = body["op"]
+    if operation not in ("enrol", "rotate", "revoke"):  # parties, gateways and what is behind them have no keys
+        return
+    kid = body["kid"]
     if operation == "revoke":
         key = keys.get(kid)
         if key is not None and key.revoked_at is None:
             keys[kid] = replace(key, revoked_at=index)
-    elif operation in ("enrol", "rotate") and body["public_key"]:  # an account without a key of its own signs nothing
+    elif body["public_key"]:  # an account without a key of its own signs nothing
         if kid in keys:
             raise LedgerError(f"{kid} is enrolled by entry {keys[kid].enrolled_at} already")
         if kid.rpartition("#")[0] != body["device"]:

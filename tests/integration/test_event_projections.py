@@ -19,6 +19,7 @@ from coldchain.db.queries_inspect import InspectQueries
 from coldchain.db.tables import events as t
 from coldchain.db.tables import metadata
 from coldchain.db.tables.verdicts import verdict
+from coldchain.domain.continuity import Rules
 from coldchain.domain.doors import windows
 from coldchain.domain.events import Event
 from coldchain.domain.telemetry import Sample, Telemetry, runs_of
@@ -27,7 +28,6 @@ from coldchain.projections.continuity import Continuity
 from coldchain.projections.events import Events
 from coldchain.projections.findings import Findings
 from coldchain.projections.follow import digests
-from coldchain.domain.continuity import Rules
 from coldchain.services.chores import ask_entry
 from coldchain.services.emit import finding_entries
 from coldchain.services.inspect import inspect

@@ -82,7 +82,7 @@ def enrol_device(core: Core, order: Enrolment) -> tuple[dict[str, Any], str]:
             kid, draft = enrol(core.registry, core.log.origin, order)
         account, credentials = new_account("device", order.org, order.site, order.device)
         with writing(core.engine) as connection:
-            save_account(connection, _stored(account), core.clock())
+            save_account(connection, stored(account), core.clock())
         if known is None:
             core.record(draft)
     brokers = Brokers(core.settings, core.engine)
@@ -95,7 +95,7 @@ def enrol_device(core: Core, order: Enrolment) -> tuple[dict[str, Any], str]:
         "username": credentials.username,
         "password": credentials.password,
     }
-    return document, _let_in(brokers, credentials)
+    return document, let_in(brokers, credentials)
 
 
 def _same(known: Key, order: Enrolment) -> bool:
@@ -121,7 +121,7 @@ def admit_devices(core: Core, orders: Sequence[Enrolment]) -> dict[str, Credenti
         accounts.append(account)
     with writing(core.engine) as connection:
         for account in accounts:
-            save_account(connection, _stored(account), core.clock())
+            save_account(connection, stored(account), core.clock())
     core.log.append(drafts)
     core.refresh_registry()
     Brokers(core.settings, core.engine).apply()
@@ -143,7 +143,8 @@ def revoke_device(core: Core, device: str, kid: str | None) -> dict[str, Any]:
     return {"device": device, "revoked": [key.kid for key in keys if key.revoked_at is not None], "account_closed": cut}
 
 
-def _stored(account: Account) -> StoredAccount:
+def stored(account: Account) -> StoredAccount:
+    """What is kept of an account."""
     return StoredAccount(
         account.username,
         account.role,
@@ -155,7 +156,7 @@ def _stored(account: Account) -> StoredAccount:
     )
 
 
-def _let_in(brokers: Brokers, credentials: Credentials) -> str:
+def let_in(brokers: Brokers, credentials: Credentials) -> str:
     """Why the broker that runs now does not let the device in; empty where it does, or where none runs."""
     address = brokers.address()
     deadline = time.monotonic() + PROBE_S

@@ -1,4 +1,4 @@
-"""`coldchain device enrol|list|show|rotate|revoke`."""
+"""`coldchain device enrol|list|show|rotate|revoke`, and `device_gateways` for what does not sign."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from coldchain.cli import device_gateways
 from coldchain.cli.common import UNCHECKED, Data, data_options, fail
 
 
 @click.group(name="device")
 def command() -> None:
-    """Devices: enrol, list, show, rotate and revoke. Works beside a running server."""
+    """Devices: enrol, list, show, rotate and revoke; gateways and what is behind them. Works beside a server."""
 
 
 @command.command()
@@ -84,10 +85,20 @@ def list_(data: Data) -> None:
             item = devices.setdefault(key.device, {"device": key.device, "org": key.org, "site": key.site, "keys": []})
             item["place"] = key.stated.get("place")
             item["keys"].append({"kid": key.kid, "alg": key.alg, "revoked": key.revoked_at is not None})
+        for version in core.registry.sources.all():
+            stated = {"device": version.device, "org": version.org, "site": version.site, "keys": []}
+            behind = {"place": version.place or None, "gateway": version.gateway, "source": version.source}
+            devices.setdefault(version.device, {**stated, **behind})
+        gateways = [
+            {"gateway": one.device, "org": one.org, "site": one.site, "format": one.format, "closed": one.closed}
+            for one in core.registry.gateways()
+        ]
     data.show(
-        {"items": list(devices.values())},
+        {"items": list(devices.values()), "gateways": gateways},
         lambda d: (
-            f"{i['device']}  {i['org']}/{i['site']}  {i['place'] or '-'}  {len(i['keys'])} key(s)" for i in d["items"]
+            f"{i['device']}  {i['org']}/{i['site']}  {i['place'] or '-'}  "
+            + (f"behind {i['gateway']}" if "gateway" in i else f"{len(i['keys'])} key(s)")
+            for i in d["items"]
         ),
     )
 
@@ -102,8 +113,8 @@ def show_(data: Data, device: str) -> None:
 
     with data.core() as core:
         core.catch_up_if_alone()
-        keys = core.registry.keys_of(device)
-        if not keys:
+        keys, maps = core.registry.keys_of(device), core.registry.sources.versions(device)
+        if not keys and not maps:
             fail(f"device {device!r} is not enrolled")
         with core.engine.connect() as connection:
             row = queries_api.device_row(connection, device)
@@ -111,6 +122,7 @@ def show_(data: Data, device: str) -> None:
     document = {
         "device": device,
         "keys": [{**key.stated, "revoked_at": key.revoked_at} for key in keys],
+        "mappings": [core.registry.stated_maps[version.key] for version in maps],
         "boot": row.boot,
         "seq": row.seq,
         "last_sampled_at": rfc3339_or_none(row.last_us),
@@ -149,3 +161,7 @@ def revoke(data: Data, device: str, kid: str | None) -> None:
 
     with data.core() as core:
         data.show(revoke_device(core, device, kid))
+
+
+for other in (device_gateways.gateway, device_gateways.close, device_gateways.sources, device_gateways.map_):
+    command.add_command(other)

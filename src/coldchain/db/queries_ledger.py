@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ColumnElement, Connection, func, select
 
-from coldchain.db.tables.ledger import entry_key, recent_key
+from coldchain.db.tables.ledger import entry_key, recent_key, subject
 
 
 def count_keys(connection: Connection, prefix: str, log: int = 1) -> int:
@@ -35,3 +35,10 @@ def indices_of_keys(connection: Connection, prefix: str, log: int = 1) -> list[i
 def _between(column: Column[str], prefix: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     return column >= prefix, column < after
+
+
+def subjects_below(connection: Connection, prefix: str, log: int = 1) -> list[tuple[str, int, int]]:
+    """(name, entries, newest entry) of every subject whose name starts so, by name."""
+    query = select(subject.c.name, subject.c.count, subject.c.last)
+    query = query.where(subject.c.log == log, *_between(subject.c.name, prefix)).order_by(subject.c.name)
+    return [(name, count, last) for name, count, last in connection.execute(query)]

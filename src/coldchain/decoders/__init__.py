@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from coldchain.decoders.content import Content, decode
 from coldchain.decoders.errors import DecodeError
+from coldchain.decoders.formats import read_recorded
 from coldchain.decoders.jws import parse_envelope
 from coldchain.decoders.nesting import too_deep
 from coldchain.domain.events import Event
+from coldchain.domain.uplinks import Uplink
 from coldchain.services.ports import Recorded
 from coldchain_ledger.entry import Entry, parse_entry
 
@@ -28,8 +30,8 @@ def decode_recorded(log: int, index: int, entry_bytes: bytes) -> Recorded:
     return _recorded(log, index, parse_entry(entry_bytes))
 
 
-def recorded_of(log: int, index: int, at_us: int, draft: Draft, content: Content) -> Recorded:
-    """The same of a signed message just appended, from what the way in already holds."""
+def recorded_of(log: int, index: int, at_us: int, draft: Draft, content: Content | Uplink) -> Recorded:
+    """The same of a message just appended, from what the way in already holds."""
     entry = Entry(
         kind=draft.kind,
         by=draft.by,
@@ -41,6 +43,8 @@ def recorded_of(log: int, index: int, at_us: int, draft: Draft, content: Content
         payload=draft.payload,
         quality=draft.quality,
     )
+    if isinstance(content, Uplink):
+        return Recorded(log, index, entry, uplink=content)
     return _said(log, index, entry, content)
 
 
@@ -49,8 +53,10 @@ def _recorded(log: int, index: int, entry: Entry) -> Recorded:
         return Recorded(log, index, entry, body=_json(entry.payload))
     if entry.kind not in ("telemetry", "event"):
         return Recorded(log, index, entry)
+    if entry.type != SIGNED and entry.kind == "event":
+        return Recorded(log, index, entry, events=_events(entry.payload, entry.by))
     if entry.type != SIGNED:
-        return Recorded(log, index, entry, events=_events(entry.payload, entry.by) if entry.kind == "event" else ())
+        return Recorded(log, index, entry, uplink=_uplink(entry))
     try:
         envelope = parse_envelope(entry.payload)
     except DecodeError:
@@ -71,6 +77,13 @@ def _events(body: bytes, by: str) -> tuple[Event, ...]:
         return decode_epcis(body, by)
     except DecodeError:
         return ()
+
+
+def _uplink(entry: Entry) -> Uplink | None:
+    try:
+        return read_recorded(entry.type, entry.payload)
+    except DecodeError:
+        return None
 
 
 def _json(payload: bytes) -> Any:

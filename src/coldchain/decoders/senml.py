@@ -194,12 +194,17 @@ def _record_sample(record: Mapping[str, Any], base: Mapping[str, Any], device: s
     if not isinstance(name, str) or not isinstance(unit, str):
         return measured("", 0, None)
     if isinstance(value, Decimal) and base["bv"]:
-        value = _SUM.add(value, base["bv"])
+        value = added(value, base["bv"])
     t_us = _absolute_us(base["bt"], record.get("t", Decimal(0)))
     sample = measured(_local(base["bn"] + name, device), t_us, value, unit or base["bu"])
     if t_us:
         return sample
     return sample._replace(quality=sample.quality or "bad-time")
+
+
+def added(value: Decimal, base: Decimal) -> Decimal:
+    """A value and its base value (RFC 8428 §4.1), without losing a digit and in bounded time."""
+    return _SUM.add(value, base)
 
 
 def _typed_as_named(record: Mapping[str, Any]) -> bool:

@@ -1,19 +1,20 @@
-"""The signed wire format as admission needs it: parse, read, and the names an event speaks about."""
+"""The wire formats as admission needs them: parse, read, name what an event speaks about; and what gateways send."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from coldchain.decoders import epcis
+from coldchain.decoders import epcis, formats
 from coldchain.decoders.content import Content
 from coldchain.decoders.errors import DecodeError, DocumentError
 from coldchain.decoders.jws import Envelope, parse_envelope
 from coldchain.decoders.readers import Claims, Readers, Reading
+from coldchain.domain.uplinks import Uplink
 from coldchain.services.admit import Unattributable
 
 
 class SignedWire:
-    """Compact JWS of SenML or EPCIS (telemetry §2.1)."""
+    """Compact JWS of SenML or EPCIS (telemetry §2.1), and the unsigned formats of gateways."""
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
@@ -37,3 +38,13 @@ class SignedWire:
         except DocumentError as error:
             return (), epcis.invalid(error)
         return tuple(sorted({name for event in events for name in event.names})), quality
+
+    def plain(self, payload: bytes, name: str, content_type: str, topic: str) -> tuple[str, Uplink]:
+        try:
+            chosen = formats.choose(name, content_type, topic)
+            uplink = chosen.read(payload)
+        except DecodeError as error:
+            raise Unattributable("malformed-payload", str(error)) from error
+        if not uplink.placed:
+            raise Unattributable("no-time", f"{chosen.name}: neither an id of its own nor an absolute time")
+        return chosen.media_type, uplink

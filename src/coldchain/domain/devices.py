@@ -131,7 +131,7 @@ class Changes:
 
 
 class Chain:
-    """The set of messages of one device. The same set gives the same ranges and findings, whatever the order.
+    """The set of signed messages of one device. The same set gives the same ranges and findings, whatever the order.
 
     revoked: kid -> place of its revocation in the ledger. A message signed by it and recorded later counts only if one
     recorded before the revocation reaches it through `prev` (design §6).
@@ -166,6 +166,12 @@ class Chain:
             self._dispute(message.boot, message.seq)
         else:
             self._insert(message)
+
+    def dispute_loose(self, boot: int, seq: int) -> None:
+        """A second, differing copy of a message that is in no chain, such as one that a gateway passed on."""
+        self._changes.disputed.append((boot, seq))
+        self._changes.findings[DISPUTED, boot, seq] = Finding(DISPUTED, boot, seq, seq, None, None)
+        self.disputed.add((boot, seq))
 
     def top(self) -> Position | tuple[None, None]:
         """The newest (boot, seq) that counts."""

@@ -12,10 +12,11 @@ MORE_PER_ACK = 500
 
 
 def answers(replies: Iterable[Reply | None]) -> Iterator[tuple[str, bytes]]:
-    """(topic, payload) of every answer; what one device may forget is told in as few messages as possible."""
+    """(topic, payload) of every answer; what one device may forget is told in as few messages as possible. A gateway's
+    recorded messages have no number to tell, and the broker's acknowledgement is all it waits for."""
     recorded: dict[str, list[Reply]] = {}
     for reply in replies:
-        if reply is None:
+        if reply is None or (reply.kind == "ack" and reply.boot is None):
             continue
         if reply.kind == "ack":
             recorded.setdefault(reply.topic_base, []).append(reply)

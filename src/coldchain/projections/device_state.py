@@ -21,9 +21,11 @@ from coldchain.db.tables.telemetry import (
 )
 from coldchain.domain.blocks import Block, block_of
 from coldchain.domain.devices import Chain, Changes, Enrolment, Message, Range, parse_identity
+from coldchain.domain.mappings import DeviceMap
 from coldchain.domain.rulepacks import Mounting, stage_of
-from coldchain.domain.telemetry import Run
+from coldchain.domain.telemetry import Run, Telemetry
 from coldchain.projections.mounts import Mounts, Posting
+from coldchain.projections.transport import LOOSE, Transport
 from coldchain.services.ports import Recorded
 
 DAY_US = 86_400_000_000
@@ -88,13 +90,17 @@ class Heard(NamedTuple):
 
 
 class DeviceState:
-    """Folds identity entries and the chains of signed messages: `load` once, then `take` and `write` batch by batch."""
+    """Folds identity entries, the chains of signed messages and what gateways passed on: `load` once, then `take` and
+    `write` batch by batch."""
 
     def __init__(self) -> None:
         self._devices: dict[str, Device] = {}
         self._mounts = Mounts()
         self._heard: dict[int, Device] = {}
         self._restated: dict[int, Device] = {}
+        self._transport = Transport()
+        self.remapped: dict[int, Device] = {}
+        """Devices behind gateways whose messages this batch holds anew, all of them."""
         self.moved: dict[int, Device] = {}
         """Devices mounted elsewhere or judged by another pack in this batch."""
         self.misclocked: dict[int, Device] = {}
@@ -105,6 +111,7 @@ class DeviceState:
 
     def load(self, connection: Connection) -> None:
         """Everything the tables hold, so that no batch reads them again."""
+        self._transport.load(connection)
         revoked: dict[str, dict[str, int]] = {}
         for row in connection.execute(select(device_key).where(device_key.c.revoked_index.is_not(None))):
             revoked.setdefault(row.device, {})[row.kid] = row.revoked_index
@@ -129,24 +136,49 @@ class DeviceState:
 
     def take(self, connection: Connection, batch: Sequence[Recorded]) -> list[Heard]:
         """Fold the batch in memory, identity entries into their tables. Returns its messages in ledger order."""
-        self.moved, self.misclocked = {}, {}
-        heard = []
+        self.moved, self.misclocked, self.remapped = {}, {}, {}
+        heard: list[Heard] = []
         for recorded in batch:
             kind = recorded.entry.kind
             if kind == "telemetry" and recorded.telemetry is not None:
-                heard.append(self._telemetry(recorded))
+                heard.append(self._telemetry(recorded, recorded.telemetry, recorded.block))
+            elif kind == "telemetry":
+                heard += self._carried(recorded)
             elif kind == "event" and recorded.kid:
                 heard += self._event(recorded)
             elif kind == "identity":
-                self._identity(connection, recorded)
+                version = self._transport.take_map(connection, recorded, entry_ref(recorded.log, recorded.index))
+                if version is None:
+                    self._identity(connection, recorded)
+                else:
+                    heard = self._remapped(connection, recorded, version, heard)
         return heard
 
-    def _telemetry(self, recorded: Recorded) -> Heard:
-        telemetry, at_us = recorded.telemetry, recorded.entry.at_us
-        assert telemetry is not None
+    def _carried(self, recorded: Recorded) -> list[Heard]:
+        return [self._telemetry(recorded, said, None) for said in self._transport.told(recorded)]
+
+    def _remapped(
+        self, connection: Connection, recorded: Recorded, version: DeviceMap, heard: list[Heard]
+    ) -> list[Heard]:
+        """The device as the version has it, and where that speaks of time already told, its messages told anew."""
+        known = self._device(version.device, recorded)
+        self._mount(connection, known, _behind_gateway(version), recorded.entry.at_us)
+        told_us = max(known.clock.last_us or 0, known.clock.ahead_to_us or 0)
+        if version.n > 1 and version.from_us > told_us:
+            return heard
+        self.remapped[known.no] = known
+        if not known.chain.ranges:
+            known.clock = known.clock._replace(battery_us=None, battery=None)
+        heard = [one for one in heard if one.device is not known or one.boot != LOOSE]
+        for earlier in self._transport.earlier(connection, known.name, recorded):
+            heard += [one for one in self._carried(earlier) if one.device is known]
+        return heard
+
+    def _telemetry(self, recorded: Recorded, telemetry: Telemetry, block: Block | None) -> Heard:
+        at_us = recorded.entry.at_us
         known = self._device(telemetry.device, recorded)
         runs: Sequence[Run] = telemetry.runs
-        block = block_of(runs) if recorded.block is None else recorded.block
+        block = block_of(runs) if block is None else block
         clock = known.clock
         floor_us, latest_us = known.enrolled.time_floor_us, at_us + DAY_US
         first_us, last_us = block.first_us, block.last_us
@@ -184,11 +216,16 @@ class DeviceState:
         """Put the message into its chain. What one that does not count says of the device is not believed either."""
         entry, ref = recorded.entry, entry_ref(recorded.log, recorded.index)
         sha256 = hashlib.sha256(entry.payload).digest()
-        known.chain.take(Message(boot, seq, sha256, recorded.prev, recorded.kid, ref, block.first_us, block.last_us))
+        if boot != LOOSE:
+            known.chain.take(
+                Message(boot, seq, sha256, recorded.prev, recorded.kid, ref, block.first_us, block.last_us)
+            )
+        elif "#" in entry.key:
+            known.chain.dispute_loose(boot, seq)
         if sha256 not in known.chain.held:
             if clock[3:7] != known.clock[3:7]:
                 self.misclocked[known.no] = known
-            known.clock = Clock(_later(clock.last_us, block.last_us), *clock[1:-1], entry.at_us)
+            known.clock = Clock(_later(clock.last_us, block.last_us), *clock[1:-1], max(clock.at_us, entry.at_us))
         self._heard[known.no] = known
         return Heard(known, ref, boot, seq, sha256, entry.grade, quality, runs, block)
 
@@ -300,6 +337,12 @@ def _with_battery(clock: Clock, run: Run) -> Clock:
     if clock.battery_us is not None and (clock.battery_us, -(clock.battery or 0)) >= (t_us, negated):
         return clock
     return clock._replace(battery_us=t_us, battery=0.0 - negated)
+
+
+def _behind_gateway(version: DeviceMap) -> Enrolment:
+    """Such a device has no key, and all it says is of transport grade."""
+    stated = {name: getattr(version, name) for name in ("device", "org", "site", "place", "profile", "time_floor_us")}
+    return Enrolment(kid="", alg="", public_key="", grade="transport", role="sensor", **stated)
 
 
 def _enrolment(row: Row[Any]) -> Enrolment:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, tuple_
 
-from coldchain.db.bulk import append_rows, fetch
+from coldchain.db.bulk import append_rows, fetch, remove_rows
 from coldchain.db.tables.telemetry import device, device_disputed, device_held, series
 from coldchain.domain.blocks import PROBES as PROBES
 from coldchain.domain.blocks import Block, block_of, unpack
@@ -17,6 +17,7 @@ from coldchain.domain.devices import Position
 from coldchain.domain.telemetry import Run, Value
 from coldchain.domain.temperature import Item, merged
 from coldchain.projections.device_state import Device, Heard
+from coldchain.projections.transport import LOOSE
 
 CELL_US = 6 * 3600 * 1_000_000
 """A message that spans several cells has a row in each: so a query by time reads a bounded stretch of the index."""
@@ -50,6 +51,20 @@ class Span(NamedTuple):
 def append(connection: Connection, heard: Iterable[Heard]) -> None:
     """Keep the samples of messages recorded now, whatever they are worth."""
     append_rows(connection, series, [row for message in heard for row in _rows(message)])
+
+
+def remove_loose(connection: Connection, known: Device) -> list[tuple[str, int, int]]:
+    """Forget what gateways passed on of the device, which is about to be told anew. Returns each probe that was spoken
+    of, with the first and last time."""
+    query = "SELECT first_us, block FROM series WHERE device_no = ? AND boot = ?"
+    spans: dict[str, tuple[int, int]] = {}
+    for base_us, block in fetch(connection, query, known.no, LOOSE):
+        for run in unpack(block, base_us or 0):
+            if run.name.startswith(PROBES) and run.quality != "bad-time":
+                from_us, to_us = spans.get(run.name, (run.times[0], run.times[0]))
+                spans[run.name] = min(from_us, *run.times), max(to_us, *run.times)
+    remove_rows(connection, series, [(known.no, LOOSE)], ("device_no =", "boot ="))
+    return [(name, *span) for name, span in spans.items()]
 
 
 def _rows(message: Heard) -> Iterator[tuple[Any, ...]]:

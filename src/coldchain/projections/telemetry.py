@@ -28,6 +28,7 @@ class TelemetryViews(Projection):
     tables = (
         tables.device.name,
         tables.device_key.name,
+        tables.device_map.name,
         tables.device_mounting.name,
         tables.device_state.name,
         tables.device_range.name,
@@ -56,6 +57,7 @@ class TelemetryViews(Projection):
             self._temperature.load(connection, self._devices.devices())
             self._loaded = True
         heard = self._devices.take(connection, batch)
+        gone = [(known, series.remove_loose(connection, known)) for known in self._devices.remapped.values()]
         series.append(connection, heard)
         chains = self._devices.write(connection)
         turned = [(known, _turned(connection, known, changes)) for known, changes in chains]
@@ -63,6 +65,7 @@ class TelemetryViews(Projection):
         write_revoked_findings(connection, chains, ledger_time_us)
         write_clock_findings(connection, self._devices.misclocked.values(), ledger_time_us)
         moved = self._devices.moved.values()
+        self._temperature.forget(gone)
         self._temperature.apply(connection, batch, heard, moved, turned, ledger_time_us)
 
 

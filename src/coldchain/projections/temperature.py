@@ -55,6 +55,14 @@ class Temperature:
             loaded.find_rule()
             self._await_silence(loaded, loaded.lost_after_us())
 
+    def forget(self, gone: Iterable[tuple[Device, Iterable[tuple[str, int, int]]]]) -> None:
+        """Readings of these probes between these times are in the series no more; the next `apply` folds without."""
+        for known, spans in gone:
+            for name, from_us, to_us in spans:
+                probe = self._channel(known, name)
+                probe.touch(from_us, to_us)
+                self._touched[probe] = None
+
     def apply(
         self,
         connection: Connection,

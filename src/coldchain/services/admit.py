@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
+from coldchain.domain.mappings import Gateway
 from coldchain.services.messages import Inbound, Reply
 from coldchain.services.ports import Clock
 from coldchain.services.registry import Key, Registry
+from coldchain.services.transport import PlainWire, uplink_draft
 from coldchain_ledger.entry import parse_entry
 from coldchain_ledger.errors import EntryError
 from coldchain_ledger.log import Draft, Log, Outcome
@@ -57,13 +59,17 @@ class Claim(NamedTuple):
 
 
 class Attributed(NamedTuple):
-    """A message whose sender is known beyond doubt."""
+    """A message whose sender is known, and the entry it is to become."""
 
     inbound: Inbound
-    envelope: Envelope
-    key: Key
+    device: str
+    topic_base: str
+    draft: Draft
     content: Any
     """What the wire format made of it; handed on as it is."""
+    boot: int | None = None
+    seq: int | None = None
+    """Of a signed message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ class Refused:
 class Begun(NamedTuple):
     """A batch that `finish` will record."""
 
-    claims: list[Claim | Refused]
+    claims: list[Claim | Attributed | Refused]
     reading: Any
 
 
@@ -95,8 +101,8 @@ class Rejects(Protocol):
         ...
 
 
-class Wire(Protocol):
-    """The signed wire format (decoders/jws.py)."""
+class Wire(PlainWire, Protocol):
+    """The signed wire format (decoders/jws.py), and the unsigned ones of gateways."""
 
     def parse(self, payload: bytes) -> Envelope:
         """Raises Unattributable `malformed-jws`."""
@@ -160,7 +166,7 @@ class Admission:
     def finish(self, begun: Begun) -> list[Reply | None]:
         """The rest of `admit`; it may be repeated where it raised."""
         contents = iter(self._wire.finish(begun.reading))
-        judged = [item if isinstance(item, Refused) else _proved(item, next(contents)) for item in begun.claims]
+        judged = [self._proved(item, next(contents)) if isinstance(item, Claim) else item for item in begun.claims]
         refused = [item for item in judged if isinstance(item, Refused)]
         attributed = [item for item in judged if isinstance(item, Attributed)]
         answers = dict(zip(map(id, attributed), self._record(attributed), strict=True))
@@ -170,10 +176,14 @@ class Admission:
             self.counts.update(f"refused:{item.reason}" for item in refused)
         return [_reply(item, answers.get(id(item))) for item in judged]
 
-    def _claim(self, inbound: Inbound) -> Claim | Refused:
-        sender = inbound.topic.split("/")[-2] if inbound.topic.count("/") >= 2 else ""
+    def _claim(self, inbound: Inbound) -> Claim | Attributed | Refused:
+        levels = inbound.topic.split("/")
+        sender = levels[4] if len(levels) > 5 else levels[-2] if len(levels) > 2 else ""
         if len(inbound.payload) > MAX_PAYLOAD:
             return Refused(inbound, sender, "too-large", f"{len(inbound.payload)} bytes, at most {MAX_PAYLOAD}")
+        gateway = self._registry.gateway(sender)
+        if gateway is not None:
+            return self._carried(gateway, inbound)
         try:
             envelope = self._wire.parse(inbound.payload)
         except Unattributable as error:
@@ -190,20 +200,44 @@ class Admission:
             return Refused(inbound, sender, "bad-signature", detail, *where)
         return Claim(inbound, envelope, key)
 
+    def _carried(self, gateway: Gateway, inbound: Inbound) -> Attributed | Refused:
+        """A payload on a gateway's topic: the broker lets only its account publish there (telemetry §1)."""
+        door = f"{gateway.topic_base}/up"
+        if inbound.topic != door and not inbound.topic.startswith(door + "/"):
+            detail = f"topic {inbound.topic!r}, gateway {gateway.device!r} publishes at {door}"
+            return Refused(inbound, gateway.device, "wrong-topic", detail)
+        if gateway.closed:
+            return Refused(inbound, gateway.device, "closed-gateway", f"gateway {gateway.device!r} is closed")
+        topic = inbound.topic[len(door) + 1 :]
+        try:
+            media_type, uplink = self._wire.plain(inbound.payload, gateway.format, inbound.content_type, topic)
+        except Unattributable as error:
+            return Refused(inbound, gateway.device, error.reason, error.detail)
+        draft = uplink_draft(gateway, self._registry.sources, media_type, uplink, inbound.payload)
+        return Attributed(inbound, gateway.device, gateway.topic_base, draft, uplink)
+
+    def _proved(self, claim: Claim, content: Any) -> Attributed | Refused:
+        inbound, envelope, key = claim
+        if content is None:
+            detail = f"does not verify with key {key.kid!r}"
+            return Refused(inbound, key.device, "bad-signature", detail, envelope.boot, envelope.seq)
+        draft = self._draft(claim)
+        return Attributed(inbound, key.device, key.topic_base, draft, content, envelope.boot, envelope.seq)
+
     def _record(self, messages: Sequence[Attributed]) -> list[Outcome | Refused]:
         if not messages:
             return []
-        drafts = [self._draft(message) for message in messages]
+        drafts = [message.draft for message in messages]
         try:
             outcomes = self._log.append(drafts)
         except EntryError as error:
             return self._record_apart(messages, error)
         # A crash here leaves the batch committed and unanswered: the sender repeats it and is told the same indices.
-        self._hand_on(messages, drafts, outcomes)
+        self._hand_on(messages, outcomes)
         answers: list[Outcome | Refused] = list(outcomes)
         for place, outcome in enumerate(outcomes):
             if outcome.status == "conflict":
-                answers[place] = self._record_copy(messages[place], drafts[place], outcome)
+                answers[place] = self._record_copy(messages[place], outcome)
         return answers
 
     def _record_apart(self, messages: Sequence[Attributed], error: EntryError) -> list[Outcome | Refused]:
@@ -212,30 +246,28 @@ class Admission:
             half = len(messages) // 2
             return self._record(messages[:half]) + self._record(messages[half:])
         (message,) = messages
-        where = (message.envelope.boot, message.envelope.seq)
-        return [Refused(message.inbound, message.key.device, "unrecordable", str(error), *where)]
+        return [_refused(message, "unrecordable", str(error))]
 
-    def _record_copy(self, message: Attributed, draft: Draft, outcome: Outcome) -> Outcome | Refused:
+    def _record_copy(self, message: Attributed, outcome: Outcome) -> Outcome | Refused:
         """Same (device, boot, seq), other bytes: first-come never wins, all copies become disputed (design §4.4).
 
         Other bytes of the signature alone are no other copy: anybody can respell an ECDSA signature (r, s) as (r, -s).
         """
+        draft = message.draft
         digest = hashlib.sha256(message.inbound.payload).hexdigest()
         copy = replace(draft, key=f"{draft.key}#{digest[:16]}")
         with self._store.snapshot() as snapshot:
             first = parse_entry(snapshot.entry(outcome.index))
             known = snapshot.find([copy.key])
-        if first.payload.rpartition(b".")[0] == message.inbound.payload.rpartition(b".")[0]:
+        if message.boot is not None and _unsigned(first.payload) == _unsigned(message.inbound.payload):
             return outcome
         if not known and self._rejects.copies(draft.key) >= MAX_COPIES:
-            where = (message.envelope.boot, message.envelope.seq)
-            detail = f"more than {MAX_COPIES} differing copies of {draft.key}"
-            return Refused(message.inbound, message.key.device, "disputed", detail, *where)
+            return _refused(message, "disputed", f"more than {MAX_COPIES} differing copies of {draft.key}")
         outcomes = self._log.append([copy])
-        self._hand_on([message], [copy], outcomes)
+        self._hand_on([message._replace(draft=copy)], outcomes)
         return outcomes[0]
 
-    def _draft(self, message: Attributed) -> Draft:
+    def _draft(self, message: Claim) -> Draft:
         envelope, key = message.envelope, message.key
         subjects: tuple[str, ...] = (f"dev:{key.device}",)
         quality: Mapping[str, Any] | None = None if envelope.typ in _KINDS else {"message": "unknown-typ"}
@@ -254,10 +286,10 @@ class Admission:
             quality=quality,
         )
 
-    def _hand_on(self, messages: Sequence[Attributed], drafts: Sequence[Draft], outcomes: Sequence[Outcome]) -> None:
+    def _hand_on(self, messages: Sequence[Attributed], outcomes: Sequence[Outcome]) -> None:
         added = [
-            (outcome.index, outcome.at_us, draft, message.content)
-            for message, draft, outcome in zip(messages, drafts, outcomes, strict=True)
+            (outcome.index, outcome.at_us, message.draft, message.content)
+            for message, outcome in zip(messages, outcomes, strict=True)
             if outcome.status == "added"
         ]
         self.counts.update(outcome.status for outcome in outcomes)
@@ -271,21 +303,21 @@ _KINDS = {"senml+json": "telemetry", "epcis+json": "event"}
 _DOORS = frozenset({"up", "evt"})
 
 
-def _proved(claim: Claim, content: Any) -> Attributed | Refused:
-    if content is not None:
-        return Attributed(*claim, content)
-    where = (claim.envelope.boot, claim.envelope.seq)
-    detail = f"does not verify with key {claim.key.kid!r}"
-    return Refused(claim.inbound, claim.key.device, "bad-signature", detail, *where)
+def _unsigned(jws: bytes) -> bytes:
+    return jws.rpartition(b".")[0]
 
 
-def _reply(item: Attributed | Refused, answer: Outcome | Refused | None) -> Reply | None:
+def _refused(message: Attributed, reason: str, detail: str) -> Refused:
+    return Refused(message.inbound, message.device, reason, detail, message.boot, message.seq)
+
+
+def _reply(item: Attributed | Refused, answer: Outcome | Refused | None) -> Reply:
     if isinstance(answer, Outcome):
         assert isinstance(item, Attributed)
-        base = item.key.topic_base
-        return Reply(base, "ack", item.envelope.boot, item.envelope.seq, answer.index, "", "")
+        return Reply(item.topic_base, "ack", item.boot, item.seq, answer.index, "", "")
     refused = item if isinstance(item, Refused) else answer
     assert isinstance(refused, Refused)
-    base = refused.inbound.topic.rpartition("/")[0]
+    levels = refused.inbound.topic.split("/")
+    base = "/".join(levels[: min(5, len(levels) - 1)])
     digest = hashlib.sha256(refused.inbound.payload).hexdigest()
     return Reply(base, "nack", refused.boot, refused.seq, None, digest, refused.reason)

@@ -47,6 +47,8 @@ def enrol(registry: Registry, by: str, order: Enrolment) -> tuple[str, Draft]:
         raise CommandRefused(f"place {order.place!r}: expected veh:<id> or room:<site>/<id>")
     if registry.latest(order.device) is not None:
         raise CommandRefused(f"device {order.device!r} is enrolled already; rotate its key or choose another id")
+    if registry.gateway(order.device) is not None:
+        raise CommandRefused(f"{order.device!r} is a gateway, whose messages are unsigned; choose another id")
     _check_unused(registry, order.public_key)
     kid = f"{order.device}#1"
     return kid, _draft(by, kid, "enrol", order)

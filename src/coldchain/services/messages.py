@@ -55,10 +55,11 @@ def check_name(value: str, what: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """One published message, as it came."""
+    """One published message, as it came. content_type: where its sender states one."""
 
     topic: str
     payload: bytes
+    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Reply:
 
     topic_base: `cc/v1/{org}/{site}/{device}`.
     kind: `ack`, the device may forget the message; `nack`, it may park it.
-    boot, seq: of the message, None where its envelope could not be read.
+    boot, seq: of the message, None where its envelope could not be read, and for what a gateway passed on.
     index: ledger index, for an `ack`.
     sha256: lower-case hex of the message's bytes, and reason: one word, for a `nack`.
     """

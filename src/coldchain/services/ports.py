@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from coldchain.domain.blocks import Block
 from coldchain.domain.events import Event
 from coldchain.domain.telemetry import Telemetry
+from coldchain.domain.uplinks import Uplink
 from coldchain_ledger.entry import Entry
 
 Clock = Callable[[], int]
@@ -24,7 +25,7 @@ class Recorded:
     entry: Entry
     """Header fields (`kind`, `by`, `at_us`, `key`, `grade`, `subjects`, `quality`) and `payload` bytes."""
     telemetry: Telemetry | None = None
-    """Set for readable `telemetry` entries."""
+    """Set for readable, signed `telemetry` entries."""
     block: Block | None = None
     """Its samples packed."""
     kid: str = ""
@@ -33,6 +34,8 @@ class Recorded:
     """SHA-256 of the device's previous message as this one states it; empty for the very first."""
     events: tuple[Event, ...] = ()
     """Set for readable `event` entries."""
+    uplink: Uplink | None = None
+    """Set for readable `telemetry` entries of gateways, unsigned."""
     body: Any = None
     """The parsed JSON payload of `identity`, `master`, `rules`, `document`, `order`, `finding` entries."""
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from coldchain.domain.mappings import Gateway, MapError, Sources, read_gateway, read_map
 from coldchain.domain.parties import OPS, Directory, PartyError, read_registration
 from coldchain_ledger.entry import parse_entry
 from coldchain_ledger.store import Snapshot
@@ -37,13 +38,17 @@ class Key:
 
 
 class Registry:
-    """A fold over `identity` entries (design §6): keys, and in `directory` the parties. `next_index` is the first entry
-    it has not seen."""
+    """A fold over `identity` entries (design §6): keys, gateways, in `directory` the parties and in `sources` what is
+    behind the gateways. `next_index` is the first entry it has not seen."""
 
     def __init__(self, load_key: LoadKey, keys: Iterable[Key] = (), next_index: int = 0) -> None:
         self._load_key = load_key
         self._keys = {key.kid: key for key in keys}
+        self._gateways: dict[str, Gateway] = {}
         self.directory = Directory()
+        self.sources = Sources()
+        self.stated_maps: dict[str, Mapping[str, Any]] = {}
+        """Versions of mappings as recorded, by their keys."""
         self.next_index = next_index
 
     def key(self, kid: str) -> Key | None:
@@ -59,6 +64,13 @@ class Registry:
 
     def all(self) -> list[Key]:
         return list(self._keys.values())
+
+    def gateway(self, device: str) -> Gateway | None:
+        """The newest version of it, closed or not."""
+        return self._gateways.get(device)
+
+    def gateways(self) -> list[Gateway]:
+        return list(self._gateways.values())
 
     def catch_up(self, snapshot: Snapshot) -> None:
         """Fold what any process appended since: afterwards every committed enrolment is known."""
@@ -83,6 +95,9 @@ class Registry:
         if body["op"] in OPS:
             with suppress(PartyError):  # an entry it stays; it registers nothing
                 self.directory.add(read_registration(body))
+        elif body["op"] in ("gateway", "mapping"):
+            with suppress(MapError):
+                self._fold_transport(body)
         elif body["op"] == "revoke":
             known = self._keys.get(body["kid"])
             if known is not None:
@@ -98,3 +113,10 @@ class Registry:
                 public_key=self._load_key(body["alg"], body["public_key"]),
                 stated=body,
             )
+
+    def _fold_transport(self, body: Mapping[str, Any]) -> None:
+        if body["op"] == "gateway":
+            gateway = read_gateway(body)
+            self._gateways[gateway.device] = gateway
+        elif self.sources.add(version := read_map(body)):
+            self.stated_maps[version.key] = body

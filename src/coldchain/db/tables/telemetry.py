@@ -56,6 +56,18 @@ device_mounting = Table(
 )
 """Where a device was from a time on; a row only where it differs from the one before."""
 
+device_map = Table(
+    "device_map",
+    metadata,
+    Column("device", String(64), primary_key=True),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("gateway", String(64), nullable=False),
+    Column("source", String(200), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("entry", BigInteger, nullable=False, info=_PROVENANCE),
+)
+"""What a source behind a gateway is, version by version (`coldchain.domain.mappings`). body: canonical JSON."""
+
 device_state = Table(
     "device_state",
     metadata,
