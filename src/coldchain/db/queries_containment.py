@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, literal, select, union_all
+from sqlalchemy import Connection, literal, select
 
 from coldchain.db.bulk import fetch
 from coldchain.db.queries_events import Stored, chunks, events_by_key
 from coldchain.db.tables import containment as t
-from coldchain.db.tables.events import containment
 from coldchain.domain.boards import BoardFact
 from coldchain.domain.containment import Interval
 from coldchain.domain.events import Event
@@ -28,13 +27,12 @@ each other would otherwise be followed for ever."""
 
 def inside_at(connection: Connection, parents: Iterable[str], t_us: int, limit: int | None = None) -> list[Interval]:
     """What was directly in one of the parents at that moment, sorted; of many any `limit`."""
-    c = containment.c
     found: list[Interval] = []
     for part in chunks(parents):
         left = None if limit is None else limit - len(found)
         if left == 0:
             break
-        found += intervals(connection, _at(select(containment).where(c.parent.in_(part)), c, t_us).limit(left))
+        found += [_interval(row) for row in _at(connection, _STAYS, "parent", part, t_us, left)]
     return sorted(found)
 
 
@@ -53,12 +51,11 @@ def contents_at(connection: Connection, parent: str, t_us: int, limit: int | Non
 
 def parents_at(connection: Connection, unit: str, t_us: int) -> list[Interval]:
     """The chain around `unit` at that moment, inner before outer; lots, which are no place, are left out."""
-    c = containment.c
     chain: list[Interval] = []
     seen = {unit}
     for _ in range(MAX_CLIMB):
-        query = select(containment).where(c.child == unit, c.from_us <= t_us, c.parent.not_like("lot:%"))
-        at = intervals(connection, query.where((c.to_us.is_(None)) | (c.to_us > t_us)))
+        around = (_interval(row) for row in _at(connection, _STAYS, "child", [unit], t_us))
+        at = [one for one in around if not one.parent.startswith("lot:")]
         if not at or at[0].parent in seen:
             break
         chain.append(at[0])
@@ -69,18 +66,31 @@ def parents_at(connection: Connection, unit: str, t_us: int) -> list[Interval]:
 
 def amounts_at(connection: Connection, parents: Iterable[str], t_us: int) -> list[Amount]:
     """The lines directly in one of the parents at that moment, those of nothing left included."""
-    c = t.quantity_span.c
-    return sorted(
-        amount
-        for part in chunks(parents)
-        for amount in _amounts(connection, _at(select(t.quantity_span).where(c.parent.in_(part)), c, t_us))
-    )
+    return sorted(_amount(row) for part in chunks(parents) for row in _at(connection, _AMOUNTS, "parent", part, t_us))
 
 
 def holding_at(connection: Connection, item: str, t_us: int) -> list[Amount]:
     """The lines of these goods, wherever they were at that moment, those of nothing left included."""
-    c = t.quantity_span.c
-    return sorted(_amounts(connection, _at(select(t.quantity_span).where(c.item == item), c, t_us)))
+    return sorted(_amount(row) for row in _at(connection, _AMOUNTS, "item", [item], t_us))
+
+
+_STAYS = "SELECT child, parent, from_us, to_us, why FROM containment"
+_AMOUNTS = "SELECT parent, item, measure, from_us, to_us, least_milli, most_milli, why FROM quantity_span"
+
+
+def _at(
+    connection: Connection, table: str, column: str, names: Sequence[str], t_us: int, limit: int | None = None
+) -> list[Any]:
+    """Rows of these names in force at the moment, as the driver gives them.
+
+    Two queries, because an index serves `IS NULL` and `>` each but not both at once: what once was in a room may be a
+    hundred times what is.
+    """
+    begun = f"{table} WHERE {column} IN ({', '.join('?' * len(names))}) AND from_us <= ?"
+    query = f"{begun} AND to_us IS NULL UNION ALL {begun} AND to_us > ?"
+    if limit is not None:
+        query += f" LIMIT {limit:d}"
+    return fetch(connection, query, *names, t_us, *names, t_us, t_us)
 
 
 def twins(connection: Connection, events: Sequence[Event]) -> dict[str, Stored]:
@@ -97,13 +107,6 @@ def twins(connection: Connection, events: Sequence[Event]) -> dict[str, Stored]:
     contents = {(event.by, event.content) for event in events}
     found = events_by_key(connection, keys)
     return {key: one for key, one in found.items() if (one.event.by, one.event.content) in contents}
-
-
-def _at(query: Select[Any], c: Any, t_us: int) -> Any:
-    """Rows in force at the moment. Two queries, because an index serves `IS NULL` and `>` each but not both at once:
-    what once was in a room may be a hundred times what is."""
-    began = query.where(c.from_us <= t_us)
-    return union_all(began.where(c.to_us.is_(None)), began.where(c.to_us > t_us))
 
 
 # All time
@@ -189,23 +192,17 @@ def _facts(connection: Connection, kind: Any, table: Any, column: Any, names: It
 
 def intervals(connection: Connection, query: Any) -> list[Interval]:
     """Rows of `containment` as they come."""
-    return [
-        Interval(row.child, row.parent, row.from_us, row.to_us, tuple(json.loads(row.why)))
-        for row in connection.execute(query)
-    ]
+    return [_interval(row) for row in connection.execute(query)]
+
+
+def _interval(row: Sequence[Any]) -> Interval:
+    child, parent, from_us, to_us, why = row
+    return Interval(child, parent, from_us, to_us, tuple(json.loads(why)))
 
 
 def _amounts(connection: Connection, query: Any) -> list[Amount]:
-    return [
-        Amount(
-            row.parent,
-            row.item,
-            row.measure,
-            row.from_us,
-            row.to_us,
-            row.least_milli,
-            row.most_milli,
-            tuple(json.loads(row.why)),
-        )
-        for row in connection.execute(query)
-    ]
+    return [_amount(row) for row in connection.execute(query)]
+
+
+def _amount(row: Sequence[Any]) -> Amount:
+    return Amount._make((*row[:-1], tuple(json.loads(row[-1]))))
