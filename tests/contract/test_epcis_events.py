@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from coldchain.db import queries_epcis
 from coldchain.db.engine import writing
 from coldchain.db.queries_epcis import QueryTooLarge, query_after, query_page, values_of
 from coldchain.db.tables import metadata
@@ -261,8 +262,12 @@ def scene(engine: Engine) -> Engine:
         ({"maxEventCount": 8}, "12345671"),
     ],
 )
-def test_a_query_finds_exactly_what_it_asks_for(scene: Engine, parameters: dict[str, Any], ids: str) -> None:
+def test_a_query_finds_exactly_what_it_asks_for(
+    scene: Engine, parameters: dict[str, Any], ids: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "".join(find(scene, **parameters)) == ids
+    monkeypatch.setattr(queries_epcis, "COMMON", 1)
+    assert "".join(find(scene, **parameters)) == ids, "where every value is a common one"
 
 
 def test_more_events_than_the_query_takes_are_no_answer(scene: Engine) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select
 
 from coldchain.db.queries_api import BadQuery, decode_cursor, encode_cursor
 from coldchain.db.tables.epcis import PLACES, epcis_attribute, epcis_child, epcis_event, epcis_number, epcis_text
@@ -25,6 +25,9 @@ from coldchain.services.epcis_query import QueryTooComplex
 
 MAX_SORTED = 20_000
 """Events that are sorted by an extension field at most: there is no index in that order."""
+
+COMMON = 2_000
+"""Events with a value from which on they are not collected before the page is made."""
 
 _event, _text, _number = epcis_event.c, epcis_text.c, epcis_number.c
 _FOUND = (_event.seq, _event.event_id, _event.at_us)
@@ -80,7 +83,7 @@ def query_page(connection: Connection, query: Query, per_page: int, token: str |
         newest, remaining, *after_key = decode_cursor(token, int, int, *([str] * len(keys)))
         left, after = (None if remaining < 0 else remaining), _unpacked(after_key, types)
     wanted = per_page if left is None else min(per_page, left)
-    statement = _matching(query, select(*_FOUND, *keys), newest)
+    statement = _matching(connection, query, select(*_FOUND, *keys), newest)
     if after is not None:
         statement = statement.where(_beyond(keys, after, descending=query.descending))
     order = [key.desc() if query.descending else key.asc() for key in keys]
@@ -95,7 +98,7 @@ def query_page(connection: Connection, query: Query, per_page: int, token: str |
 
 def query_after(connection: Connection, query: Query, after: int, newest: int, limit: int) -> list[Found]:
     """Matching events recorded beyond `after` and up to `newest`, in the order of recording, at most `limit`."""
-    statement = _matching(query, select(*_FOUND), newest, after)
+    statement = _matching(connection, query, select(*_FOUND), newest, after)
     rows = connection.execute(statement.order_by(_event.seq).limit(limit)).all()
     return [Found(*row) for row in rows]
 
@@ -115,7 +118,7 @@ def known_texts(connection: Connection, field: str, texts: Iterable[str]) -> set
 
 def any_event(connection: Connection, query: Query) -> bool:
     """Whether there is an event that meets the query."""
-    statement = _matching(query, select(_event.seq), newest_seq(connection))
+    statement = _matching(connection, query, select(_event.seq), newest_seq(connection))
     return connection.execute(statement.limit(1)).first() is not None
 
 
@@ -199,7 +202,7 @@ def _check_size(connection: Connection, query: Query, newest: int) -> None:
     most = min(query.max_count or MAX_SORTED, MAX_SORTED) if sorted_by_field else query.max_count
     if most is None:
         return
-    matching = _matching(query, select(_event.seq), newest).limit(most + 1).subquery()
+    matching = _matching(connection, query, select(_event.seq), newest).limit(most + 1).subquery()
     if (connection.scalar(select(func.count()).select_from(matching)) or 0) <= most:
         return
     if query.max_count is not None and most == query.max_count:
@@ -210,18 +213,38 @@ def _check_size(connection: Connection, query: Query, newest: int) -> None:
 # Conditions
 
 
-def _matching(query: Query, statement: Select[Any], newest: int, after: int = -1) -> Select[Any]:
-    span = _Span(after, newest)
+def _matching(
+    connection: Connection, query: Query, statement: Select[Any], newest: int, after: int = -1
+) -> Select[Any]:
+    span = _Span(connection, after, newest)
     conditions = [_condition(condition, span) for condition in query.conditions]
+    conditions += _few_at_time(query, span)
     if query.by is not None:
         conditions.append(_event.by == query.by)
-    return statement.where(_event.seq > after, _event.seq <= newest, *conditions)
+    # Asked in the order of event time, SQLite would still walk along the positions, which it then has to sort.
+    position = _event.seq + 0 if query.order_by == "eventTime" else _event.seq
+    return statement.where(position > after, position <= newest, *conditions)
+
+
+def _few_at_time(query: Query, span: _Span) -> list[ColumnElement[bool]]:
+    """The events of a narrow stretch of event time by themselves, where another order would pass by all others."""
+    stretch = [
+        _compared(_event.event_time_us, one.comparison, one.t_us)
+        for one in query.conditions
+        if isinstance(one, When) and one.column == "event_time_us"
+    ]
+    if not stretch or query.order_by == "eventTime":
+        return []
+    found = select(_event.seq).where(*stretch)
+    many = span.connection.scalar(select(func.count()).select_from(found.limit(COMMON).subquery()))
+    return [] if (many or 0) >= COMMON else [_event.seq.in_(found.correlate(None))]
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
     """Positions that matter, so that a look into an index reads no more of it."""
 
+    connection: Connection
     after: int
     newest: int
 
@@ -232,7 +255,12 @@ class _Span:
 def _condition(condition: Condition, span: _Span) -> ColumnElement[bool]:
     match condition:
         case Texts(fields, values, starts):
-            return _has_text(fields, _alternatives(values, starts), span)
+            wanted = _alternatives(values, starts)
+            return (
+                _is_one_of_many(fields, wanted)
+                if not starts and _is_common(fields, wanted, span)
+                else _has_text(fields, wanted, span)
+            )
         case Numbers(fields, comparison, values):
             wanted = or_(*(_compared(_number.value, comparison, value) for value in values))
             return _event.seq.in_(select(_number.seq).where(_number.field.in_(fields), wanted, span.of(_number.seq)))
@@ -251,6 +279,17 @@ def _condition(condition: Condition, span: _Span) -> ColumnElement[bool]:
 def _has_text(fields: Sequence[str], wanted: ColumnElement[bool] | None, span: _Span) -> ColumnElement[bool]:
     found = select(_text.seq).where(_text.field.in_(fields), span.of(_text.seq))
     return _event.seq.in_(found if wanted is None else found.where(wanted))
+
+
+def _is_common(fields: Sequence[str], wanted: ColumnElement[bool], span: _Span) -> bool:
+    """Whether so many events have it that a page of them is found sooner by looking at events one by one."""
+    found = select(_text.seq).where(_text.field.in_(fields), wanted, span.of(_text.seq)).limit(COMMON).subquery()
+    return (span.connection.scalar(select(func.count()).select_from(found)) or 0) >= COMMON
+
+
+def _is_one_of_many(fields: Sequence[str], wanted: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The same as `_has_text`, asked of each event in turn: a page of a common value ends where it is full."""
+    return exists().where(_text.seq == _event.seq, _text.field.in_(fields), wanted)
 
 
 def _alternatives(values: Sequence[str], starts: Sequence[str]) -> ColumnElement[bool]:
