@@ -38,6 +38,8 @@ class Verdict(NamedTuple):
     lacks: str
     detail: dict[str, Any]
     grade: str
+    from_us: int
+    to_us: int | None
 
 
 class World:
@@ -103,11 +105,11 @@ class World:
     def verdicts(self, code: str = "", subject: str = "") -> list[Verdict]:
         """Continuity's verdicts, of one code and subject or of all."""
         found = []
-        for row in q.current_verdicts(self.connection):
+        for row in sorted(q.current_verdicts(self.connection)):
             name = row.rule.partition(" ")[0]
             if (code in ("", name)) and subject in ("", row.subject) and name[0] in "PB" and name[1:].isdigit():
                 detail = json.loads(row.detail)
-                state = row.state, row.verdict, detail["lacks"], detail, row.weakest_grade
+                state = row.state, row.verdict, detail["lacks"], detail, row.weakest_grade, row.from_us, row.to_us
                 found.append(Verdict(name, row.subject, row.channel, *state))
         return sorted(found, key=lambda one: one[:3])
 

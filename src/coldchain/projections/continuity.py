@@ -82,7 +82,7 @@ class Continuity:
             *_due(connection, ledger_time_us),
             *_spoken_of(connection, papers.spans, self._world),
         ]
-        if subjects or spans or moments or papers.supervised:
+        if events or subjects or spans or moments or papers.supervised:
             bench = Bench(connection, self._world, ledger_time_us)
             _judge(bench, events, subjects, spans, moments, papers.supervised)
 
@@ -157,7 +157,8 @@ def _registered(
     if before is None or before.since_us != after.since_us:
         return qc.all_subjects(connection), True
     named = {unit for site in sites for unit in qc.units_at(connection, site)}
-    return {unit for unit in named if is_pallet(unit) or unit.startswith(("cont:", "case:"))}, True
+    followed = qc.tied_to(connection, (unit for unit in named if unit.startswith("case:")))
+    return {unit for unit in named if is_pallet(unit) or unit.startswith("cont:")} | followed, True
 
 
 def _mounted(connection: Connection) -> list[str]:

@@ -140,7 +140,8 @@ def _sealed_legs(bench: Bench, span: Span) -> list[tuple[str, int, int]]:
 
 
 def _stops(bench: Bench, vehicle: str, legs: Sequence[tuple[str, int, int]]) -> Evidence:
-    found: Evidence = {}
+    """One for each stop, whichever of several seals it was under."""
+    seen: dict[tuple[str, int], tuple[Opportunity, tuple[str, Sequence[int]]]] = {}
     connection, world = bench.connection, bench.world
     query = "SELECT device, grade, since_us, until_us FROM door_mount WHERE place = ? ORDER BY device, since_us"
     devices = [_Device(*row) for row in fetch(connection, query, vehicle)] if legs else []
@@ -163,5 +164,5 @@ def _stops(bench: Bench, vehicle: str, legs: Sequence[tuple[str, int, int]]) -> 
                 it = idled(vehicle, device, stop, sorted(aboard), [(from_us, to_us)], rules)
                 if it is not None:
                     ends = {entry for _, t_us, _, entry in samples if t_us in stop}
-                    found[it] = grade, sorted(ends)
-    return found
+                    seen.setdefault((it.channel, it.from_us), (it, (grade, sorted(ends))))
+    return dict(seen.values())

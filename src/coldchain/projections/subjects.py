@@ -16,18 +16,23 @@ from coldchain.db.bulk import put_rows
 from coldchain.db.queries_events import Stored, chunks, doubting
 from coldchain.db.tables.continuity import continuity_opportunity, continuity_tie, event_fact
 from coldchain.domain.continuity import Opportunity, is_pallet
-from coldchain.domain.continuity.cartons import cartons_in, issued_cases
+from coldchain.domain.continuity.cartons import issued_cases
 from coldchain.domain.continuity.facts import names_beside, opening_name
 from coldchain.domain.continuity.model import point_of
-from coldchain.domain.continuity.subjects import Found, World, bears_on_tied_case, found_on, is_case_tie, ties
+from coldchain.domain.continuity.subjects import (
+    Found,
+    World,
+    bears_on_tied_case,
+    followed_cases,
+    found_on,
+    is_case_tie,
+    ties,
+)
 from coldchain.domain.events import Event
 from coldchain.domain.parties import site_of
 from coldchain.domain.seals import seals_in
 from coldchain.projections.events import own_events
 from coldchain.services.ports import Recorded
-
-MAX_SCANNED = 50
-"""Cases of one scan that are followed one by one; longer lists are stock, not scans of a case in somebody's hand."""
 
 
 class Judged(NamedTuple):
@@ -52,8 +57,7 @@ def touched_subjects(connection: Connection, events: Iterable[Event]) -> set[str
         beside = names_beside(event)
         listed |= {*event.units, *event.inputs, *event.outputs, event.parent, *beside} - {""}
         subjects |= {fact.unit for fact in seals_in(event)}
-        subjects |= {carton.case for carton in cartons_in(event)} | _scanned(event)
-        subjects |= {event.parent} if event.parent.startswith("case:") else set()
+        subjects |= followed_cases(event)
         issued.update(issued_cases(event))
         if event.extra("openingCount"):
             subjects |= _subjects_in(q.units_at(connection, site_of(point_of(event))))
@@ -63,12 +67,6 @@ def touched_subjects(connection: Connection, events: Iterable[Event]) -> set[str
 
 def _subjects_in(names: Iterable[str]) -> set[str]:
     return {name for name in names if is_pallet(name) or name.startswith("cont:")}
-
-
-def _scanned(event: Event) -> set[str]:
-    cases = {unit for unit in event.units if unit.startswith("case:")}
-    is_scan = event.kind == "ObjectEvent" and event.action == "OBSERVE" and site_of(point_of(event))
-    return cases if is_scan and len(cases) <= MAX_SCANNED else set()
 
 
 def find(connection: Connection, subjects: Iterable[str], world: World) -> dict[str, Judged]:

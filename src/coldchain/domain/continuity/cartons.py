@@ -57,7 +57,7 @@ def opened(unit: str, events: Sequence[Event], sites: Sites, rules: Rules) -> It
     sure = False
     for event in events:
         for mark, certain in _marks(unit, event, inner, sites):
-            before = before or last
+            before = before if marks else last
             sure = sure or certain
             marks.append((event, mark))
         for carton in (one for one in cartons_in(event) if one.case == unit):

@@ -151,6 +151,24 @@ class Opportunity(NamedTuple):
         return self.from_us <= other.end_us and other.from_us <= self.end_us
 
 
+def merged(its: Iterable[Opportunity]) -> tuple[Opportunity, ...]:
+    """Sorted, one for each code, channel and start: what two events of one instant show is one opportunity."""
+    found: dict[tuple[str, str, str, int], Opportunity] = {}
+    for it in sorted(its, key=lambda one: (one[:4], not one.confirmed, one.end_us, one.why)):
+        known = found.get(it[:4])
+        found[it[:4]] = it if known is None else _both(known, it)
+    return tuple(found.values())
+
+
+def _both(one: Opportunity, other: Opportunity) -> Opportunity:
+    """The first, which is confirmed if either is, with what the second adds."""
+    added: dict[str, Any] = {
+        name: tuple(sorted({*getattr(one, name), *getattr(other, name)}))
+        for name in ("extra", "missing", "suspected", "units", "places", "why", "seen")
+    }
+    return one._replace(to_us=max(one.end_us, other.end_us), askable=one.askable or other.askable, **added)
+
+
 def is_pallet(name: str) -> bool:
     """A load whose case set is watched: with an SSCC, or a handling unit without one."""
     return name.startswith(("sscc:", "hu:"))

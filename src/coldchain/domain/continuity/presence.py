@@ -150,9 +150,10 @@ def _rides(unit: str, events: Sequence[Event]) -> Iterable[tuple[int, int, str]]
         if unit in event.units and is_carrier(event.parent):
             if event.action == "ADD":
                 aboard = (event.time_us, event.parent)
-            elif event.action == "DELETE" and aboard and aboard[1] == event.parent:
-                yield aboard[0], event.time_us, aboard[1]
-                aboard = None
+            elif event.action == "DELETE":
+                if aboard and aboard[1] == event.parent:
+                    yield aboard[0], event.time_us, aboard[1]
+                aboard = None  # unloaded from another: where it rode is not known
 
 
 def _within(ride: tuple[int, int, str], event: Event, rules: Rules) -> bool:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from coldchain.domain.boards import board_history
 from coldchain.domain.continuity.board import board_changes
 from coldchain.domain.continuity.carriage import transloads
-from coldchain.domain.continuity.cartons import inner_names, opened, swapped
+from coldchain.domain.continuity.cartons import cartons_in, inner_names, issued_cases, opened, swapped
 from coldchain.domain.continuity.contents import History, observe
 from coldchain.domain.continuity.counts import drifts
 from coldchain.domain.continuity.facts import names_beside
 from coldchain.domain.continuity.legs import Leg, legs, palletised_only
-from coldchain.domain.continuity.model import InForce, Opportunity, Rules, is_pallet, point_of
+from coldchain.domain.continuity.model import InForce, Opportunity, Rules, is_pallet, merged, point_of
 from coldchain.domain.continuity.places import Sites
 from coldchain.domain.continuity.presence import impossible_travel, off_vehicle, two_parents
 from coldchain.domain.continuity.renaming import (
@@ -25,7 +25,11 @@ from coldchain.domain.continuity.renaming import (
 )
 from coldchain.domain.continuity.sealing import seal_breaks
 from coldchain.domain.events import Event, in_force
+from coldchain.domain.parties import site_of
 from coldchain.domain.seals import seal_history
+
+MAX_SCANNED = 50
+"""Cases of one scan that are followed one by one; longer lists are stock, not scans of a case in somebody's hand."""
 
 
 def _never(place: str) -> int | None:
@@ -61,9 +65,29 @@ def ties(unit: str, events: Iterable[Event]) -> frozenset[str]:
     if is_pallet(unit):
         boards = {fact.board for fact in board_history(events) if fact.load == unit}
         return declared_cases(unit, events) | boards
-    if unit.startswith("case:"):
+    if is_followed(unit, events):
         return inner_names(unit, events) | {unit}
     return frozenset()
+
+
+def is_followed(unit: str, events: Iterable[Event]) -> bool:
+    """A case with a life of its own on record: looked at, unpacked, scanned by itself, or issued twice. All others are
+    followed with their pallets."""
+    events = list(events)
+    if not unit.startswith("case:"):
+        return False
+    issues = {event.key for event in events if unit in issued_cases(event)}
+    return len(issues) > 1 or any(unit in followed_cases(event) for event in events)
+
+
+def followed_cases(event: Event) -> frozenset[str]:
+    """Cases that one event is enough to follow."""
+    found = {carton.case for carton in cartons_in(event)}
+    scanned = [unit for unit in event.units if unit.startswith("case:")]
+    is_scan = event.kind == "ObjectEvent" and event.action == "OBSERVE" and bool(site_of(point_of(event)))
+    if is_scan and len(scanned) <= MAX_SCANNED:
+        found.update(scanned)
+    return frozenset(found | ({event.parent} if event.parent.startswith("case:") else set()))
 
 
 def is_case_tie(name: str) -> bool:
@@ -87,16 +111,16 @@ def found_on(unit: str, events: Iterable[Event], world: World) -> Found:
         return _on_pallet(unit, copies, known, mine, world)
     sites, rules = world.sites, world.rules
     found: list[Opportunity] = []
-    if unit.startswith("case:"):
+    if is_followed(unit, copies):
         found += rules.find(lambda one: opened(unit, mine, sites, one))
         found += rules.find(lambda one: swapped(unit, known, one))
         found += rules.find(lambda one: impossible_travel(unit, mine, sites, one))
-    else:
+    elif not unit.startswith("case:"):
         found += rules.find(lambda one: seal_breaks(unit, mine, one))
     if unit.startswith("cont:"):
         found += rules.find(lambda one: impossible_travel(unit, mine, sites, one))
         found += rules.find(lambda one: two_parents(unit, mine, one))
-    return Found(_seal_history(unit, mine), tuple(sorted(found)))
+    return Found(_seal_history(unit, mine), merged(found))
 
 
 def _on_pallet(unit: str, copies: Sequence[Event], known: list[Event], mine: list[Event], world: World) -> Found:
@@ -127,7 +151,7 @@ def _on_pallet(unit: str, copies: Sequence[Event], known: list[Event], mine: lis
     if opened_us is not None:
         found = [it for it in found if it.from_us >= opened_us]
     strayed = frozenset(tag for it in elsewhere for tag in (*it.missing, *it.suspected))
-    return Found(history, tuple(sorted(found)), unpalletised, opened_us, strayed)
+    return Found(history, merged(found), unpalletised, opened_us, strayed)
 
 
 def _names(unit: str, event: Event) -> bool:
