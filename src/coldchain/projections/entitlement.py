@@ -19,6 +19,7 @@ from coldchain.domain.events import Event
 from coldchain.domain.exceptions import AUTHORITIES
 from coldchain.domain.handovers import SLACK_US
 from coldchain.domain.parties import Directory, Registration
+from coldchain.domain.segments import UNOBSERVED
 from coldchain.services.chores import canonical
 
 SOURCE = "parties"
@@ -119,7 +120,7 @@ def _verdict(stored: Stored, bar: Bar, refused: bool) -> dict[str, Any]:
         "channel": event.key,
         "from_us": event.time_us,
         "to_us": event.time_us,
-        "verdict": "unknown",
+        "verdict": UNOBSERVED,
         "state": "closed" if refused else "open",
         "detail": canonical(detail).decode(),
         "weakest_grade": stored.grade,
