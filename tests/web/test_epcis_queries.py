@@ -368,6 +368,18 @@ def test_an_organisation_sees_its_own_events_and_no_lists_of_others(repository: 
         assert b'"by":"polar"' in snapshot.entry(sent.json()["entry"])
 
 
+def test_who_may_only_read_records_nothing(repository: Repository) -> None:
+    repository.core.register("org", {"id": "checker", "roles": ["auditor"], "name": "Checker"})
+    headers = {"authorization": f"Bearer {new_token(repository, 'checker', 'auditor')}"}
+    size = repository.size()
+    for path, body in (("/capture", document(event(1))), ("/events", {"@context": CONTEXT, **event(1)})):
+        answer = repository.http.post(BASE + path, json=body, headers=headers)
+        assert "scope 'capture'" in refused(answer, 403, "forbidden")
+    repository.settle()
+    assert repository.size() == size
+    assert repository.http.get(f"{BASE}/events", headers=headers).status_code == 200
+
+
 def new_token(repository: Repository, org: str, role: str) -> str:
     core = repository.core
     core.refresh_registry()
