@@ -20,6 +20,7 @@ from coldchain.settings import load_settings
 CONTEXT = ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld", {"coldchain": "urn:coldchain:vocabulary:"}]
 HOUR = 3_600_000_000
 START = 1_772_438_400_000_000  # 2026-03-02T08:00:00Z
+NEW = "hu:polar/8"
 PALLET, NEXT, BOX = "sscc:169012345000000025", "hu:polar/7", "cont:CSQU3054383"
 TRUCK, TRAILER, ROOM = "veh:T1", "veh:TR-9", "room:s2/a"
 LOT, PRINTED = "lot:16901234500018/L1", "lot:1974/beef/2026-01-10"
@@ -113,6 +114,7 @@ STAGES = (
     ],
     [
         taken(7, NEXT, counted=[(PRINTED, 3, "")]),
+        put(7.2, NEW, case(9), linkedFrom=[spelled(PALLET)]),
         event(7.5, "ObjectEvent", "OBSERVE", "", PALLET, bizStep="shipping", place="loc:s2/dock", **SHIPPED),
         event(8, "ObjectEvent", "DELETE", "", case(2), bizStep="destroying", place=ROOM),
     ],
@@ -197,6 +199,8 @@ def test_a_case_has_its_lot_its_places_and_its_lot_mates_holder(told: Told) -> N
     assert document["identity"] == {
         "kind": "case",
         "spellings": [case(1), "https://id.gs1.org/01/16901234500018/21/001"],
+        "linked_from": [],
+        "linked_to": [],
         "lot": LOT,
         "product": "code:gtin/16901234500018",
         "producer": None,
@@ -287,6 +291,11 @@ def test_contradictions_and_boards_are_told_with_their_entries(told: Told) -> No
     (board,) = told.about(PALLET)["boards"]
     assert (board["load"], board["board"], board["to"], board["began"]) == (PALLET, BOARD, None, "on")
     assert told.about(BOARD)["boards"] == [board]
+
+
+def test_a_new_code_and_the_one_it_was_made_from_name_each_other(told: Told) -> None:
+    assert told.about(NEW)["identity"]["linked_from"] == [PALLET]
+    assert told.about(PALLET)["identity"]["linked_to"] == [NEW]
 
 
 def test_a_handover_half_answered_is_told_and_not_before_it_began(told: Told) -> None:

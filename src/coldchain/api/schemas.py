@@ -172,6 +172,8 @@ class Identity(Answer):
 
     kind: str
     spellings: list[str]
+    linked_from: Annotated[list[str], Field(description="old codes this new one was linked to when it was made")]
+    linked_to: Annotated[list[str], Field(description="new codes linked to this one")]
     lot: str | None
     product: str | None
     producer: str | None

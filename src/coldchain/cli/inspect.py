@@ -83,8 +83,12 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 def _who(identity: dict[str, Any]) -> Iterator[str]:
     said = [f"{name} {identity[name]}" for name in ("lot", "product", "producer") if identity[name]]
+    said += [f"{word} {', '.join(identity[name])}" for name, word in _LINKS.items() if identity[name]]
     if said:
         yield "  " + ", ".join(said)
+
+
+_LINKS = {"linked_from": "made from", "linked_to": "made into"}
 
 
 def _where(position: dict[str, Any]) -> Iterator[str]:

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, func, literal, or_, select
 
 from coldchain.db import queries_containment as qc
-from coldchain.db.queries_events import chunks, events_by_key, events_naming
+from coldchain.db.queries_continuity import keys_beside
+from coldchain.db.queries_events import chunks, entitled, events_by_key, events_naming, with_copies
 from coldchain.db.queries_parties import handovers_of
 from coldchain.db.queries_units import UnitQueries
 from coldchain.db.tables import containment as tc
@@ -16,10 +17,13 @@ from coldchain.db.tables import events as t
 from coldchain.db.tables.cursor import cursor
 from coldchain.domain.boards import BoardFact
 from coldchain.domain.containment import Interval
-from coldchain.domain.events import Event
+from coldchain.domain.continuity.links import linked_from
+from coldchain.domain.events import Event, in_force
 from coldchain.domain.quantities import Amount
 from coldchain.domain.seals import SealFact
 
+LINKING = 200
+"""Oldest events of a unit that are searched for what it was linked from."""
 LOOKED_AT = 50
 """Newest events of a unit that are searched for one that says where it was."""
 
@@ -85,6 +89,24 @@ class InspectQueries(UnitQueries):
     def events_of(self, item: str) -> Sequence[Event]:
         found = events_naming(self._connection, [item], ("quantity", "input", "output"))
         return [stored.event for stored in found.values()]
+
+    def links(self, name: str) -> tuple[Collection[str], Collection[str]]:
+        c = t.event_unit.c
+        mine = select(c.key, c.time_us).distinct().where(c.unit == name, c.role.in_(("parent", "child", "output")))
+        keys = {row.key for row in self._connection.execute(mine.order_by(c.time_us, c.key).limit(LINKING))}
+        told = events_by_key(self._connection, keys | keys_beside(self._connection, [name]))
+        counting = entitled(self._connection, with_copies(self._connection, told))
+        standing, disputed = in_force(stored.event for stored in counting.values())
+        earlier: set[str] = set()
+        later: set[str] = set()
+        for event in standing:
+            old = frozenset() if event.key in disputed else linked_from(event)
+            new = event.outputs or ((event.parent,) if event.parent else event.units)
+            if name in new:
+                earlier |= old - {name}
+            elif name in old:
+                later.update(new)
+        return earlier, later
 
     def cases_by_holder(self, lot: str, t_us: int | None) -> Mapping[str, int]:
         """How many named cases of the lot were directly in what, "" for nothing; with t_us None at any time."""

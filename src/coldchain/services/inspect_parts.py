@@ -52,6 +52,10 @@ class PartsSource(Protocol):
         """The lot of each unit that has one."""
         ...
 
+    def links(self, name: str) -> tuple[Collection[str], Collection[str]]:
+        """The old codes a new one was linked to when it was made, and the new ones linked to it."""
+        ...
+
     def cases_by_holder(self, lot: str, t_us: int | None) -> Mapping[str, int]:
         """Named cases of the lot by what they were directly in, "" for nothing; with t_us None at any time."""
         ...
@@ -82,9 +86,12 @@ def identity(source: PartsSource, name: str) -> dict[str, Any]:
     has_gtin = len(parts) == 2
     gtin = rest[:14] if kind == "case" else parts[0] if has_gtin else ""
     product = f"code:gtin/{gtin}" if gtin else unquote(parts[1]) if len(parts) > 2 else None
+    earlier, later = source.links(name)
     return {
         "kind": kind,
         "spellings": _spellings(name),
+        "linked_from": sorted(earlier),
+        "linked_to": sorted(later),
         "lot": lot,
         "product": product,
         "producer": f"plant:{unquote(parts[0])}" if len(parts) > 2 else None,
