@@ -70,6 +70,15 @@ def test_a_plate_is_in_no_entry_and_gone_once_erased(run: Commands) -> None:
     assert "nothing is sealed" in run(f"party erase {digest}", 2)
 
 
+def test_a_drivers_name_is_sealed_for_an_event_and_opened_again(run: Commands) -> None:
+    first, second = run("party seal 老王")["digest"], run("party seal 老王")["digest"]
+    assert first != second, "a digest tells nobody that two names are the same"
+    assert run(f"party open {first}") == {"digest": first, "value": "老王"}
+    run(f"party erase {first}")
+    assert "erased" in run(f"party open {first}", 2)
+    assert run(f"party open {second}")["value"] == "老王"
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

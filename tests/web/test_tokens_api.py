@@ -236,6 +236,13 @@ def test_a_paper_that_says_nothing_is_refused_with_its_reason(ask: Ask) -> None:
     assert "from_us" in refused.json()["detail"]
 
 
+def test_a_name_is_sealed_for_who_captures_and_nobody_else(core: Core, ask: Ask) -> None:
+    sealed = ask("haul", "/v1/sealed", {"kind": "person", "value": "老王"})
+    assert (sealed.status_code, core.sealed.open(sealed.json()["digest"])) == (201, "老王")
+    assert ask("checker", "/v1/sealed", {"kind": "person", "value": "x"}).status_code == 403
+    assert ask("haul", "/v1/sealed", {"kind": "secret", "value": "x"}).status_code == 422
+
+
 def test_parties_are_listed_page_by_page_with_every_version_of_one(ask: Ask) -> None:
     first = ask("haul", "/v1/parties/orgs?limit=3").json()
     rest = ask("haul", f"/v1/parties/orgs?limit=3&cursor={first['next']}").json()

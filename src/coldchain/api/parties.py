@@ -54,6 +54,20 @@ class LinkOrder(BaseModel):
     )
 
 
+class SealOrder(BaseModel):
+    """A name or a plate that an event is to hold as a digest."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["person", "plate"]
+    value: Name
+
+
+class Sealed(BaseModel):
+    digest: str
+    """SHA-256 of a random salt and the value, hex; the value is kept apart and may be erased."""
+
+
 class OneTimeLink(BaseModel):
     path: str
     expires_at: str
@@ -100,6 +114,7 @@ def _party(row: q.PartyRow) -> dict[str, Any]:
 
 def _add_papers(routes: APIRouter, ports: AppPorts) -> None:
     claimant = anybody(ports.access, "claim")
+    captor = anybody(ports.access, "capture")
 
     @routes.post("/claims", tags=["papers"], status_code=201)
     def file_claim(paper: Paper, principal: Principal = Depends(claimant)) -> Recorded:
@@ -110,6 +125,11 @@ def _add_papers(routes: APIRouter, ports: AppPorts) -> None:
     def file_decision(paper: Paper, principal: Principal = Depends(claimant)) -> Recorded:
         """Rule on a claim, or on an event of an unentitled party. An authority's ruling needs a token in that role."""
         return _filed(ports, principal, paper, "doc")
+
+    @routes.post("/sealed", tags=["papers"], status_code=201, dependencies=[Depends(captor)])
+    def seal_value(order: SealOrder) -> Sealed:
+        """Keep a driver's name or a plate out of the ledger: events hold the digest, e.g. as `coldchain:driver`."""
+        return Sealed(digest=ports.seal(order.kind, order.value))
 
     @routes.post("/answer-links", tags=["papers"], status_code=201)
     def make_answer_link(order: LinkOrder, principal: Principal = Depends(claimant)) -> OneTimeLink:

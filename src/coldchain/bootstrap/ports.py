@@ -78,6 +78,7 @@ def app_ports(
         trace=core.trace,
         file_paper=file_paper,
         links=Links(core, access, clock),
+        seal=lambda kind, value: core.sealed.seal(kind, value, core.clock()),
         import_sheet=sheets.take,
         import_map=sheets.map_of,
         epcis=EpcisPorts(core.epcis, wake, clock or core.clock, Webhooks(private=core.settings.webhooks_private).check),

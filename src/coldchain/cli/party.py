@@ -9,6 +9,7 @@ import click
 
 from coldchain.cli.common import Data, data_options, fail
 
+KINDS = ("person", "plate")
 _FROM = click.option("--from", "valid_from", metavar="TIME", help="Holds from this time on (default: now).")
 
 
@@ -196,6 +197,29 @@ def rule_(data: Data, event: str, org: str, role: str, refuse: bool, reason: str
         except NotKnown as error:
             fail(str(error))
     data.show({"event": event, "decision": decision, "index": outcome.index})
+
+
+@command.command()
+@data_options
+@click.argument("value")
+@click.option("--kind", type=click.Choice(KINDS), default="person", show_default=True)
+def seal(data: Data, value: str, kind: str) -> None:
+    """Seal a name or a plate: prints the digest that an event may hold in its place, e.g. as `coldchain:driver`."""
+    with data.core(create=True) as core:
+        digest = core.sealed.seal(kind, value, core.clock())
+    data.show({"digest": digest}, lambda d: iter([d["digest"]]))
+
+
+@command.command(name="open")
+@data_options
+@click.argument("digest")
+def open_(data: Data, digest: str) -> None:
+    """What is sealed under a digest."""
+    with data.core() as core:
+        value = core.sealed.open(digest)
+    if value is None:
+        fail(f"nothing is sealed under {digest!r}, or it was erased")
+    data.show({"digest": digest, "value": value}, lambda d: iter([d["value"]]))
 
 
 @command.command()

@@ -50,4 +50,6 @@ class AppPorts:
     epcis: EpcisPorts
     links: AnswerLinks
     """Questions that drivers and non-members answer once."""
+    seal: Callable[[str, str], str]
+    """(kind, personal data) -> the digest that the ledger may hold of it (ledger §2.4)."""
     log: int = 1
