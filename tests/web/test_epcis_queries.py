@@ -117,6 +117,19 @@ def test_a_signed_event_of_a_portal_is_found_as_any_other(repository: Repository
     assert ids_of(repository.get("/events")) == ["7"]
 
 
+def test_identifiers_are_as_written_or_all_digital_links(scene: Repository) -> None:
+    _, _, plain = events_of(scene.get("/events"))
+    assert plain["parentID"] == "urn:epc:id:sscc:6901234.1500000002"
+    asks = {"GS1-EPC-Format": "Always_GS1_Digital_Link"}
+    first, _, third = events_of(scene.http.get(f"{BASE}/events", headers=asks))
+    assert third["parentID"] == "https://id.gs1.org/00/169012345000000025"
+    assert third["childEPCs"] == ["https://id.gs1.org/01/04012345444445/21/3"]
+    assert first["readPoint"] == first["bizLocation"] == {"id": "https://id.gs1.org/414/6901234500011"}
+    assert {name: first[name] for name in ("eventID", "bizStep")} == {"eventID": "urn:uuid:1", "bizStep": "shipping"}
+    (alone,) = events_of(scene.http.get(f"{BASE}/events/urn:uuid:1", headers=asks))
+    assert alone["epcList"] == ["https://id.gs1.org/01/04012345444445/21/1"]
+
+
 # Error declarations
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from coldchain.api.access import anybody
-from coldchain.api.epcis_headers import answer, extensions, negotiated, next_link
+from coldchain.api.epcis_headers import answer, extensions, negotiated, next_link, wants_links
 from coldchain.api.epcis_paging import MAX_PER_PAGE, PAGING, paging
 from coldchain.db.queries_api import BadQuery, NotKnown
 from coldchain.db.queries_epcis import Page, query_page
@@ -19,6 +19,7 @@ from coldchain.services.app_ports import AppPorts
 from coldchain.services.epcis_conditions import Query, Texts
 from coldchain.services.epcis_fields import indexed
 from coldchain.services.epcis_query import QueryError, parse_query, seen_by
+from coldchain.services.epcis_results import linked
 from coldchain.services.principals import Principal
 
 SIMPLE = "SimpleEventQuery"
@@ -34,14 +35,14 @@ def add_routes(routes: APIRouter, ports: AppPorts) -> None:
         return events_page(ports, request, principal, SIMPLE, asked(request), extensions(request))
 
     @routes.get("/events/{event_id:path}", dependencies=negotiation)
-    def get_event(event_id: Annotated[str, Path()], principal: Principal = Depends(read)) -> Response:
+    def get_event(request: Request, event_id: Annotated[str, Path()], principal: Principal = Depends(read)) -> Response:
         """Everything recorded under one event id: the event, and what withdraws it."""
         query = seen_by(Query((Texts(("eventID",), (indexed(event_id),)),)), principal)
         with ports.engine.connect() as connection:
             page = query_page(connection, query, MAX_PER_PAGE)
         if not page.events:
             raise NotKnown(f"no event {event_id!r}")
-        return answer(document(ports, page, SIMPLE))
+        return answer(document(ports, request, page, SIMPLE))
 
 
 def asked(request: Request, *besides: str) -> dict[str, list[str]]:
@@ -66,7 +67,7 @@ def events_page(
     query = seen_by(parse_query(parameters, prefixes), principal)
     with ports.engine.connect() as connection:
         page = _page(connection, query, per_page, token)
-    return answer(document(ports, page, name), headers=next_link(request, page.token))
+    return answer(document(ports, request, page, name), headers=next_link(request, page.token))
 
 
 def _page(connection: Connection, query: Query, per_page: int, token: str | None) -> Page:
@@ -76,6 +77,7 @@ def _page(connection: Connection, query: Query, per_page: int, token: str | None
         raise QueryError("parameter nextPageToken: not one that this query gave") from error
 
 
-def document(ports: AppPorts, page: Page, name: str) -> dict[str, Any]:
-    """The answer, read from the ledger."""
-    return answer_document(ports.engine, ports.store, page.events, name, ports.epcis.clock())
+def document(ports: AppPorts, request: Request, page: Page, name: str) -> dict[str, Any]:
+    """The answer, read from the ledger; identifiers as they were written unless the request wants links."""
+    found = answer_document(ports.engine, ports.store, page.events, name, ports.epcis.clock())
+    return linked(found) if wants_links(request) else found

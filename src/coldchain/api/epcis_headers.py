@@ -23,8 +23,9 @@ JSON = "application/json"
 _JSON_TYPES = (JSON, "application/ld+json")
 _ACCEPTED = frozenset({*_JSON_TYPES, "application/problem+json", "application/*", "*/*"})
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}", re.ASCII)
-_FORMATS = ("No_Preference", "Never_Translates")
-"""Of GS1-EPC-Format: what was recorded is answered as it was spelled."""
+_LINKS = "Always_GS1_Digital_Link"
+_FORMATS = ("No_Preference", "Never_Translates", _LINKS)
+"""Of GS1-EPC-Format. Back to EPC URNs there is no way: a Digital Link does not tell how long the company prefix is."""
 
 
 def takes(what: str) -> dict[str, Any]:
@@ -65,7 +66,12 @@ def negotiated(request: Request) -> None:
         if (stated["Max"] or spoken) < spoken[: len(stated["Max"] or spoken)]:
             raise _not_spoken(request, f"GS1-{family}-Max")
     if request.headers.get("GS1-EPC-Format", _FORMATS[0]) not in _FORMATS:
-        raise NotAcceptable(f"header GS1-EPC-Format: identifiers are given as recorded, so {' or '.join(_FORMATS)}")
+        raise NotAcceptable(f"header GS1-EPC-Format: expected {', '.join(_FORMATS)}")
+
+
+def wants_links(request: Request) -> bool:
+    """Whether identifiers are wanted as GS1 Digital Links, however their senders wrote them."""
+    return request.headers.get("GS1-EPC-Format") == _LINKS
 
 
 def accepts_json(request: Request, *more: str) -> None:

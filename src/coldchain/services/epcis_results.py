@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from coldchain.domain.identifiers import IdentifierError, digital_link, subject_name
 from coldchain.services.moments import rfc3339
 
 CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
@@ -69,6 +70,47 @@ def query_document(
         "creationDate": rfc3339(now_us),
         "epcisBody": {"queryResults": results},
     }
+
+
+def linked(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same answer with GS1 Digital Links for all identifiers that have one (`Always_GS1_Digital_Link`)."""
+    results = document["epcisBody"]["queryResults"]
+    events = [_linked_event(one) for one in results["resultsBody"]["eventList"]]
+    return {**document, "epcisBody": {"queryResults": {**results, "resultsBody": {"eventList": events}}}}
+
+
+_LISTS = ("epcList", "childEPCs", "inputEPCList", "outputEPCList", "parentID")
+_WITHIN = {
+    "quantityList": "epcClass",
+    "childQuantityList": "epcClass",
+    "inputQuantityList": "epcClass",
+    "outputQuantityList": "epcClass",
+    "readPoint": "id",
+    "bizLocation": "id",
+    "sourceList": "source",
+    "destinationList": "destination",
+}
+
+
+def _linked_event(item: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: _linked(item[name]) for name in _LISTS if name in item}
+    found |= {name: _linked_within(item[name], member) for name, member in _WITHIN.items() if name in item}
+    return {**item, **found}
+
+
+def _linked_within(value: Any, member: str) -> Any:
+    if isinstance(value, list):
+        return [_linked_within(one, member) for one in value]
+    return {**value, member: _linked(value[member])} if isinstance(value, dict) and member in value else value
+
+
+def _linked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_linked(one) for one in value]
+    try:
+        return digital_link(subject_name(value))
+    except IdentifierError:
+        return value
 
 
 def _finished(answer: Answer, known: set[str]) -> dict[str, Any]:
