@@ -25,26 +25,27 @@ def keys_naming(connection: Connection, names: Iterable[str], roles: Collection[
     return {
         key
         for part in chunks(names)
-        for key in connection.scalars(select(c.key).where(c.unit.in_(part), c.role.in_(roles)))
+        for key in connection.scalars(select(c.key).distinct().where(c.unit.in_(part), c.role.in_(roles)))
     }
 
 
 def keys_beside(connection: Connection, names: Iterable[str]) -> set[str]:
     """Of events that name one of these in our own extension fields."""
     c = t.event_fact.c
-    return {key for part in chunks(names) for key in connection.scalars(select(c.key).where(c.name.in_(part)))}
+    return {
+        key for part in chunks(names) for key in connection.scalars(select(c.key).distinct().where(c.name.in_(part)))
+    }
 
 
-def keys_moving(connection: Connection, cases: Iterable[str]) -> set[str]:
-    """Of events that pack one of the cases, use it up or end it."""
-    c, e = event_unit.c, event.c
+def moving(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Those of the events that pack what they list, use it up or end it."""
+    e = event.c
     kinds = or_(
         and_(e.kind == "AggregationEvent", e.action == "ADD"),
         e.kind == "TransformationEvent",
         and_(e.kind == "ObjectEvent", e.action == "DELETE"),
     )
-    query = select(c.key).join(event, e.key == c.key).where(c.role.in_(("child", "input")), kinds)
-    return {key for part in chunks(cases) for key in connection.scalars(query.where(c.unit.in_(part)))}
+    return {key for part in chunks(keys) for key in connection.scalars(select(e.key).where(e.key.in_(part), kinds))}
 
 
 def stored_events(connection: Connection, keys: Iterable[str]) -> dict[str, Stored]:
@@ -67,7 +68,8 @@ def issued_again(connection: Connection, cases: Iterable[str]) -> set[str]:
 def tied_to(connection: Connection, names: Iterable[str]) -> set[str]:
     """Subjects that events naming one of the names bear on."""
     c = t.continuity_tie.c
-    return {one for part in chunks(names) for one in connection.scalars(select(c.subject).where(c.name.in_(part)))}
+    query = select(c.subject).distinct()
+    return {one for part in chunks(names) for one in connection.scalars(query.where(c.name.in_(part)))}
 
 
 def units_at(connection: Connection, site: str) -> set[str]:

@@ -102,6 +102,7 @@ class _Loaded:
         self._stored: dict[str, Stored] = {}
         self._named: dict[str, set[str]] = {}
         self._copies: dict[str, set[str]] = {}
+        self._beside: dict[str, frozenset[str]] = {}
         self.add(stored)
 
     def add(self, stored: Mapping[str, Stored]) -> None:
@@ -110,8 +111,8 @@ class _Loaded:
                 self._stored[key] = one
                 event = one.event
                 self._copies.setdefault(event.event_id, set()).add(key)
-                names = {event.parent, *event.units, *event.inputs, *event.outputs, *names_beside(event)}
-                for name in names:
+                self._beside[key] = names_beside(event)
+                for name in {event.parent, *event.units, *event.inputs, *event.outputs, *self._beside[key]}:
                     self._named.setdefault(name, set()).add(key)
 
     def new(self, keys: Iterable[str]) -> set[str]:
@@ -140,8 +141,7 @@ class _Loaded:
         return self._with_copies(keys)
 
     def _bears(self, key: str, name: str) -> bool:
-        event = self._stored[key].event
-        return bears_on_tied_case(event) or name in names_beside(event)
+        return bears_on_tied_case(self._stored[key].event) or name in self._beside[key]
 
     def _with_copies(self, keys: Iterable[str]) -> dict[str, Stored]:
         ids = {self._stored[key].event.event_id for key in keys}
@@ -150,9 +150,10 @@ class _Loaded:
 
 def _load_tied(connection: Connection, loaded: _Loaded, tied: set[str]) -> None:
     cases = {name for name in tied if is_case_tie(name)}
-    keys = q.keys_beside(connection, tied) | q.keys_moving(connection, cases)
+    keys = q.keys_beside(connection, tied)
     keys |= q.keys_naming(connection, tied - cases, ("parent", "child", "input", "output"))
-    loaded.add(q.stored_events(connection, loaded.new(keys)))
+    listed = loaded.new(q.keys_naming(connection, cases, ("child", "input")))
+    loaded.add(q.stored_events(connection, loaded.new(keys) | q.moving(connection, listed)))
 
 
 def _events(stored: Mapping[str, Stored]) -> list[Event]:

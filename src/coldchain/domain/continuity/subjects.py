@@ -11,7 +11,7 @@ from coldchain.domain.continuity.carriage import transloads
 from coldchain.domain.continuity.cartons import cartons_in, inner_names, issued_cases, opened, swapped
 from coldchain.domain.continuity.contents import History, observe
 from coldchain.domain.continuity.counts import drifts
-from coldchain.domain.continuity.facts import names_beside
+from coldchain.domain.continuity.facts import names_beside, names_board
 from coldchain.domain.continuity.legs import Leg, legs, palletised_only
 from coldchain.domain.continuity.model import InForce, Opportunity, Rules, is_pallet, merged, point_of
 from coldchain.domain.continuity.places import Sites
@@ -63,7 +63,7 @@ def ties(unit: str, events: Iterable[Event]) -> frozenset[str]:
     """Other names whose events bear on the unit: its cases, its boards, what was in the carton; a case its own."""
     events = list(events)
     if is_pallet(unit):
-        boards = {fact.board for fact in board_history(events) if fact.load == unit}
+        boards = {fact.board for fact in board_history(filter(names_board, events)) if fact.load == unit}
         return declared_cases(unit, events) | boards
     if is_followed(unit, events):
         return inner_names(unit, events) | {unit}
@@ -136,8 +136,9 @@ def _on_pallet(unit: str, copies: Sequence[Event], known: list[Event], mine: lis
     contents = world.rules.find(by_tags)
     elsewhere = world.rules.find(lambda one: packed_elsewhere(unit, known, one))
     found = [*contents, *elsewhere]
-    found += world.rules.find(lambda one: board_changes(unit, known, one))
-    found += world.rules.find(lambda one: board_renamed(unit, known, one))
+    if any(map(names_board, known)):
+        found += world.rules.find(lambda one: board_changes(unit, known, one))
+        found += world.rules.find(lambda one: board_renamed(unit, known, one))
     found += world.rules.find(lambda one: lots_mixed(unit, mine, one))
     found += world.rules.find(lambda one: drifts(unit, mine, contents, one))
     found += world.rules.find(lambda one: impossible_travel(unit, mine, sites, one))
