@@ -6,19 +6,26 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import delete, event
 
+from coldchain.bootstrap.conclusions import FOREVER_US
 from coldchain.bootstrap.core import Core, open_core
+from coldchain.cli.playing import enrolment
+from coldchain.db import lanes
 from coldchain.db import queries_events as q
 from coldchain.db.engine import writing
 from coldchain.db.tables.verdicts import verdict_touched
 from coldchain.domain.findings import Change, changes
 from coldchain.domain.pacing import SETTLE_US, lane_of
+from coldchain.services.identity import enrol
 from coldchain.settings import load_settings
+from coldchain_devices.scenario import load_scenario
 from coldchain_ledger.entry import parse_entry
 from integration.hostile import NOW_S, Clock, Door, Truck
+from integration.test_same_facts import arrivals
 
 MINUTE_S = 60
 SECOND_US = 1_000_000
@@ -210,6 +217,29 @@ def test_a_rebuild_publishes_nothing_and_loses_nothing_that_waited(door: Door) -
     pass_time(door, 31)
     door.core.settle()
     assert entries_about(door.core, truck) == 2
+
+
+def test_whatever_differs_from_what_is_published_is_marked(tmp_path: Path) -> None:
+    """Every writer of verdicts marks what it changes: an unmarked lane would wait for the next start."""
+    plan = load_scenario(Path(__file__).with_name("eventful.toml")).generate()
+    clock = Clock()
+    clock.now_us = plan.end_us
+    with open_core(load_settings(dir=tmp_path / "data", ask_deadline_h=12.0), create=True, clock=clock) as core:
+        core.log.append([enrol(core.registry, "operator", enrolment(spec, 0))[1] for spec in plan.devices])
+        happenings = arrivals(plan)
+        Random(3).shuffle(happenings)
+        held = 0
+        for place, arrive in enumerate(happenings):
+            arrive(core)
+            if place % 30 == 0:
+                core.settle()
+                differing = {lane_of(change) for change in unpublished(core)}
+                with core.engine.connect() as connection:
+                    assert differing <= lanes.due(connection, FOREVER_US).keys()
+                held += len(differing)
+        assert held, "something waited"
+        core.settle(everything=True)
+        assert unpublished(core) == []
 
 
 # What a round costs

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
-from coldchain.db.bulk import append_rows, fetch, put_rows
+from coldchain.db.bulk import append_rows, fetch, put_rows, remove_rows
 from coldchain.db.queries_continuity import sealed_places
 from coldchain.db.queries_events import chunks
 from coldchain.db.queries_parties import mount_orders
@@ -209,23 +209,23 @@ def _unknown(connection: Connection, device: str, door: str, samples: Samples) -
     return [sample for sample in samples if sample[:2] not in known]
 
 
+_SHUT = """SELECT t_us FROM door_sample AS said WHERE device = ? AND door = ? AND NOT open AND NOT EXISTS (
+SELECT 1 FROM door_sample AS other
+WHERE other.device = said.device AND other.door = said.door AND other.t_us = said.t_us AND other.open)"""
+"""Times at which the door was seen closed, and by nothing open."""
+
+
 def _rewrite(connection: Connection, device: str, door: str, from_us: int, to_us: int) -> tuple[int, int]:
     """Make the openings anew from the closed sample before to the closed one after; that stretch."""
-    c, other = door_sample.c, door_sample.alias()
-    here = and_(c.device == device, c.door == door)
-    also_open = exists().where(other.c.device == device, other.c.door == door, other.c.t_us == c.t_us, other.c.open)
-    shut = select(func.max(c.t_us)).where(here, ~c.open, ~also_open)
-    before = connection.scalar(shut.where(c.t_us < from_us))
-    after = connection.scalar(shut.with_only_columns(func.min(c.t_us)).where(c.t_us > to_us))
-    from_us, to_us = -ALWAYS_US if before is None else before, ALWAYS_US if after is None else after
-    samples = connection.execute(select(c.t_us, c.open).where(here, c.t_us.between(from_us, to_us)))
-    found = windows((t_us, bool(is_open)) for t_us, is_open in samples)
-    w = door_window.c
-    connection.execute(delete(door_window).where(w.device == device, w.door == door, w.from_us.between(from_us, to_us)))
-    if found:
-        connection.execute(
-            insert(door_window), [{"device": device, "door": door, **window._asdict()} for window in found]
-        )
+    shut_before = fetch(connection, f"{_SHUT} AND t_us < ? ORDER BY t_us DESC LIMIT 1", device, door, from_us)
+    shut_after = fetch(connection, f"{_SHUT} AND t_us > ? ORDER BY t_us LIMIT 1", device, door, to_us)
+    from_us = shut_before[0][0] if shut_before else -ALWAYS_US
+    to_us = shut_after[0][0] if shut_after else ALWAYS_US
+    query = "SELECT t_us, open FROM door_sample WHERE device = ? AND door = ? AND t_us BETWEEN ? AND ?"
+    found = windows((t_us, bool(is_open)) for t_us, is_open in fetch(connection, query, device, door, from_us, to_us))
+    stale = ("device =", "door =", "from_us >=", "from_us <=")
+    remove_rows(connection, door_window, [(device, door, from_us, to_us)], stale)
+    append_rows(connection, door_window, [(device, door, *window) for window in found])
     return from_us, to_us
 
 
