@@ -62,12 +62,24 @@ SENML = [
     {"n": "temp/box", "t": 60, "v": -20},
     {"bn": "truck-8:", "n": "door/rear", "u": "/", "vb": True},
 ]
+DCSA = {
+    "metadata": {"eventID": "3cecb101-7a1a-43a4-9d62-e88a131651e2", "eventCreatedDateTime": "2026-03-01T22:00:00Z"},
+    "payload": {
+        "reeferEventTypeCode": "MEAS",
+        "eventDateTime": "2026-03-02T05:20:00+08:00",
+        "equipmentReference": "MORU0714983",
+        "geoLocation": {"latitude": "-36.0671", "longitude": "120.3826"},
+        "measurements": {"temperatureUnit": "FAH", "returnAirTemperature": -0.4, "relativeHumidity": 80},
+        "setpoint": {"temperatureUnit": "CEL", "temperatureSetpoint": -18},
+    },
+}
 EXAMPLES: dict[str, Any] = {
     "senml": SENML,
     "chirpstack": CHIRPSTACK,
     "ttn": TTN,
     "thingsboard": THINGSBOARD,
     "flespi": FLESPI,
+    "dcsa": DCSA,
 }
 
 
@@ -155,6 +167,28 @@ def test_a_flespi_message_keeps_the_devices_own_time_and_metres_per_second() -> 
 
 def test_the_time_flespi_received_a_message_never_stands_in_for_the_devices() -> None:
     assert not read("flespi", {name: value for name, value in FLESPI.items() if name != "timestamp"}).placed
+
+
+def test_a_dcsa_event_is_about_its_container_in_the_units_it_states() -> None:
+    uplink = read("dcsa", DCSA)
+    (report,) = uplink.reports
+    assert uplink.message_id == "3cecb101-7a1a-43a4-9d62-e88a131651e2"
+    assert (report.source, report.t_us) == ("MORU0714983", T_US)
+    said = {raw.name: raw for raw in report.readings}
+    assert said["lat"] == Raw("lat", Decimal("-36.0671"), canonical=True)
+    assert said["measurements.returnAirTemperature"] == Raw(
+        "measurements.returnAirTemperature", Decimal("-0.4"), "degF"
+    )
+    assert said["setpoint.temperatureSetpoint"].unit == "Cel"
+    assert said["measurements.relativeHumidity"].unit == ""
+
+
+def test_dcsa_events_may_be_flat_or_a_list_and_a_retraction_says_nothing() -> None:
+    flat = {**DCSA["metadata"], **DCSA["payload"]}
+    assert read("dcsa", flat) == read("dcsa", DCSA)
+    assert [report.source for report in read("dcsa", [DCSA, flat]).reports] == ["MORU0714983"] * 2
+    retraction = {"metadata": {"eventID": "x", "retractedEventID": DCSA["metadata"]["eventID"]}}
+    assert read("dcsa", retraction) == Uplink("x", (), ("retraction",))
 
 
 def test_a_senml_pack_speaks_for_whoever_its_base_names_name() -> None:

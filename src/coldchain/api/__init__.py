@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
-from coldchain.api import epcis, imports, ledger, parties, system, v1
+from coldchain.api import epcis, imports, ledger, parties, system, telemetry, v1
 from coldchain.api.access import operator_only
 from coldchain.services.app_ports import AppPorts
 
@@ -18,5 +18,6 @@ def routes(ports: AppPorts, registry: CollectorRegistry) -> list[APIRouter]:
         *v1.routers(ports),
         parties.router(ports),
         imports.router(ports),
+        telemetry.router(ports),
         epcis.router(ports),
     ]

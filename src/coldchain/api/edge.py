@@ -15,7 +15,11 @@ from coldchain.services.epcis_capture import MAX_BYTES
 
 MAX_BODY = 64 * 1024
 """No other request of this interface has a body worth more; entries end at 65,535 bytes."""
-LARGER_BODIES = {"/v1/imports": 5 * 1024 * 1024, "/epcis/v2/capture": MAX_BYTES}
+LARGER_BODIES = {
+    "/v1/imports": 5 * 1024 * 1024,
+    "/v1/telemetry": 2 * 1024 * 1024,
+    "/epcis/v2/capture": MAX_BYTES,
+}
 """By path."""
 
 SECURITY_HEADERS = {

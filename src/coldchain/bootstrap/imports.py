@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ class Imports:
         where a fact contradicts an earlier one."""
         _check(prepared)
         drafts = [*prepared.drafts, original_entry(prepared)]
-        self._keep_original(prepared.sha256, data)
+        keep_original(self._core, data)
         outcomes = self._core.log.append(drafts)
         clashes = [draft.key for draft, one in zip(drafts, outcomes, strict=True) if one.status == "conflict"]
         if clashes:  # another process recorded it since we looked; the other facts are in, and say so when sent again
@@ -87,11 +88,12 @@ class Imports:
             "entries": [one.index for one in outcomes],
         }
 
-    def _keep_original(self, sha256: str, data: bytes) -> None:
-        """D/blobs/<sha256>, durable. A crash before the entry leaves a file nobody names; the next import finds it."""
-        path = ensure_directory(self._core.settings.dir / "blobs") / sha256
-        if not path.exists():
-            replace_file(path, data, 0o600)
+
+def keep_original(core: Core, data: bytes) -> None:
+    """D/blobs/<sha256>, durable. A crash before the entry leaves a file nobody names; the next import finds it."""
+    path = ensure_directory(core.settings.dir / "blobs") / hashlib.sha256(data).hexdigest()
+    if not path.exists():
+        replace_file(path, data, 0o600)
 
 
 def _check(prepared: Prepared) -> None:

@@ -12,6 +12,7 @@ from coldchain.bootstrap.believed import MOST_IN_A_REQUEST, Busy
 from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.imports import HttpImports
 from coldchain.bootstrap.links import Links
+from coldchain.bootstrap.telemetry import HttpTelemetry
 from coldchain.bootstrap.webhooks import Webhooks
 from coldchain.mqtt.subscriber import Subscriber
 from coldchain.services.access import Access
@@ -81,5 +82,6 @@ def app_ports(
         seal=lambda kind, value: core.sealed.seal(kind, value, core.clock()),
         import_sheet=sheets.take,
         import_map=sheets.map_of,
+        take_telemetry=HttpTelemetry(core, wake).take,
         epcis=EpcisPorts(core.epcis, wake, clock or core.clock, Webhooks(private=core.settings.webhooks_private).check),
     )

@@ -14,7 +14,7 @@ from coldchain.cli.common import UNCHECKED, Data, data_options, fail
 @click.option("--org", required=True, help="Organisation in whose name its payloads are recorded.")
 @click.option("--site", required=True, help="Site or fleet it belongs to.")
 @click.option("--id", "device", required=True, help="Its id, unique in the ledger: A-Z a-z 0-9 _ -.")
-@click.option("--format", "form", required=True, help="senml, chirpstack, ttn, thingsboard or flespi.")
+@click.option("--format", "form", required=True, help="senml, chirpstack, ttn, thingsboard, flespi, …")
 def gateway(data: Data, org: str, site: str, device: str, form: str) -> None:
     """Register a gateway or vendor platform whose payloads are unsigned. Prints how it connects."""
     from coldchain.bootstrap.gateways import register_gateway

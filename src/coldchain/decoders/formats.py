@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from coldchain.decoders import chirpstack, flespi, senml_plain, thingsboard, ttn
+from coldchain.decoders import chirpstack, dcsa, flespi, senml_plain, thingsboard, ttn
 from coldchain.decoders.errors import DecodeError
 from coldchain.domain.uplinks import Uplink
 
@@ -43,6 +43,7 @@ FORMATS = (
         thingsboard.read,
     ),
     Format("flespi", "application/vnd.flespi.message+json", re.compile(r"flespi/message/.+"), flespi.read),
+    Format("dcsa", "application/vnd.dcsa.event+json", re.compile(r"dcsa(/.*)?"), dcsa.read),
 )
 _BY_NAME = {one.name: one for one in FORMATS}
 _BY_TYPE = {one.media_type: one for one in FORMATS}

@@ -129,6 +129,7 @@ class Sources:
     def __init__(self) -> None:
         self._devices: dict[tuple[str, str], str] = {}
         self._versions: dict[str, list[DeviceMap]] = {}
+        """By device, oldest first."""
 
     def add(self, version: DeviceMap) -> bool:
         """Whether it says anything: a source that is another device already stays that."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from coldchain.services.access import Access
 from coldchain.services.epcis_ports import EpcisPorts
 from coldchain.services.links import AnswerLinks
+from coldchain.services.messages import Reply
 from coldchain.services.principals import Principal
 from coldchain_ledger.log import Outcome
 from coldchain_ledger.store import Store
@@ -47,6 +48,8 @@ class AppPorts:
     has it. Raises CommandRefused."""
     import_map: Callable[[Principal, str, Mapping[str, Any] | None], tuple[int, Mapping[str, Any]]]
     """(who, kind, a new map or None) -> version and content of the map in use from now on. Raises CommandRefused."""
+    take_telemetry: Callable[[Principal, str, Sequence[bytes], str], Sequence[Reply]]
+    """(who, gateway, payloads, content type) -> what came of each. Raises Forbidden, NotKnown, CommandRefused."""
     epcis: EpcisPorts
     links: AnswerLinks
     """Questions that drivers and non-members answer once."""

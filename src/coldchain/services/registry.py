@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,8 @@ class Registry:
 
     def __init__(self, load_key: LoadKey, keys: Iterable[Key] = (), next_index: int = 0) -> None:
         self._load_key = load_key
+        self._lock = threading.Lock()
+        """Admission at two doors at once, and commands over HTTP, catch up from threads of their own."""
         self._keys = {key.kid: key for key in keys}
         self._gateways: dict[str, Gateway] = {}
         self.directory = Directory()
@@ -75,17 +78,19 @@ class Registry:
     def catch_up(self, snapshot: Snapshot) -> None:
         """Fold what any process appended since: afterwards every committed enrolment is known."""
         edge = snapshot.edge()
-        if edge is None or edge.size <= self.next_index:
-            return
-        for index, data in enumerate(snapshot.entries(self.next_index, edge.size), self.next_index):
-            if b'"kind":"identity"' in data[:4096]:
-                self._fold(index, data)
-        self.next_index = edge.size
+        with self._lock:
+            if edge is None or edge.size <= self.next_index:
+                return
+            for index, data in enumerate(snapshot.entries(self.next_index, edge.size), self.next_index):
+                if b'"kind":"identity"' in data[:4096]:
+                    self._fold(index, data)
+            self.next_index = edge.size
 
     def skip(self, first: int, count: int) -> None:
         """Entries first..first+count-1 are our own and hold no identity: no need to read them back."""
-        if first == self.next_index:
-            self.next_index = first + count
+        with self._lock:
+            if first == self.next_index:
+                self.next_index = first + count
 
     def _fold(self, index: int, data: bytes) -> None:
         entry = parse_entry(data)
