@@ -20,7 +20,7 @@ from coldchain.bootstrap.ports import app_ports
 from coldchain.services.app_ports import AppPorts
 from coldchain.settings import load_settings
 from coldchain.web.i18n import LANGUAGES, load_words
-from coldchain.web.reasons import _DEVICE_RULES
+from coldchain.web.reasons import _DEVICE_RULES, CONTINUITY
 from coldchain.web.status import LOOKS
 from coldchain_ledger.keys import parse_vkey
 from coldchain_ledger.verify import log_policy, verify_dossier
@@ -209,7 +209,8 @@ def test_no_word_of_a_catalogue_is_missing_and_none_is_left_over() -> None:
     assert used - prefixes <= known
     assert {key for key in known - used if not key.startswith(tuple(prefixes))} == set()
     assert {f"status.{word}" for word in LOOKS} <= known
-    assert {f"rule.{kind}" for kind in (*_DEVICE_RULES.values(), "P2", "B5", "limit", "silence", "fault")} <= known
+    assert {f"rule.{kind}" for kind in (*_DEVICE_RULES.values(), *CONTINUITY, "limit", "silence", "fault")} <= known
+    assert {f"why.{code}" for code in CONTINUITY} <= known
 
 
 def test_vendored_files_are_what_their_list_says(client: httpx.Client) -> None:

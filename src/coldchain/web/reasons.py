@@ -17,6 +17,9 @@ _DEVICE_RULES = {
 }
 
 
+CONTINUITY = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "B1", "B2", "B3", "B4", "B5", "B6")
+
+
 class Reason(NamedTuple):
     """One sentence, and the units it speaks of."""
 
@@ -45,7 +48,7 @@ class Conclusion(NamedTuple):
         first, _, rest = self.rule.partition(" ")
         if first == "device":
             return _DEVICE_RULES.get(rest, rest)
-        if first in ("P2", "B5"):
+        if first in CONTINUITY:
             return first
         for ending, kind in ((" limit", "limit"), (" gap", "silence"), (" sensor fault", "fault")):
             if self.rule.endswith(ending):
@@ -61,7 +64,7 @@ def title(t: Words, it: Conclusion) -> str:
 
 def reasons(t: Words, it: Conclusion) -> list[Reason]:
     """What was seen, what was asked and answered, and what is still missing."""
-    found = [*_seen(t, it), *_life(t, it)] if it.kind in ("P2", "B5") else list(_measured(t, it))
+    found = [*_seen(t, it), *_life(t, it)] if it.kind in CONTINUITY else list(_measured(t, it))
     return [*found, Reason(t("life.withdrawn"))] if it.state == "withdrawn" else found
 
 
@@ -78,10 +81,16 @@ def _measured(t: Words, it: Conclusion) -> Iterator[Reason]:
 
 
 def _seen(t: Words, it: Conclusion) -> Iterator[Reason]:
-    if it.kind == "B5":
+    if it.kind == "B5" and not it.channel.endswith(" reefer"):
         yield Reason(t("why.B5", door=it.channel), it.detail.get("units", ()))
-        return
-    yield Reason(t("why.P2"))
+    elif it.kind == "P2" and not it.channel:
+        yield Reason(t("why.P2"))
+    else:
+        yield Reason(
+            t(f"why.{it.kind}.how") if it.kind in ("P2", "B5") else t(f"why.{it.kind}"), it.detail.get("units", ())
+        )
+    for one in it.detail.get("seen", ()):
+        yield Reason(t("why.seen", what=one))
     for field in ("extra", "missing", "suspected"):
         units = it.detail.get(field, ())
         if units:
