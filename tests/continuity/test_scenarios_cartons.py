@@ -320,7 +320,8 @@ def test_a_misread_seal_is_asked_about_once_and_never_judged(worlds: type[World]
     world.pass_time(DEADLINE_H * 10)
     assert len(asks) == 1
     assert [draft for draft in world.settle() if draft.key.startswith("ask/")] == []
-    assert [(v.state, v.verdict) for v in world.verdicts("B3")] == [("suspected", "UNOBSERVED")]
+    (found,) = world.verdicts("B3")
+    assert (found.state, found.verdict, found.detail["asked"]) == ("suspected", "UNOBSERVED", "w1")
 
 
 def test_a_carton_of_another_pallet_says_nothing_about_this_one(worlds: type[World]) -> None:

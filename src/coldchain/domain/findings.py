@@ -92,7 +92,7 @@ class Judgement:
         it = self.opportunity
         return {
             "answers": [answer._asdict() for answer in self.answers],
-            "ask": it.askable and self.state == "suspected",
+            "ask": it.askable and self.state == "suspected" and not self.asked,
             "asked": self.asked,
             "confirmed": it.confirmed,
             "deadline_s": self.deadline_s,
@@ -120,7 +120,7 @@ def judge(
 ) -> Judgement:
     """Where the opportunity stands when the newest ledger time is `ledger_time_us` (design §2.2)."""
     rule = f"{it.code} {rules.version}"
-    own = [ask for ask in asks if it.confirmed and ask.about(rule, it)]
+    own = [ask for ask in asks if (it.confirmed or it.askable) and ask.about(rule, it)]
     ask = min(own, key=lambda ask: (ask.at_us, ask.entry), default=None)
     slack_us = rules.cover_us if it.code == "B5" else 0
     spoken = sorted((c for c in claims if c.covers(it.names, it.from_us, it.to_us, slack_us)), key=lambda c: c.claim_id)
