@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     mqtt_username: str = Field("", description="Account of the server at your own broker.")
     mqtt_password: str = Field("", description="Its password; keep it in the environment, not in the file.")
     mqtt_client_id: str = Field("", description="MQTT client id at your own broker; empty: the user name.")
+    jtt808: str = Field("", description="HOST:PORT of the door for trucks that speak JT/T 808; empty: none.")
+    jtt808_gateway: str = Field("jtt808", description="Gateway in whose name their reports are recorded.")
     mosquitto_password_file: Path | None = Field(
         None, description="Mosquitto's password_file, rewritten at each enrolment."
     )

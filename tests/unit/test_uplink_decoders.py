@@ -92,7 +92,7 @@ def values(report: Report) -> dict[str, Any]:
 
 
 def test_every_format_has_an_example_here() -> None:
-    assert set(EXAMPLES) == set(NAMES)
+    assert set(EXAMPLES) == set(NAMES) - {"jtt808"}  # which is not JSON, and has a file of its own
 
 
 def test_a_chirpstack_event_is_its_codecs_object_at_the_time_of_the_frame() -> None:
@@ -204,7 +204,7 @@ def test_a_senml_pack_of_relative_times_says_nothing_of_when() -> None:
     assert not read("senml", [{"n": "temp/air", "u": "Cel", "t": -60, "v": -18}]).placed
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_a_recorded_type_leads_to_the_decoder_that_read_it(name: str) -> None:
     payload = json.dumps(EXAMPLES[name]).encode()
     assert read_recorded(format_named(name).media_type, payload) == format_named(name).read(payload)
@@ -298,7 +298,7 @@ def test_json_of_any_kind_is_an_uplink_or_a_decode_error(body: Any) -> None:
         _holds(form, json.dumps(body).encode())
 
 
-@given(st.sampled_from(NAMES), st.data())
+@given(st.sampled_from(sorted(EXAMPLES)), st.data())
 def test_a_message_with_any_one_member_changed_is_an_uplink_or_a_decode_error(name: str, data: st.DataObject) -> None:
     body = json.loads(json.dumps(EXAMPLES[name]))
     at = body

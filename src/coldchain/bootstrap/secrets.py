@@ -71,6 +71,14 @@ def log_signer(directory: Path, origin: str, *, create: bool) -> Ed25519Signer:
     return Ed25519Signer.from_private_pem(known, read_secret(path))
 
 
+def truck_secret(directory: Path) -> bytes:
+    """What the codes of JT/T 808 terminals are made of; drawn when it is missing."""
+    path = directory / "jtt808.secret"
+    if not path.exists():
+        write_secret(path, secrets.token_urlsafe(32).encode() + b"\n")
+    return read_secret(path)
+
+
 def operator_token(directory: Path, *, create: bool) -> str:
     path = directory / "operator.token"
     if not path.exists() and create:

@@ -24,6 +24,7 @@ from coldchain.bootstrap.epcis import Worker, delivery
 from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
 from coldchain.bootstrap.secrets import SetupError
+from coldchain.bootstrap.trucks import truck_door
 from coldchain.mqtt.subscriber import Subscriber
 from coldchain.services.admit import Begun
 from coldchain.services.app_ports import AppPorts
@@ -127,6 +128,7 @@ class Running:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._http = listen(parse_address(core.settings.http, "--http"))
+        self._trucks: Address | None = None
         self._following = Following(core)
         self._ingest = Ingest(core, self._following.finish)
         self._capturing = Worker("capturing", self._capture, CAPTURE_IDLE_S)
@@ -149,6 +151,7 @@ class Running:
             stack.enter_context(self._capturing.started())
             stack.enter_context(self._delivering.started())
             stack.enter_context(self._ingest.started())
+            self._trucks = stack.enter_context(truck_door(self._core, self._following.wake))
             stack.enter_context(announced(self._core.settings.dir, self.addresses()))
             yield self
 
@@ -175,7 +178,8 @@ class Running:
             time.sleep(0.01)
 
     def addresses(self) -> dict[str, str]:
-        return {"http": _url("http", self._http.getsockname()), "mqtt": _url("mqtt", self._ingest.mqtt)}
+        found = {"http": _url("http", self._http.getsockname()), "mqtt": _url("mqtt", self._ingest.mqtt)}
+        return {**found, "jtt808": _url("tcp", self._trucks)} if self._trucks is not None else found
 
     def serve_http(self, on_ready: Callable[[], None]) -> None:
         """Serve the web until a signal says stop; calls `on_ready` once requests are answered."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from coldchain.decoders import chirpstack, dcsa, flespi, senml_plain, thingsboard, ttn
+from coldchain.decoders import chirpstack, dcsa, flespi, jtt808, senml_plain, thingsboard, ttn
 from coldchain.decoders.errors import DecodeError
 from coldchain.domain.uplinks import Uplink
 
@@ -44,6 +44,7 @@ FORMATS = (
     ),
     Format("flespi", "application/vnd.flespi.message+json", re.compile(r"flespi/message/.+"), flespi.read),
     Format("dcsa", "application/vnd.dcsa.event+json", re.compile(r"dcsa(/.*)?"), dcsa.read),
+    Format("jtt808", "application/vnd.jtt808", re.compile(r"jtt808"), jtt808.read),
 )
 _BY_NAME = {one.name: one for one in FORMATS}
 _BY_TYPE = {one.media_type: one for one in FORMATS}

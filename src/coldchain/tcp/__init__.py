@@ -1,0 +1,1 @@
+"""Doors for devices that speak a protocol of their own over TCP."""
