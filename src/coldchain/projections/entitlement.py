@@ -14,7 +14,7 @@ from coldchain.db.tables.events import event as event_table
 from coldchain.db.tables.events import event_unit
 from coldchain.db.tables.parties import handover_clue, restated, unentitled
 from coldchain.db.tables.verdicts import verdict
-from coldchain.domain.entitlement import UNITS, Bar, Statement, Tenure, place_bar, ruled, unit_bar
+from coldchain.domain.entitlement import UNITS, Bar, Decisions, Statement, Tenure, place_bar, ruled, unit_bar
 from coldchain.domain.events import Event
 from coldchain.domain.exceptions import AUTHORITIES
 from coldchain.domain.handovers import SLACK_US
@@ -56,7 +56,7 @@ def _bar(directory: Directory, event: Event, held: Tenures) -> Bar | None:
 
 
 def _after_rulings(
-    directory: Directory, event: Event, bar: Bar, held: Tenures, decisions: Any
+    directory: Directory, event: Event, bar: Bar, held: Tenures, decisions: Decisions
 ) -> tuple[Bar, bool] | None:
     """The bar that remains, and whether it was ruled to remain. Whoever owns the place does not speak for the unit."""
     ruling = ruled(directory, Statement.of(event), bar, decisions)
