@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from fastapi import APIRouter, Depends
 
 from coldchain.api import epcis_capture, epcis_events, epcis_queries, epcis_resources
@@ -27,6 +30,16 @@ def router(ports: AppPorts) -> APIRouter:
     for path, known in methods.items():
         limits = _CAPTURE if path == "/capture" else {}
         routes.add_api_route(
-            path, discovery(sorted(known), limits), methods=["OPTIONS"], status_code=204, dependencies=read
+            path,
+            discovery(sorted(known), limits),
+            methods=["OPTIONS"],
+            status_code=204,
+            dependencies=read,
+            openapi_extra={"parameters": [_in_path(name) for name in re.findall(r"\{(\w+)", path)]},
         )
     return routes
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    """The endpoint reads nothing of its path: every resource answers alike, whatever it is called."""
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
