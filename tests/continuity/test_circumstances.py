@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from coldchain.db.queries_inspect import InspectQueries
+from coldchain.services.inspect import inspect
 from coldchain.services.ports import Recorded
 from continuity.facts import (
     BOX,
@@ -17,6 +19,7 @@ from continuity.facts import (
     STORE,
     TRUCK,
     S,
+    case,
     doors,
     fact,
     hours,
@@ -290,3 +293,34 @@ def test_an_entry_that_states_no_rules_changes_nothing(worlds: type[World]) -> N
     world = worlds()
     world.record(*swapped(), rules(2, 0, drift_cases=-1), rules(3, 0, unheard_of=1))
     assert [code for code, _, _ in codes(world)] == ["P2"]
+
+
+# What an inspection makes of it
+
+
+def verdicts_of(world: World, unit: str) -> list[str]:
+    document = inspect(InspectQueries(world.connection), unit)
+    assert document is not None
+    return [segment["verdict"] for segment in document["segments"]]
+
+
+def test_until_a_pallet_is_formed_container_and_seal_are_what_a_case_is_judged_by(worlds: type[World]) -> None:
+    world = worlds()
+    world.record(
+        seal(0, BOX, "A1234567"),
+        load(0.5, BOX, case(1), case(2)),
+        seal(6, BOX, "A1234567", "checked", "intact", by="w2"),
+        unload(7, BOX, case(1), case(2)),
+        pack(7, S, 1, 2, at=DOCK, by="w2"),
+        read(9, STORE, S, 1, 2, by="w2"),
+    )
+    assert verdicts_of(world, case(1)) == ["CONTINUOUS", "UNOBSERVED", "CONTINUOUS"]
+
+
+def test_a_pallet_read_at_both_ends_is_whole_whether_or_not_anybody_looked_at_a_seal(worlds: type[World]) -> None:
+    world = worlds()
+    world.record(
+        pack(0, S, 1), load(1, BOX, S), seal(2, BOX, "A1234567"), unload(7, BOX, S), read(8, DOCK, S, 1, by="w2")
+    )
+    assert set(verdicts_of(world, S)) == set(verdicts_of(world, case(1))) == {"CONTINUOUS"}
+    assert verdicts_of(world, BOX) == ["UNOBSERVED", "UNOBSERVED"]

@@ -164,9 +164,13 @@ def _entries(why: Iterable[str], stated: Stated) -> list[int]:
 def _own_segments(
     rows: Iterable[Mapping[str, Any]], name: str, stays: Mapping[str, Sequence[Stay]]
 ) -> Iterable[tuple[Mapping[str, Any], tuple[int, int]]]:
-    """A pallet's own segments; for what was in pallets, their segments as far as it was in them."""
+    """Its own segments; for what was in pallets, their segments as far as it was in them, and for what lay in a
+    container on no pallet the container's: until a pallet is formed there is nothing else (domain §3)."""
     for row in rows:
-        for span in [(row["from_us"], row["to_us"])] if row["unit"] == name else _spans(stays[row["unit"]]):
+        within = stays.get(row["unit"], ())
+        if not is_pallet(row["unit"]):
+            within = [] if is_pallet(name) else [stay for stay in within if stay.carrier == name]
+        for span in [(row["from_us"], row["to_us"])] if row["unit"] == name else _spans(within):
             part = max(row["from_us"], span[0]), min(row["to_us"], span[1])
             if part[0] < part[1]:
                 yield row, part
