@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from coldchain.services.ports import Recorded
 from continuity import reference as plain
 from continuity.networks import networks
+from continuity.reference_life import final_state
 from continuity.telling import EVIDENCE
 from continuity.world import Verdict, World, in_batches
 
@@ -53,7 +54,7 @@ def test_order_repetition_and_batches_change_no_verdict_and_each_is_what_the_pap
     once = world.tables(), world.verdicts()
     papers = [item.body for item in facts if item.body is not None]
     for found in once[1]:
-        assert found.state == plain.final_state(as_break(found), papers, EVIDENCE, found.detail["supervised"]), found
+        assert found.state == final_state(as_break(found), papers, EVIDENCE, found.detail["supervised"]), found
     world = worlds()
     in_batches(world, shuffled, [draw.randint(1, 5) for _ in range(4)])
     world.settle()

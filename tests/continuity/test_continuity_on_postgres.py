@@ -1,0 +1,34 @@
+"""Every story at once on PostgreSQL: the same verdicts as on SQLite."""
+
+from __future__ import annotations
+
+import random
+
+from coldchain.db.engine import make_engine
+from coldchain.db.migrate import migrate
+from continuity import test_circumstances, test_scenarios_cartons, test_scenarios_exceptions, test_scenarios_pallets
+from continuity.telling import in_form
+from continuity.world import World, in_batches
+
+STORIES = (*test_scenarios_pallets.STORIES, *test_scenarios_cartons.STORIES, *test_scenarios_exceptions.STORIES)
+
+
+def test_every_story_at_once_comes_to_the_same_on_both_databases(worlds: type[World], postgres_url: str) -> None:
+    told = [fact for story in STORIES for fact in in_form(story, "lawful")]
+    told += [*test_circumstances.RIDE, *test_circumstances.STOP, *test_circumstances.sites()]
+    facts = list({fact.entry.key: fact for fact in told}.values())
+    random.Random(5).shuffle(facts)
+    seen = []
+    for url in (None, postgres_url):
+        if url is not None:
+            World.engine = make_engine(url)
+            migrate(World.engine)
+        world = worlds()
+        in_batches(world, facts, [7])
+        world.settle()
+        world.pass_time(100)
+        seen.append((world.verdicts(), world.tables()))
+    worlds.close()
+    World.engine.dispose()
+    assert seen[0] == seen[1]
+    assert len({found.code for found in seen[0][0]}) >= 9
