@@ -148,3 +148,15 @@ def test_nobody_passes_an_order_off_as_a_paper() -> None:
     body = {"claim": "c1", "decision": "confirmed", "role": "paper"}
     with pytest.raises(ClaimError, match=r"^role: "):
         parse_decision(body, "order/claim-decision/c1/2", "carrier", 5)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "quantity", "whole"),
+    [(6, 4, 2, True), ("6", "4", "2.0", True), (6, 4, 1, False), ("six", 4, 2, False), (6, 4, "NaN", False)],
+)
+def test_stock_falls_by_the_sample_whether_it_is_stated_in_numbers_or_in_text(
+    before: Any, after: Any, quantity: Any, whole: bool
+) -> None:
+    stock = {"stock_before": before, "stock_after": after, "quantity": quantity}
+    lacking = claim("E2", {"sheet": "S-1", "who": "lab", "lot": "L1", **stock}).lacking()
+    assert lacking == (() if whole else ("stock_after that falls by quantity",))

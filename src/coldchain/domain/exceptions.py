@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, NamedTuple
 
 CUSTOMS = "customs"
@@ -124,13 +125,21 @@ def covered_by(code: str, channel: str) -> frozenset[str]:
 def _contradictions(claim: Claim, facts: Circumstances) -> tuple[str, ...]:
     """What complete evidence says that cannot be: stock that does not fall by the sample, an unregistered site."""
     if claim.code == "E2":
-        before, after, taken = (claim.evidence.get(f) for f in ("stock_before", "stock_after", "quantity"))
-        numbers = all(isinstance(n, int | float) for n in (before, after, taken))
-        if not numbers or before - after != taken:  # type: ignore[operator]
+        before, after, taken = (_number(claim.evidence[name]) for name in ("stock_before", "stock_after", "quantity"))
+        if before is None or after is None or taken is None or before - after != taken:
             return ("stock_after that falls by quantity",)
     if claim.code == "E3" and not facts.registered(str(claim.evidence["site"])):
         return ("a registered site",)
     return ()
+
+
+def _number(stated: Any) -> Decimal | None:
+    """Of a number, or of one in text, as sheets have it."""
+    try:
+        number = Decimal(str(stated))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
 
 
 @dataclass(frozen=True, slots=True)
