@@ -25,6 +25,7 @@ def final_state(
 ) -> str:
     """Once every deadline is over and everything was recorded before anybody was asked."""
     answers = []
+    sites = {body["id"] for body in papers if body.get("op") == "site"}
     for body in papers:
         names = {*body.get("units", ()), *body.get("places", ())}
         if body.get("doc") != "exception-claim" or names.isdisjoint(it.about):
@@ -35,6 +36,8 @@ def final_state(
         needs = set(full[body["code"]]) | ({"customs_permission"} if held and body["code"] in ("E7", "E11") else set())
         listed = {name for name in names if name.startswith("case:")}
         whole = needs <= body["evidence"].keys() and body["code"] in lawful_for(it.code, it.channel)
+        if body["code"] == "E3" and sites and body["evidence"].get("site") not in sites:
+            whole = False
         if whole and not (listed and it.cases - listed):
             answers.append(outcome(body["id"], papers, it.code == "B6"))
     if "confirmed" in answers:
