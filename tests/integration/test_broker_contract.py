@@ -112,7 +112,12 @@ def test_the_server_keeps_its_credentials_across_starts(tmp_path):
 
     assert first == second
     assert path.stat().st_mode & 0o777 == 0o600
-    assert permissions(first[0]).subscribe == ("cc/v1/+/+/+/up", "cc/v1/+/+/+/evt", "cc/v1/+/+/+/status")
+    assert permissions(first[0]).subscribe == (
+        "cc/v1/+/+/+/up",
+        "cc/v1/+/+/+/up/#",
+        "cc/v1/+/+/+/evt",
+        "cc/v1/+/+/+/status",
+    )
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"username":"coldchain"}'])

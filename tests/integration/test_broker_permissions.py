@@ -9,6 +9,7 @@ import pytest
 
 from coldchain.mqtt.accounts import Credentials
 from coldchain.mqtt.connection import probe_login
+from coldchain.mqtt.topics import INGEST_FILTERS
 
 
 @pytest.fixture
@@ -58,6 +59,23 @@ def test_a_device_publishes_below_its_own_id_and_nowhere_else(broker, connect, p
 
     # Mosquitto acknowledges a forbidden publication and cuts the connection, NATS acknowledges and drops it.
     assert published(device, "cc/v1/o/s/d1/status", [*OTHERS_UP, *own]) == own
+
+
+BRIDGED = "cc/v1/o/s/d1/up/spBv1.0/plant/DDATA/edge-1/冷库"
+
+
+def test_what_a_gateway_bridges_keeps_its_own_topic_below_up(broker, connect, wait_for):
+    """Dots and all; each message once, by the filters the server listens with."""
+    server = connect(broker, broker.server)
+    for one in INGEST_FILTERS:
+        server.subscribe(one, 1)
+    gateway, other = connect(broker, broker.enrol("d1")), connect(broker, broker.enrol("d2"))
+    other.publish(BRIDGED, b"forged")
+    for topic in (BRIDGED, "cc/v1/o/s/d1/up/v1/gateway/telemetry", "cc/v1/o/s/d1/up", "cc/v1/o/s/d1/evt"):
+        gateway.publish(topic, b"x")
+    wait_for(lambda: ("cc/v1/o/s/d1/evt", b"x") in server.received)
+    topics = [BRIDGED, "cc/v1/o/s/d1/up/v1/gateway/telemetry", "cc/v1/o/s/d1/up", "cc/v1/o/s/d1/evt"]
+    assert sorted(server.received) == sorted((topic, b"x") for topic in topics)
 
 
 def test_a_device_cannot_answer_in_the_name_of_the_server(broker, connect, told):

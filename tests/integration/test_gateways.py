@@ -31,6 +31,7 @@ from coldchain_ledger.keys import parse_vkey
 from coldchain_ledger.steps import EXIT_VERIFIED
 from coldchain_ledger.verify import log_policy, verify_dossier
 from integration.hostile import NOW_S, Clock, Truck
+from unit.sparkplug_payloads import INT8, metric, payload
 
 UP = "cc/v1/acme/fleet/gw-1/up"
 EUI = "a84041000181c061"
@@ -258,6 +259,41 @@ def test_a_dossier_about_the_device_verifies_and_carries_its_mapping(site: Site,
         report = verify_dossier(file, log_policy(parse_vkey(site.core.log.vkey)))
     assert [step.status for step in report.steps[:4]] == ["verified"] * 4
     assert report.exit_code == EXIT_VERIFIED
+
+
+REEFER = "spBv1.0/plant/{}/edge/reefer"
+
+
+def sparkplug(site: Site, kind: str, minute: float, *metrics: bytes) -> None:
+    topic = f"cc/v1/acme/fleet/gw-9/up/{REEFER.format(kind)}"
+    (reply,) = site.offer(payload(int(NOW_S + minute * MINUTE) * 1000, 0, *metrics), topic=topic)
+    assert reply is not None
+    assert reply.kind == "ack"
+
+
+def test_a_birth_that_comes_late_names_what_was_numbered_before_it_came(site: Site) -> None:
+    site.gateway("gw-9", "sparkplug")
+    stated = {"gateway": "gw-9", "source": "plant/edge/reefer", "channels": [{"raw": "Air", "name": "temp/air"}]}
+    map_device(site.core, {"device": "R9", **stated})
+    sparkplug(site, "DDATA", 10, metric(238, alias=3, wire=INT8))
+    assert site.said(device="R9") == []
+    sparkplug(site, "DBIRTH", 5, metric(-17, INT8, name="Air", alias=3))
+    sparkplug(site, "DDATA", 15, metric(236, alias=3, wire=INT8))
+    assert site.said(device="R9") == [(5, -17_000, ""), (10, -18_000, ""), (15, -20_000, "")]
+    sparkplug(site, "DBIRTH", 12, metric(-1, INT8, name="Setpoint", alias=3))
+    assert site.said(device="R9") == [(5, -17_000, ""), (10, -18_000, "")]
+    assert {name for name, one in site.core.follower.rebuild().items() if one.before != one.after} == set()
+
+
+def test_the_same_bytes_of_two_devices_are_two_messages(site: Site) -> None:
+    site.gateway("gw-9", "sparkplug")
+    sparkplug(site, "DDATA", 0, metric(-1, INT8, name="Air"))
+    data = payload(NOW_S * 1000, 0, metric(-1, INT8, name="Air"))
+    (reply,) = site.offer(data, topic="cc/v1/acme/fleet/gw-9/up/spBv1.0/plant/DDATA/edge/other")
+    entry = site.entry(reply)
+    assert "#" not in entry.key
+    assert entry.type.endswith("; topic=spBv1.0/plant/DDATA/edge/other")
+    assert [one["source"] for one in sources_of(site.core, "gw-9")] == ["plant/edge/other", "plant/edge/reefer"]
 
 
 @given(st.permutations(range(6)), st.integers(1, 4))

@@ -330,7 +330,7 @@ def test_a_server_whose_password_is_unknown_says_so_and_gets_in_once_it_is_known
 def test_an_account_that_may_not_listen_is_told_which_topics(nats, attach, wait_for):
     subscriber = attach(nats.address, nats.enrol("d1"))
 
-    wait_for(lambda: "does not grant QoS 1 on cc/v1/+/+/+/up, cc/v1/+/+/+/evt" in subscriber.fault)
+    wait_for(lambda: "does not grant QoS 1 on cc/v1/+/+/+/up/#, cc/v1/+/+/+/evt" in subscriber.fault)
 
 
 def test_a_broker_that_is_not_there_yet_is_waited_for(free_port, attach, wait_for):

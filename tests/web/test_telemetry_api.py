@@ -19,6 +19,7 @@ from coldchain.services.principals import issue_token
 from coldchain.services.transport import gateway_order
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import parse_entry
+from unit.sparkplug_payloads import INT8, metric, payload
 from web.serving import Served
 
 NOW_S = 1_772_400_000
@@ -48,9 +49,8 @@ def ask(core: Core, served: Served) -> Iterator[Ask]:
             token, kept = issue_token(core.registry.directory, org, "carrier", scopes, "", None, core.clock())
             core.tokens.keep(kept)
             headers = {"authorization": f"Bearer {token}", "content-type": more.pop("type", "application/json")}
-            return client.post(
-                "/v1/telemetry", params={"gateway": more.pop("gateway", "gw")}, content=body, headers=headers
-            )
+            params = {"gateway": "gw", **more}
+            return client.post("/v1/telemetry", params=params, content=body, headers=headers)
 
         yield request
 
@@ -88,6 +88,15 @@ def test_the_content_type_says_which_format_it_is(core: Core, ask: Ask) -> None:
     (item,) = ask(pack, type="application/senml+json").json()["items"]
     with core.store.snapshot() as snapshot:
         assert parse_entry(snapshot.entry(item["index"])).type == "application/senml+json"
+
+
+def test_a_format_that_needs_its_topic_gets_it(core: Core, ask: Ask) -> None:
+    data = payload(NOW_S * 1000, 0, metric(-18, INT8, name="Air"))
+    (item,) = ask(data, topic="spBv1.0/plant/DDATA/edge/reefer").json()["items"]
+    with core.store.snapshot() as snapshot:
+        entry = parse_entry(snapshot.entry(item["index"]))
+    assert entry.type.endswith("topic=spBv1.0/plant/DDATA/edge/reefer")
+    assert "code:source/gw/sha256-" in entry.subjects[0]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ def router(ports: AppPorts) -> APIRouter:
     def take_telemetry(
         request: Request,
         gateway: Annotated[str, Query(description="Whose payload it is.", max_length=64)],
+        topic: Annotated[
+            str, Query(description="Where it was published, of a format that needs it.", max_length=300)
+        ] = "",
         principal: Principal = Depends(anybody(ports.access, "capture")),
         data: bytes = Depends(raw_body),
     ) -> Outcomes:
@@ -62,7 +65,7 @@ def router(ports: AppPorts) -> APIRouter:
         payloads = [line for line in data.split(b"\n") if line.strip()] if lines else [data]
         if not 0 < len(payloads) <= MAX_LINES:
             raise BadQuery(f"expected 1 to {MAX_LINES} payloads, found {len(payloads)}")
-        replies = ports.take_telemetry(principal, gateway, payloads, content_type)
+        replies = ports.take_telemetry(principal, gateway, payloads, content_type, topic)
         items = [_outcome(reply) for reply in replies]
         recorded = sum(item.status == "recorded" for item in items)
         return Outcomes(gateway=gateway, recorded=recorded, refused=len(items) - recorded, items=items)

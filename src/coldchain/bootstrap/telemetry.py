@@ -19,7 +19,9 @@ class HttpTelemetry:
         self._wake = wake
         self._one = threading.Lock()
 
-    def take(self, principal: Principal, gateway: str, payloads: Sequence[bytes], content_type: str) -> list[Reply]:
+    def take(
+        self, principal: Principal, gateway: str, payloads: Sequence[bytes], content_type: str, topic: str = ""
+    ) -> list[Reply]:
         """What came of each, in order: `ack` with its index, `nack` with the reason, and then it is among the rejects.
 
         Raises NotKnown for a gateway that is not registered, Forbidden for one of another organisation.
@@ -30,7 +32,8 @@ class HttpTelemetry:
             raise NotKnown(f"no gateway {gateway!r}")
         if principal.org != known.org and not principal.is_operator:
             raise Forbidden(f"gateway {gateway!r} is of {known.org}; token {principal.name!r} is of {principal.org}")
-        batch = [Inbound(f"{known.topic_base}/up", payload, content_type) for payload in payloads]
+        door = f"{known.topic_base}/up/{topic}" if topic else f"{known.topic_base}/up"
+        batch = [Inbound(door, payload, content_type) for payload in payloads]
         with self._one:
             replies = self._core.admission.admit(batch)
         self._wake()

@@ -9,9 +9,11 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from coldchain.decoders import chirpstack, dcsa, flespi, jtt808, senml_plain, thingsboard, ttn
+from coldchain.decoders import chirpstack, dcsa, flespi, jtt808, senml_plain, sparkplug, thingsboard, ttn
 from coldchain.decoders.errors import DecodeError
 from coldchain.domain.uplinks import Uplink
+
+_TOPIC = "; topic="
 
 
 class Format(NamedTuple):
@@ -23,8 +25,16 @@ class Format(NamedTuple):
     """What an entry's type says."""
     topic: re.Pattern[str]
     """Topics by which it is known where it comes through a bridge, below the gateway's own."""
-    read: Callable[[bytes], Uplink]
-    """Pure. Raises DecodeError and nothing else."""
+    read: Callable[..., Uplink]
+    """Pure; of the bytes, and of their topic where that says who speaks. Raises DecodeError and nothing else."""
+    topical: bool = False
+    """Whether it needs the topic, which then is a parameter of the entry's type."""
+
+    def uplink(self, payload: bytes, topic: str) -> tuple[str, Uplink]:
+        """(type of the entry, what it says). Raises DecodeError."""
+        if not self.topical:
+            return self.media_type, self.read(payload)
+        return f"{self.media_type}{_TOPIC}{topic}", self.read(payload, topic)
 
 
 FORMATS = (
@@ -45,6 +55,7 @@ FORMATS = (
     Format("flespi", "application/vnd.flespi.message+json", re.compile(r"flespi/message/.+"), flespi.read),
     Format("dcsa", "application/vnd.dcsa.event+json", re.compile(r"dcsa(/.*)?"), dcsa.read),
     Format("jtt808", "application/vnd.jtt808", re.compile(r"jtt808"), jtt808.read),
+    Format("sparkplug", "application/vnd.sparkplug.b", re.compile(r"spBv1\.0/.+"), sparkplug.read, topical=True),
 )
 _BY_NAME = {one.name: one for one in FORMATS}
 _BY_TYPE = {one.media_type: one for one in FORMATS}
@@ -69,7 +80,8 @@ def choose(name: str, content_type: str = "", topic: str = "") -> Format:
 
 def read_recorded(media_type: str, payload: bytes) -> Uplink:
     """What a recorded payload says. Raises DecodeError, also for a type that is no format of ours."""
-    found = _BY_TYPE.get(media_type)
+    name, _, topic = media_type.partition(_TOPIC)
+    found = _BY_TYPE.get(name)
     if found is None:
         raise DecodeError(f"type {media_type!r:.100}: no format of gateways")
-    return found.read(payload)
+    return found.uplink(payload, topic)[1]

@@ -42,9 +42,9 @@ class SignedWire:
     def plain(self, payload: bytes, name: str, content_type: str, topic: str) -> tuple[str, Uplink]:
         try:
             chosen = formats.choose(name, content_type, topic)
-            uplink = chosen.read(payload)
+            media_type, uplink = chosen.uplink(payload, topic)
         except DecodeError as error:
             raise Unattributable("malformed-payload", str(error)) from error
         if not uplink.placed:
             raise Unattributable("no-time", f"{chosen.name}: neither an id of its own nor an absolute time")
-        return chosen.media_type, uplink
+        return media_type, uplink

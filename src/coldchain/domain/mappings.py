@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
+from coldchain.domain.births import Births
 from coldchain.domain.telemetry import Sample
 from coldchain.domain.units import Kind, decimal, meaning, measured
 from coldchain.domain.uplinks import Raw, RawValue, Report
@@ -130,6 +131,7 @@ class Sources:
         self._devices: dict[tuple[str, str], str] = {}
         self._versions: dict[str, list[DeviceMap]] = {}
         """By device, oldest first."""
+        self.births = Births()
 
     def add(self, version: DeviceMap) -> bool:
         """Whether it says anything: a source that is another device already stays that."""
@@ -162,8 +164,8 @@ class Sources:
         for report in reports:
             device = self.device(gateway, report.source or gateway)
             if device is not None:
-                version = self._version_at(device, report.t_us)
-                found.setdefault(device, []).extend(version.sample(raw, report.t_us) for raw in report.readings)
+                version, readings = self._version_at(device, report.t_us), self.births.read(gateway, report)
+                found.setdefault(device, []).extend(version.sample(raw, report.t_us) for raw in readings)
         return found
 
     def _version_at(self, device: str, t_us: int) -> DeviceMap:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -37,6 +38,17 @@ class Report(NamedTuple):
     t_us: int
     """When it was measured, microseconds since the epoch, UTC; 0 where no absolute time is stated."""
     readings: tuple[Raw, ...]
+    said_us: int = 0
+    """When it was said, which may be long after, where a birth certificate of that time tells the names."""
+
+
+class Birth(NamedTuple):
+    """What a birth certificate says of one source (`coldchain.domain.births`)."""
+
+    source: str
+    t_us: int
+    names: Mapping[str, tuple[str, int]]
+    """(metric, datatype) by number, as `alias.<n>`, and by the name itself."""
 
 
 class Uplink(NamedTuple):
@@ -47,6 +59,7 @@ class Uplink(NamedTuple):
     reports: tuple[Report, ...]
     notes: tuple[str, ...] = ()
     """Words about the whole payload: `buffered`, `simulated`, …"""
+    births: tuple[Birth, ...] = ()
 
     @property
     def placed(self) -> bool:

@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from coldchain.mqtt.accounts import Credentials
 from coldchain.mqtt.errors import ProtocolError
+from coldchain.mqtt.topics import RETIRED_FILTERS
 from coldchain.services.messages import Inbound
 
 Address = tuple[str, int]
@@ -202,6 +203,7 @@ class Connection:
         if reason.is_failure:
             raise ProtocolError(f"broker refuses the connection of {self._username!r}: {reason}")
         self.session_kept = flags.session_present
+        client.unsubscribe(list(RETIRED_FILTERS))
         client.subscribe([(one, 1) for one in self._filters])
 
     def _subscribed(self, _client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Any) -> None:

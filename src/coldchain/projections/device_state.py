@@ -142,7 +142,9 @@ class DeviceState:
             kind = recorded.entry.kind
             if kind == "telemetry" and recorded.telemetry is not None:
                 heard.append(self._telemetry(recorded, recorded.telemetry, recorded.block))
-            elif kind == "telemetry":
+            elif kind == "telemetry" and recorded.uplink is not None:
+                for name in sorted(self._transport.take_births(connection, recorded)):
+                    heard = self._retold(connection, self._devices[name], recorded, heard)
                 heard += self._carried(recorded)
             elif kind == "event" and recorded.kid:
                 heard += self._event(recorded)
@@ -166,11 +168,15 @@ class DeviceState:
         told_us = max(known.clock.last_us or 0, known.clock.ahead_to_us or 0)
         if version.n > 1 and version.from_us > told_us:
             return heard
+        return self._retold(connection, known, recorded, heard)
+
+    def _retold(self, connection: Connection, known: Device, recorded: Recorded, heard: list[Heard]) -> list[Heard]:
+        """All that gateways passed on of the device before this entry, told anew."""
         self.remapped[known.no] = known
         if not known.chain.ranges:
             known.clock = known.clock._replace(battery_us=None, battery=None)
         heard = [one for one in heard if one.device is not known or one.boot != LOOSE]
-        for earlier in self._transport.earlier(connection, known.name, recorded):
+        for earlier in self._transport.earlier(connection, known.name, recorded):  # reads the ledger: for the rare case
             heard += [one for one in self._carried(earlier) if one.device is known]
         return heard
 

@@ -29,6 +29,7 @@ class TelemetryViews(Projection):
         tables.device.name,
         tables.device_key.name,
         tables.device_map.name,
+        tables.device_birth.name,
         tables.device_mounting.name,
         tables.device_state.name,
         tables.device_range.name,

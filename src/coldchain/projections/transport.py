@@ -11,11 +11,11 @@ from sqlalchemy import Connection, select
 from coldchain.db.bulk import put_rows
 from coldchain.db.ledger_sql import sql_for
 from coldchain.db.ledger_store import SqlSnapshot
-from coldchain.db.tables.telemetry import device_map
+from coldchain.db.tables.telemetry import device_birth, device_map
 from coldchain.decoders import decode_recorded
 from coldchain.domain.mappings import DeviceMap, MapError, Sources, read_map
 from coldchain.domain.telemetry import Telemetry, runs_of
-from coldchain.domain.uplinks import source_name
+from coldchain.domain.uplinks import Birth, source_name
 from coldchain.services.ports import Recorded
 
 LOOSE = 0
@@ -39,6 +39,9 @@ class Transport:
         """Everything the table holds."""
         for row in connection.execute(select(device_map).order_by(device_map.c.entry)):
             self._sources.add(read_map(json.loads(row.body)))
+        for row in connection.execute(select(device_birth)):
+            names = {key: (name, datatype) for key, (name, datatype) in json.loads(row.names).items()}
+            self._sources.births.add(row.gateway, Birth(row.source, row.t_us, names))
 
     def take_map(self, connection: Connection, recorded: Recorded, ref: int) -> DeviceMap | None:
         """The version that an `identity` entry states from here on; None where it states none, or none that holds."""
@@ -53,6 +56,18 @@ class Transport:
         row = (version.device, version.n, version.gateway, version.source, text, ref)
         put_rows(connection, device_map, [row])
         return version
+
+    def take_births(self, connection: Connection, recorded: Recorded) -> set[str]:
+        """Keep the certificates of an uplink. Returns the devices whose earlier messages may read otherwise now."""
+        gateway, changed = recorded.entry.key.split("/")[1], set[str]()
+        for birth in recorded.uplink.births if recorded.uplink is not None else ():
+            if self._sources.births.add(gateway, birth):
+                device = self._sources.device(gateway, birth.source)
+                changed |= {device} if device is not None else set()
+            kept = self._sources.births.kept(gateway, birth)
+            text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            put_rows(connection, device_birth, [(gateway, birth.source, birth.t_us, text)])
+        return changed
 
     def told(self, recorded: Recorded) -> list[Telemetry]:
         """What an uplink says, by device; nothing of sources that are not mapped yet."""

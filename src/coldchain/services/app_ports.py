@@ -48,8 +48,9 @@ class AppPorts:
     has it. Raises CommandRefused."""
     import_map: Callable[[Principal, str, Mapping[str, Any] | None], tuple[int, Mapping[str, Any]]]
     """(who, kind, a new map or None) -> version and content of the map in use from now on. Raises CommandRefused."""
-    take_telemetry: Callable[[Principal, str, Sequence[bytes], str], Sequence[Reply]]
-    """(who, gateway, payloads, content type) -> what came of each. Raises Forbidden, NotKnown, CommandRefused."""
+    take_telemetry: Callable[[Principal, str, Sequence[bytes], str, str], Sequence[Reply]]
+    """(who, gateway, payloads, content type, topic below the gateway's) -> what came of each. Raises Forbidden,
+    NotKnown, CommandRefused."""
     epcis: EpcisPorts
     links: AnswerLinks
     """Questions that drivers and non-members answer once."""

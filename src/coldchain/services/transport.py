@@ -31,8 +31,9 @@ class PlainWire(Protocol):
 
 
 def uplink_draft(gateway: Gateway, sources: Sources, media_type: str, uplink: Uplink, payload: bytes) -> Draft:
-    """The entry of one payload. Its key is the message's own id, or the hash of its bytes: the same again is one entry
-    (telemetry §2). It names the sources, so that what they said before they were mapped is found as well."""
+    """The entry of one payload. Its key is the message's own id, or the hash of its bytes, with their topic where that
+    says who speaks: the same again is one entry (telemetry §2). It names the sources, so that what they said before
+    they were mapped is found as well."""
     names = {f"dev:{gateway.device}"}
     for source in uplink.sources:
         names.add(source_name(gateway.device, source))
@@ -40,7 +41,8 @@ def uplink_draft(gateway: Gateway, sources: Sources, media_type: str, uplink: Up
         names |= {f"dev:{device}"} if device is not None else set()
     unique = uplink.message_id
     if not _PLAIN_ID.fullmatch(unique):
-        unique = hashlib.sha256(unique.encode("utf-8", "surrogatepass") if unique else payload).hexdigest()
+        said = unique.encode("utf-8", "surrogatepass") or media_type.partition(";")[2].encode() + payload
+        unique = hashlib.sha256(said).hexdigest()
     return Draft(
         kind="telemetry",
         by=gateway.org,

@@ -68,6 +68,16 @@ device_map = Table(
 )
 """What a source behind a gateway is, version by version (`coldchain.domain.mappings`). body: canonical JSON."""
 
+device_birth = Table(
+    "device_birth",
+    metadata,
+    Column("gateway", String(64), primary_key=True),
+    Column("source", String(200), primary_key=True),
+    Column("t_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("names", Text, nullable=False),
+)
+"""Birth certificates of Sparkplug (`coldchain.domain.births`). names: canonical JSON."""
+
 device_state = Table(
     "device_state",
     metadata,
