@@ -325,6 +325,16 @@ def test_parties_named_otherwise_are_known_once_registered_under_that_name(core:
     assert (one["state"], one["taker"]) == ("agreed", "haul")
 
 
+def test_a_carrier_named_otherwise_may_carry_once_it_is_registered_under_that_name(core: Core) -> None:
+    carrier = {"coldchain:actualCarrier": "urn:coldchain:loc:6901234500011"}
+    record(core, *PARTIES, PACKED, *HANDED_OVER, ships("haul", 12, [PALLET], "shop", **carrier))
+    record(core, happens("little", 13, "ADD", [PALLET], parent="veh:L"))
+    assert len(barred(core)) == 1
+    record(core, org("little", "carrier", names=["loc:6901234500011"]))
+    assert barred(core) == {}
+    assert inside(core, PALLET) == ["veh:L"]
+
+
 def ruling(event: str, by: str, role: str, n: int = 1, decision: str = "confirmed") -> Draft:
     body = {"v": 1, "order": "event-decision", "event": event, "decision": decision, "n": n, "by": by, "role": role}
     return Draft("order", by, "application/json", decision_key(event, n), "declared", (), canonical(body))

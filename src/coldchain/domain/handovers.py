@@ -114,8 +114,11 @@ def read_half(event: Event, directory: Directory) -> Half | None:
 
 
 def raw_parties(event: Event) -> tuple[str, ...]:
-    """What the event calls the parties of the handover: whoever is registered under these names later may be meant."""
-    return tuple(sorted({name for kind, name in (*event.sources, *event.destinations) if kind == HOLDING}))
+    """What the event calls the parties and carriers of the handover: whoever is registered under these names later may
+    be meant."""
+    named = {name for kind, name in (*event.sources, *event.destinations) if kind == HOLDING}
+    carriers = {_name(event.extra(field)) for field in ("contractingCarrier", "actualCarrier")}
+    return tuple(sorted((named | carriers) - {""}))
 
 
 def _holder(pairs: Iterable[tuple[str, str]], directory: Directory) -> str:
