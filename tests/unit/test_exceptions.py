@@ -152,7 +152,14 @@ def test_nobody_passes_an_order_off_as_a_paper() -> None:
 
 @pytest.mark.parametrize(
     ("before", "after", "quantity", "whole"),
-    [(6, 4, 2, True), ("6", "4", "2.0", True), (6, 4, 1, False), ("six", 4, 2, False), (6, 4, "NaN", False)],
+    [
+        (6, 4, 2, True),
+        ("6", "4", "2.0", True),
+        (6, 4, 1, False),
+        ("six", 4, 2, False),
+        (6, 4, "NaN", False),
+        (6, "1e999999999", 2, False),
+    ],
 )
 def test_stock_falls_by_the_sample_whether_it_is_stated_in_numbers_or_in_text(
     before: Any, after: Any, quantity: Any, whole: bool

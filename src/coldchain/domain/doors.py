@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from coldchain.domain.continuity import Opportunity, Rules
-from coldchain.domain.continuity.model import MINUTE_US
+from coldchain.domain.continuity.model import MINUTE_US, channel_of
 
 
 class Window(NamedTuple):
@@ -60,7 +60,7 @@ def uncovered(
     return Opportunity(
         code="B5",
         subject=vehicle,
-        channel=door,
+        channel=channel_of(door),
         from_us=window.from_us,
         to_us=window.to_us,
         confirmed=False,
@@ -122,7 +122,7 @@ def idled(
             return Opportunity(
                 code="B5",
                 subject=vehicle,
-                channel=f"{device} reefer",
+                channel=channel_of(f"{device} reefer"),
                 from_us=begun,
                 to_us=ended,
                 confirmed=False,

@@ -13,8 +13,8 @@ AUTHORITIES = frozenset({"inspector", CUSTOMS})
 PAPER = "paper"
 """Role of a confirmation copied from a paper, kept by its hash: weaker than anybody's own word."""
 
-_TIME_LIMIT = 2**53
-"""Integers stay below it, where every JSON reader and both databases agree (ledger §2.1)."""
+_LIMIT = 2**53
+"""Numbers stay below it, where every JSON reader and both databases agree (ledger §2.1)."""
 _MAX_DIGITS = 9
 """Of the number of a decision: 32 bits hold it."""
 _HEX = frozenset("0123456789abcdef")
@@ -139,7 +139,7 @@ def _number(stated: Any) -> Decimal | None:
         number = Decimal(str(stated))
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number) < _LIMIT else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ def _field(body: Mapping[str, Any], name: str, kind: type, default: Any = None) 
     value = default if value is None else value
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ClaimError(f"{name}: expected {kind.__name__}, found {value!r}")
-    if isinstance(value, int) and abs(value) >= _TIME_LIMIT:
+    if isinstance(value, int) and abs(value) >= _LIMIT:
         raise ClaimError(f"{name}: expected an integer below 2^53, found {value!r}")
     if isinstance(value, str) and not value.isprintable():
         raise ClaimError(f"{name}: expected text without control characters, found {value!r}")

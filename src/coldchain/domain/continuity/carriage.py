@@ -9,6 +9,7 @@ from coldchain.domain.continuity.looks import Change, Look, changes_of
 from coldchain.domain.continuity.model import Opportunity, Rules, is_carrier, point_of
 from coldchain.domain.continuity.places import Sites
 from coldchain.domain.events import Event
+from coldchain.domain.identifiers import IdentifierError, subject_name
 
 
 class Carriage(NamedTuple):
@@ -54,10 +55,14 @@ def carriage_of(event: Event, unit: str) -> Carriage | None:
 
 
 def _vehicle(stated: object) -> str:
+    """The vehicle's name, in any spelling and as the bare registry id; "" for what names none."""
     if not isinstance(stated, str) or not stated:
         return ""
-    name = stated.removeprefix("urn:coldchain:")
-    return name if name.startswith("veh:") else f"veh:{name}"
+    try:
+        name = subject_name(stated if ":" in stated else f"veh:{stated}")
+    except IdentifierError:
+        return ""
+    return name if name.startswith("veh:") else ""
 
 
 def _looks(unit: str, events: Sequence[Event], sites: Sites, rules: Rules) -> Iterable[Look]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -151,10 +152,22 @@ class Opportunity(NamedTuple):
         return self.from_us <= other.end_us and other.from_us <= self.end_us
 
 
+MAX_CHANNEL = 150
+"""Characters; two names of places are longer, and a database keeps 160."""
+
+
+def channel_of(text: str) -> str:
+    """The text, or as much of its beginning as fits with its hash."""
+    if len(text) <= MAX_CHANNEL:
+        return text
+    return f"{text[: MAX_CHANNEL - 33]}#{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
 def merged(its: Iterable[Opportunity]) -> tuple[Opportunity, ...]:
     """Sorted, one for each code, channel and start: what two events of one instant show is one opportunity."""
     found: dict[tuple[str, str, str, int], Opportunity] = {}
-    for it in sorted(its, key=lambda one: (one[:4], not one.confirmed, one.end_us, one.why)):
+    shown = [it._replace(channel=channel_of(it.channel)) for it in its]
+    for it in sorted(shown, key=lambda one: (one[:4], not one.confirmed, one.end_us, one.why)):
         known = found.get(it[:4])
         found[it[:4]] = it if known is None else _both(known, it)
     return tuple(found.values())
