@@ -139,7 +139,7 @@ def _number(stated: Any) -> Decimal | None:
         number = Decimal(str(stated))
     except InvalidOperation:
         return None
-    return number if number.is_finite() and abs(number) < _LIMIT else None
+    return number if number.is_finite() and -_LIMIT < number < _LIMIT else None
 
 
 @dataclass(frozen=True, slots=True)
