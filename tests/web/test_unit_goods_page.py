@@ -35,7 +35,9 @@ def page(tmp_path_factory: pytest.TempPathFactory, served: Served) -> Iterator[h
         seal = {"seal": "CN123456", "issuer": "COSCO", "act": "applied", "state": "intact"}
         board = "grai:06901234510010PLT0000001"
         core.capture("polar", counted(0, "ADD", BOX, 1200, **{"coldchain:seals": [seal]}))
-        core.capture("polar", counted(1, "ADD", PALLET, 60, **{"coldchain:board": board, "coldchain:linkedFrom": [BOX]}))
+        core.capture(
+            "polar", counted(1, "ADD", PALLET, 60, **{"coldchain:board": board, "coldchain:linkedFrom": [BOX]})
+        )
         core.capture("polar", counted(2, "OBSERVE", PALLET, 58))
         core.capture("polar", counted(3, "DELETE", PALLET, 59))
         core.settle()

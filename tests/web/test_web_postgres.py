@@ -10,7 +10,7 @@ import httpx
 from coldchain.bootstrap.core import open_core
 from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
-from coldchain.settings import load_settings
+from coldchain.settings import Settings, load_settings
 from web.serving import Served
 from web.story import DEVICE, PALLET, START, TRUCK, Clock, tell
 
@@ -35,17 +35,21 @@ def answers(client: httpx.Client) -> dict[str, str]:
     return {path: re.sub(r"localhost/[0-9a-f]{8}", "localhost", response.text) for path, response in found.items()}
 
 
-def test_both_databases_give_the_same_answers(
-    operator: httpx.Client, served: Served, postgres_url: str, tmp_path: Path
-) -> None:
-    on_sqlite = answers(operator)
+def told_by(served: Served, settings: Settings) -> dict[str, str]:
+    """What programs are told of the story from a ledger of its own; its pages are there, too."""
     clock = Clock(START)
-    with open_core(load_settings(dir=tmp_path / "data", database=postgres_url), create=True, clock=clock) as core:
+    with open_core(settings, create=True, clock=clock) as core:
         tell(core, clock)
         ports = app_ports(core, lambda: None, lambda: "")
         served.app = create_app(ports)
         with httpx.Client(base_url=served.address) as client:
             client.headers["authorization"] = f"Bearer {core.operator_token}"
-            assert answers(client) == on_sqlite
+            found = answers(client)
             client.get(f"/login?code={ports.access.issue_code()}")
             assert {path: client.get(path).status_code for path in PAGES} == dict.fromkeys(PAGES, 200)
+    return found
+
+
+def test_both_databases_give_the_same_answers(served: Served, postgres_url: str, tmp_path: Path) -> None:
+    on_sqlite = told_by(served, load_settings(dir=tmp_path / "sqlite"))
+    assert told_by(served, load_settings(dir=tmp_path / "postgresql", database=postgres_url)) == on_sqlite
