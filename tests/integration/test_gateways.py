@@ -285,6 +285,16 @@ def test_a_birth_that_comes_late_names_what_was_numbered_before_it_came(site: Si
     assert {name for name, one in site.core.follower.rebuild().items() if one.before != one.after} == set()
 
 
+def test_a_node_without_a_birth_is_asked_for_one(site: Site) -> None:
+    site.gateway("gw-9", "sparkplug")
+    topic = f"cc/v1/acme/fleet/gw-9/up/{REEFER.format('DDATA')}"
+    (first,) = site.offer(payload(NOW_S * 1000, 0, metric(1, INT8, alias=1)), topic=topic)
+    (second,) = site.offer(payload(NOW_S * 1000, 1, metric(1, INT8, alias=1)), topic=topic)
+    assert first is not None
+    assert second is not None
+    assert (first.kind, first.rebirth, second.rebirth) == ("ack", "plant/edge", "")
+
+
 def test_the_same_bytes_of_two_devices_are_two_messages(site: Site) -> None:
     site.gateway("gw-9", "sparkplug")
     sparkplug(site, "DDATA", 0, metric(-1, INT8, name="Air"))

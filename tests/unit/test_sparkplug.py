@@ -14,7 +14,10 @@ from coldchain.decoders.errors import DecodeError
 from coldchain.decoders.formats import format_named, read_recorded
 from coldchain.decoders.sparkplug import read
 from coldchain.domain.births import Births, signed
-from coldchain.domain.uplinks import Birth, Raw, Report
+from coldchain.domain.uplinks import Birth, Follows, Raw, Report
+from coldchain.mqtt.answers import answers
+from coldchain.services.messages import Reply
+from coldchain.services.rebirth import Rebirths
 from unit.sparkplug_payloads import (
     BOOLEAN,
     DOUBLE,
@@ -199,3 +202,41 @@ def test_every_integer_comes_back_from_its_unsigned_wrap(value: int, datatype: i
     value = (value + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
     for width in {bits, max(bits, 32)}:
         assert signed(Decimal(value % 2**width), datatype) == value
+
+
+def test_a_node_is_asked_for_its_birth_until_it_comes_and_not_too_often() -> None:
+    rebirths, second = Rebirths(), 1_000_000
+    asked = [rebirths.ask("gw", Follows("g/e", seq, False), seq * second) for seq in range(0, 200, 10)]
+    assert [place * 10 for place, one in enumerate(asked) if one] == [0, 60, 120, 180]
+    assert not rebirths.ask("gw", Follows("g/e", 0, True), 300 * second)
+    assert not any(rebirths.ask("gw", Follows("g/e", n % 256, False), (300 + n) * second) for n in range(1, 600))
+
+
+@pytest.mark.parametrize(
+    ("order", "asks"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9], []),
+        ([2, 1, 3, 4, 5, 6, 7, 8, 9], []),
+        ([1, 4, 3, 2, 5, 6, 7, 8, 9], []),
+        ([1, 2, 2, 1, 3, 4, 5, 6, 7], []),
+        ([1, 3, 4, 5, 6, 7, 8, 9, 10], [7]),
+        ([1, 3, 4, 5, 6, 2, 7, 8, 9], []),
+    ],
+)
+def test_a_message_that_stays_away_leads_to_a_rebirth_and_one_that_is_overtaken_does_not(
+    order: list[int], asks: list[int]
+) -> None:
+    rebirths = Rebirths()
+    rebirths.ask("gw", Follows("g/e", 0, True), 0)
+    heard = [
+        rebirths.ask("gw", Follows("g/e", seq, False), (100 + place) * 1_000_000) for place, seq in enumerate(order)
+    ]
+    assert [place + 1 for place, one in enumerate(heard) if one] == asks
+
+
+def test_the_request_is_a_sparkplug_command_to_the_node() -> None:
+    reply = Reply("cc/v1/o/s/gw", "ack", None, None, 7, rebirth="plant/edge")
+    ((topic, command),) = answers([reply])
+    assert topic == "cc/v1/o/s/gw/cmd/spBv1.0/plant/NCMD/edge"
+    (report,) = read(payload(T_MS, 0) + command, "spBv1.0/plant/NDATA/edge").reports
+    assert report.readings == (Raw("Node Control/Rebirth", True),)

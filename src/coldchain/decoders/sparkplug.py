@@ -14,10 +14,10 @@ from coldchain.decoders.errors import DecodeError
 from coldchain.decoders.protobuf import fields, fraction, integer, text
 from coldchain.decoders.vendor_json import MAX_ID, MAX_READINGS, raw_value, unix_us
 from coldchain.domain.births import Named, signed
-from coldchain.domain.uplinks import Birth, Raw, RawValue, Report, Uplink
+from coldchain.domain.uplinks import Birth, Follows, Raw, RawValue, Report, Uplink
 
 _BIRTHS, _DATA, _DEATHS = ("NBIRTH", "DBIRTH"), ("NDATA", "DDATA"), ("NDEATH", "DDEATH")
-_TIMESTAMP, _METRIC = 1, 2
+_TIMESTAMP, _METRIC, _SEQ = 1, 2, 3
 _NAME, _ALIAS, _MEASURED, _DATATYPE, _HISTORICAL, _NULL = 1, 2, 3, 4, 5, 7
 _INT, _LONG, _FLOAT, _DOUBLE, _BOOLEAN, _STRING = range(10, 16)
 _FLOAT_DIGITS = 7
@@ -37,12 +37,14 @@ def read(payload: bytes, topic: str = "") -> Uplink:
     """One message, which has no id of its own: its `seq` begins again every 256. A metric's own time counts before the
     message's; a death says when it was, if at all. Raises DecodeError."""
     message, source = _who(topic)
-    said_us, metrics = 0, list[_Metric]()
+    said_us, metrics, follows = 0, list[_Metric](), None
     for number, value in fields(payload):
         if number == _TIMESTAMP:
             said_us = unix_us(Decimal(integer(value)), 1_000)
         elif number == _METRIC and len(metrics) < MAX_READINGS:
             metrics.append(_metric(value))
+        elif number == _SEQ and message not in _DEATHS:
+            follows = Follows("/".join(source.split("/")[:2]), integer(value) % 256, message == "NBIRTH")
     if message in _DEATHS:
         return Uplink("", (Report(source, said_us, ()),), ("death",))
     said: dict[int, list[Raw]] = {}
@@ -51,7 +53,7 @@ def read(payload: bytes, topic: str = "") -> Uplink:
     reports = tuple(Report(source, t_us, tuple(readings), said_us) for t_us, readings in said.items())
     births = (Birth(source, said_us, _names(metrics)),) if message in _BIRTHS and said_us else ()
     buffered = any(metric.historical for metric in metrics)
-    return Uplink("", reports or (Report(source, said_us, ()),), ("buffered",) if buffered else (), births)
+    return Uplink("", reports or (Report(source, said_us, ()),), ("buffered",) if buffered else (), births, follows)
 
 
 def _who(topic: str) -> tuple[str, str]:

@@ -51,6 +51,17 @@ class Birth(NamedTuple):
     """(metric, datatype) by number, as `alias.<n>`, and by the name itself."""
 
 
+class Follows(NamedTuple):
+    """Where a message stands among those of its edge node (Sparkplug)."""
+
+    node: str
+    """`group/edge node`."""
+    seq: int
+    """0 to 255, again and again."""
+    begins: bool
+    """Whether it is the node's birth."""
+
+
 class Uplink(NamedTuple):
     """One payload of a gateway or platform."""
 
@@ -60,6 +71,7 @@ class Uplink(NamedTuple):
     notes: tuple[str, ...] = ()
     """Words about the whole payload: `buffered`, `simulated`, …"""
     births: tuple[Birth, ...] = ()
+    follows: Follows | None = None
 
     @property
     def placed(self) -> bool:

@@ -11,11 +11,19 @@ MORE_PER_ACK = 500
 """Messages named in one `ack` at most: some 15 KiB, so that it passes wherever a message of ours does."""
 
 
+_REBIRTH_METRIC = b"\x0a\x14Node Control/Rebirth\x20\x0b\x70\x01"
+REBIRTH = b"\x12" + bytes((len(_REBIRTH_METRIC),)) + _REBIRTH_METRIC
+"""Sparkplug's NCMD: the metric of this name (field 1), Boolean (4), true (14), as the one of a payload (2)."""
+
+
 def answers(replies: Iterable[Reply | None]) -> Iterator[tuple[str, bytes]]:
     """(topic, payload) of every answer; what one device may forget is told in as few messages as possible. A gateway's
     recorded messages have no number to tell, and the broker's acknowledgement is all it waits for."""
     recorded: dict[str, list[Reply]] = {}
     for reply in replies:
+        if reply is not None and reply.rebirth:
+            place, _, node = reply.rebirth.partition("/")
+            yield f"{reply.topic_base}/cmd/spBv1.0/{place}/NCMD/{node}", REBIRTH
         if reply is None or (reply.kind == "ack" and reply.boot is None):
             continue
         if reply.kind == "ack":

@@ -38,7 +38,7 @@ def passwords(accounts: Iterable[Account]) -> str:
 def acl(accounts: Iterable[Account]) -> str:
     """Mosquitto's acl_file; without accounts it is what ships as `mosquitto/acl`."""
     own = [f"pattern write cc/v1/%u/{kind}" for kind in (*KINDS_UP, "up/#")]
-    own += [f"pattern read cc/v1/%u/{kind}" for kind in KINDS_DOWN]
+    own += [f"pattern read cc/v1/%u/{kind}" for kind in (*KINDS_DOWN, "cmd/#")]
     server = Account(SERVER_NAME, "server", "", "", "", "", "")
     lines = ["# A device publishes and listens below its own id: its user name is org/site/device.", *own, ""]
     lines += ["# The server listens to all and answers all.", *_lines(server)]

@@ -30,7 +30,7 @@ def branch(org: str, site: str, device: str, kinds: Iterable[str]) -> tuple[str,
 
 def _filters(topic: str, kind: str) -> tuple[str, ...]:
     """Both, because the subject that NATS makes of the second does not match the first."""
-    return (topic, f"{topic}/#") if kind == "up" else (topic,)
+    return (topic, f"{topic}/#") if kind in ("up", "cmd") else (topic,)
 
 
 def nats_subject(mqtt_filter: str) -> str:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from coldchain.domain.mappings import Gateway
+from coldchain.domain.uplinks import Uplink
 from coldchain.services.messages import Inbound, Reply
 from coldchain.services.ports import Clock
+from coldchain.services.rebirth import Rebirths
 from coldchain.services.registry import Key, Registry
 from coldchain.services.transport import PlainWire, uplink_draft
 from coldchain_ledger.entry import parse_entry
@@ -148,6 +150,7 @@ class Admission:
         self._wire = wire
         self._clock = clock
         self._on_recorded = on_recorded
+        self._rebirths = Rebirths()
         self.counts: Counter[str] = Counter()
 
     def admit(self, batch: Sequence[Inbound]) -> list[Reply | None]:
@@ -174,7 +177,13 @@ class Admission:
         if refused:
             self._rejects.keep(refused, self._clock())
             self.counts.update(f"refused:{item.reason}" for item in refused)
-        return [_reply(item, answers.get(id(item))) for item in judged]
+        return [self._asking(item, _reply(item, answers.get(id(item)))) for item in judged]
+
+    def _asking(self, item: Attributed | Refused, reply: Reply) -> Reply:
+        follows = item.content.follows if isinstance(item, Attributed) and isinstance(item.content, Uplink) else None
+        if follows is None or not self._rebirths.ask(reply.topic_base, follows, self._clock()):
+            return reply
+        return replace(reply, rebirth=follows.node)
 
     def _claim(self, inbound: Inbound) -> Claim | Attributed | Refused:
         levels = inbound.topic.split("/")

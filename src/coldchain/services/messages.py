@@ -80,3 +80,5 @@ class Reply:
     index: int | None = None
     sha256: str = ""
     reason: str = ""
+    rebirth: str = ""
+    """The Sparkplug edge node, `group/edge node`, that is to be asked for its birth beside this answer."""
