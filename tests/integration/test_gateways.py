@@ -18,6 +18,7 @@ from coldchain.bootstrap.core import Core, open_core
 from coldchain.bootstrap.gateways import map_device, sources_of
 from coldchain.cli.playing import public_text
 from coldchain.db.tables import telemetry as tables
+from coldchain.db.tables.events import door_mount, door_window
 from coldchain.db.tables.verdicts import verdict
 from coldchain.decoders.formats import format_named
 from coldchain.projections.follow import digests
@@ -293,6 +294,32 @@ def test_a_node_without_a_birth_is_asked_for_one(site: Site) -> None:
     assert first is not None
     assert second is not None
     assert (first.kind, first.rebirth, second.rebirth) == ("ack", "plant/edge", "")
+
+
+def test_a_door_behind_a_gateway_opens_and_shuts_whenever_it_was_mapped(site: Site) -> None:
+    def windows() -> list[tuple[str, int, int | None]]:
+        site.core.settle()
+        with site.core.engine.connect() as connection:
+            found = connection.execute(select(door_window)).all()
+        minutes = [
+            (one.door, *(None if t is None else t // 60_000_000 - NOW_S // 60 for t in (one.from_us, one.to_us)))
+            for one in found
+        ]
+        return sorted(minutes)  # type: ignore[arg-type]
+
+    site.offer(*(frame(minute, int(10 <= minute < 20)) for minute in range(0, 30, 5)))
+    assert windows() == []
+    site.map("door/rear")
+    assert windows() == [("door/rear", 10, 20)]
+    site.offer(frame(40, 1), frame(45, 0))
+    assert windows() == [("door/rear", 10, 20), ("door/rear", 40, 45)]
+    site.map("door/side", from_us=0)
+    assert windows() == [("door/side", 10, 20), ("door/side", 40, 45)]
+    with site.core.engine.connect() as connection:
+        assert {(row.device, row.place, row.grade) for row in connection.execute(select(door_mount))} == {
+            ("REEFER-7", "veh:T7", "transport")
+        }
+    assert {name for name, one in site.core.follower.rebuild().items() if one.before != one.after} == set()
 
 
 def test_the_same_bytes_of_two_devices_are_two_messages(site: Site) -> None:

@@ -31,7 +31,7 @@ class Births:
     def add(self, gateway: str, birth: Birth) -> bool:
         """Whether a message could now be read otherwise than before. Of two at one time the greater counts, so that
         order does not matter."""
-        key, before = (gateway, birth.source, birth.t_us), self._in_force(gateway, birth.source, birth.t_us)
+        key, before = (gateway, birth.source, birth.t_us), self.in_force(gateway, birth.source, birth.t_us)
         known = self._names.get(key)
         if known is not None and sorted(known.items()) >= sorted(birth.names.items()):
             return False
@@ -47,12 +47,13 @@ class Births:
 
     def read(self, gateway: str, report: Report) -> Iterable[Raw]:
         """The report's readings under their names and with their signs, as far as a certificate tells them."""
-        names = self._in_force(gateway, report.source, report.said_us) if report.said_us else {}
+        names = self.in_force(gateway, report.source, report.said_us) if report.said_us else {}
         for raw in report.readings:
             name, datatype = names.get(raw.name, (raw.name, 0))
             yield raw._replace(name=name, value=signed(raw.value, datatype)) if name or datatype else raw
 
-    def _in_force(self, gateway: str, source: str, t_us: int) -> Mapping[str, Named]:
+    def in_force(self, gateway: str, source: str, t_us: int) -> Mapping[str, Named]:
+        """What holds of a source at a time; nothing before its first certificate."""
         times = self._times.get((gateway, source), [])
         place = bisect_right(times, t_us)
         return self._names[gateway, source, times[place - 1]] if place else {}

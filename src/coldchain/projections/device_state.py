@@ -25,7 +25,7 @@ from coldchain.domain.mappings import DeviceMap
 from coldchain.domain.rulepacks import Mounting, stage_of
 from coldchain.domain.telemetry import Run, Telemetry
 from coldchain.projections.mounts import Mounts, Posting
-from coldchain.projections.transport import LOOSE, Transport
+from coldchain.projections.transport import LOOSE, Transport, behind_gateway
 from coldchain.services.ports import Recorded
 
 DAY_US = 86_400_000_000
@@ -164,7 +164,7 @@ class DeviceState:
     ) -> list[Heard]:
         """The device as the version has it, and where that speaks of time already told, its messages told anew."""
         known = self._device(version.device, recorded)
-        self._mount(connection, known, _behind_gateway(version), recorded.entry.at_us)
+        self._mount(connection, known, behind_gateway(version), recorded.entry.at_us)
         told_us = max(known.clock.last_us or 0, known.clock.ahead_to_us or 0)
         if version.n > 1 and version.from_us > told_us:
             return heard
@@ -176,7 +176,9 @@ class DeviceState:
         if not known.chain.ranges:
             known.clock = known.clock._replace(battery_us=None, battery=None)
         heard = [one for one in heard if one.device is not known or one.boot != LOOSE]
-        for earlier in self._transport.earlier(connection, known.name, recorded):  # reads the ledger: for the rare case
+        for earlier in self._transport.earlier(
+            connection, known.name, recorded.log, recorded.index
+        ):  # reads the ledger: for the rare case
             heard += [one for one in self._carried(earlier) if one.device is known]
         return heard
 
@@ -343,12 +345,6 @@ def _with_battery(clock: Clock, run: Run) -> Clock:
     if clock.battery_us is not None and (clock.battery_us, -(clock.battery or 0)) >= (t_us, negated):
         return clock
     return clock._replace(battery_us=t_us, battery=0.0 - negated)
-
-
-def _behind_gateway(version: DeviceMap) -> Enrolment:
-    """Such a device has no key, and all it says is of transport grade."""
-    stated = {name: getattr(version, name) for name in ("device", "org", "site", "place", "profile", "time_floor_us")}
-    return Enrolment(kid="", alg="", public_key="", grade="transport", role="sensor", **stated)
 
 
 def _enrolment(row: Row[Any]) -> Enrolment:

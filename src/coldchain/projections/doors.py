@@ -18,6 +18,7 @@ from coldchain.domain.devices import Enrolment, parse_identity
 from coldchain.domain.doors import STOP_NAMES, Window, windows
 from coldchain.domain.parties import schedule
 from coldchain.domain.telemetry import Run
+from coldchain.projections.transport import Carried, behind_gateway, stated_map
 from coldchain.services.ports import Recorded
 
 ALWAYS_US = 2**62
@@ -53,12 +54,14 @@ class Openings:
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], _Door] = {}
         self._heard: dict[str, int] = {}
+        self._carried = Carried()
         self._sealed: dict[str, Set[str]] = {}
         """By device: those of its vehicles that, or a container on them, ever wore a seal. Until the next event."""
 
     def reset(self) -> None:
         self._newest.clear()
         self._heard.clear()
+        self._carried = Carried()
         self._sealed.clear()
 
     def apply(self, connection: Connection, batch: Sequence[Recorded]) -> list[Span]:
@@ -71,6 +74,10 @@ class Openings:
         for item in batch:
             if item.telemetry is not None:
                 noted.take(item.telemetry.device, item.telemetry.runs, item.index)
+        renewed, carried = self._carried.take(connection, batch)
+        spans += self._forget(connection, renewed)
+        for telemetry, entry in carried:
+            noted.take(telemetry.device, telemetry.runs, entry)
         changed = [(device, t_us, t_us) for device, t_us, _, _ in noted.positions]
         for (device, door), said in noted.doors.items():
             samples = sorted((*key, entry) for key, entry in said.items())
@@ -90,6 +97,16 @@ class Openings:
         places = _places(connection, (device for device, _, _ in changed))
         spans += [Span(place, *span) for device, *span in sorted(changed) for place in places.get(device, ())]
         return spans + self._stops(connection, batch, noted.stops)
+
+    def _forget(self, connection: Connection, devices: Set[str]) -> list[Span]:
+        """Everything of devices whose messages are told anew goes; where that may change what is known."""
+        for device in devices:
+            for table in (door_sample, door_window, door_position):
+                remove_rows(connection, table, [(device,)], ("device =",))
+            self._heard.pop(device, None)
+        self._newest = {door: known for door, known in self._newest.items() if door[0] not in devices}
+        places = _places(connection, devices)
+        return [Span(place, -ALWAYS_US, ALWAYS_US) for device in sorted(devices) for place in places.get(device, ())]
 
     def _stops(
         self, connection: Connection, batch: Sequence[Recorded], stops: Sequence[tuple[str, int, int]]
@@ -236,7 +253,9 @@ def _mount(connection: Connection, batch: Sequence[Recorded]) -> set[str]:
     for item in batch:
         if item.entry.kind != "identity":
             continue
-        if isinstance(order := parse_identity(item.body), Enrolment):
+        version = stated_map(item)
+        order = parse_identity(item.body) if version is None else behind_gateway(version)
+        if isinstance(order, Enrolment):
             number = order.kid.rpartition("#")[2]
             n = int(number) if number.isdecimal() else 0
             if order.device not in newest or newest[order.device][0] < n:
