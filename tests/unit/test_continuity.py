@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldchain.domain.continuity import History, Opportunity, Rules, observe
-from coldchain.domain.events import Event, identified
+from coldchain.domain.events import Event, Quantity, identified
 from coldchain.domain.segments import (
     BROKEN_AUTHORISED,
     BROKEN_UNEXPLAINED,
     CONTINUOUS,
+    COUNTED_REASON,
     UNOBSERVED,
     Touching,
     segments,
@@ -79,6 +81,53 @@ def test_a_pallet_read_as_it_was_packed_is_continuous() -> None:
     folded = history(pack(0, 1, 2, 3), read(2, A, 1, 2, 3), read(8, B, 1, 2, 3))
     assert folded.opportunities == ()
     assert verdicts(folded) == [CONTINUOUS, CONTINUOUS]
+
+
+def counted(at_h: float, action: str, cases: int, by: str = "w1") -> Event:
+    event = aggregation(at_h, action, (), by=by)
+    lot = Quantity("lot:1974/shank/L1", cases * 1_000, "")
+    return identified(replace(event, event_id=f"{event.event_id}{cases}", quantities=(lot,), key=""))
+
+
+def reasons(folded: History) -> list[tuple[str, str]]:
+    return [(segment.verdict, segment.reason) for segment in segments(folded, ())]
+
+
+def test_cases_without_numbers_are_continuous_as_far_as_they_were_counted_alike() -> None:
+    folded = history(
+        counted(0, "ADD", 48), counted(2, "OBSERVE", 48), counted(8, "OBSERVE", 48), counted(9, "DELETE", 3)
+    )
+    assert folded.opportunities == ()
+    assert reasons(folded) == [
+        ("CONTINUOUS", COUNTED_REASON),
+        ("CONTINUOUS", COUNTED_REASON),
+        ("UNOBSERVED", "the cases were not counted again"),
+    ]
+
+
+def test_after_a_declared_removal_the_new_number_is_what_is_counted() -> None:
+    folded = history(counted(0, "ADD", 48), counted(2, "DELETE", 8), counted(4, "OBSERVE", 40))
+    assert verdicts(folded) == ["CONTINUOUS", "CONTINUOUS"]
+
+
+def test_a_count_that_differs_keeps_nothing_whole() -> None:
+    folded = history(counted(0, "ADD", 48), counted(2, "OBSERVE", 47), counted(4, "OBSERVE", 47, by="w2"))
+    assert verdicts(folded) == ["UNOBSERVED", "UNOBSERVED"]
+
+
+def test_a_number_nobody_declared_is_unobserved() -> None:
+    assert verdicts(history(counted(0, "OBSERVE", 48), counted(2, "OBSERVE", 48))) == ["UNOBSERVED"]
+
+
+def test_two_versions_of_the_declared_number_leave_it_unknown() -> None:
+    first = counted(0, "ADD", 48)
+    other = identified(replace(counted(0, "ADD", 50), event_id=first.event_id, key=""))
+    assert verdicts(history(first, other, counted(2, "OBSERVE", 48))) == ["UNOBSERVED"]
+
+
+def test_a_case_that_is_named_makes_names_count() -> None:
+    folded = history(counted(0, "ADD", 48), read(2, A, 1, 2), counted(4, "OBSERVE", 48))
+    assert "UNOBSERVED" in verdicts(folded)
 
 
 def test_one_missed_tag_stays_suspected_until_the_next_full_read() -> None:

@@ -18,6 +18,10 @@ WORST_LAST = (CONTINUOUS, BROKEN_AUTHORISED, UNOBSERVED, BROKEN_PENDING, BROKEN_
 """The five verdicts; the worst of those that touch a segment is the segment's (domain §3)."""
 
 
+COUNTED_REASON = "counted alike; cases without numbers of their own"
+"""One may have been exchanged for another, and no count shows it."""
+
+
 class Touching(NamedTuple):
     """A judged opportunity as a segment sees it."""
 
@@ -37,7 +41,7 @@ class Segment(NamedTuple):
     to_us: int
     verdict: str
     reason: str
-    """Why it is not CONTINUOUS for want of observation, or what a loose leg kept; "" where nothing is wanting."""
+    """Why it is not CONTINUOUS for want of observation, or what alone was kept; "" where nothing is wanting."""
     because: tuple[tuple[str, str, str, int], ...]
     """(rule, subject, channel, from_us) of every judged opportunity within it."""
 
@@ -71,8 +75,9 @@ def _by_itself(
             if leg.kind == LOOSE and leg.counted:
                 return CONTINUOUS, LOOSE_REASON
             return UNOBSERVED, "loose, and not counted alike at both ends" if leg.kind == LOOSE else "a leg unstated"
-    reason = _unseen(history, from_us, to_us)
-    return (UNOBSERVED if reason else CONTINUOUS), reason
+    if reason := _unseen(history, from_us, to_us):
+        return UNOBSERVED, reason
+    return CONTINUOUS, COUNTED_REASON if history.counted else ""
 
 
 def _unseen(history: History, from_us: int, to_us: int) -> str:
@@ -81,6 +86,8 @@ def _unseen(history: History, from_us: int, to_us: int) -> str:
         return "the contents had not been declared, nor read in full at two read points" if is_load else "no seal yet"
     if to_us <= history.whole[-1]:
         return ""
+    if history.counted:
+        return "the cases were not counted again"
     return "the contents were not read in full again" if is_load else "the seal was not looked at again"
 
 

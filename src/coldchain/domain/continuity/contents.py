@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from coldchain.domain.containment import Move, takes_all
-from coldchain.domain.continuity.counts import count_of
+from coldchain.domain.continuity.counts import count_of, kept_by_count
 from coldchain.domain.continuity.model import Opportunity, Rules, is_pallet, places_of, point_of
 from coldchain.domain.events import Event, in_force
 
@@ -23,11 +23,13 @@ class History:
     times: tuple[int, ...]
     """Every moment it was observed, ascending."""
     whole: tuple[int, ...]
-    """Those at which its contents were declared or read in full."""
+    """Those at which its contents were declared, read in full, or counted as they should be."""
     opportunities: tuple[Opportunity, ...]
     moves: tuple[Move, ...]
     doubted: frozenset[str]
     """Tags that deviated at some read; sightings of them under other parents matter to this history."""
+    counted: bool = False
+    """Whether `whole` rests on counts alone: none of its cases has a number of its own."""
 
 
 def observe(unit: str, events: Iterable[Event], rules: Rules) -> History:
@@ -37,13 +39,15 @@ def observe(unit: str, events: Iterable[Event], rules: Rules) -> History:
     fold = _Contents(unit, rules, _Sightings(unit, standing))
     for event in mine:
         fold.step(event, event.key in disputed)
+    counts = () if fold.tagged else kept_by_count(unit, mine, disputed)
     return History(
         unit=unit,
         times=tuple(sorted({event.time_us for event in mine})),
-        whole=tuple(fold.whole),
+        whole=counts or tuple(fold.whole),
         opportunities=fold.opportunities(),
         moves=fold.moves(),
         doubted=frozenset(fold.doubted),
+        counted=bool(counts),
     )
 
 
@@ -100,12 +104,15 @@ class _Contents:
         self._counted: dict[int, dict[str, str]] = {}
         """By number: who counted so many with what deviates, and in which event, since the set last changed."""
         self.whole: list[int] = []
+        self.tagged = False
+        """Whether any case was ever named in it."""
         self.doubted: set[str] = set()
 
     def step(self, event: Event, disputed: bool) -> None:
         """Fold one event; steps come in event-time order."""
         self._places += [(event.time_us, name) for name in places_of(event, self._unit)]
         if event.kind in ("AggregationEvent", "AssociationEvent") and event.parent == self._unit:
+            self.tagged = self.tagged or bool(event.units)
             if disputed or event.action != "OBSERVE":
                 self._counted.clear()
             if disputed:

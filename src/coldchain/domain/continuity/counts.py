@@ -6,7 +6,7 @@ same number, which is not the number that was put there, confirm P2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -42,6 +42,26 @@ def weight_of(event: Event, unit: str) -> int | None:
     except (InvalidOperation, OverflowError, ValueError):  # NaN and the infinities weigh nothing
         return None
     return grams if 0 < grams < _LIMIT else None
+
+
+def kept_by_count(unit: str, events: Iterable[Event], disputed: Collection[str]) -> tuple[int, ...]:
+    """Moments at which the number of cases was declared for the first time, or counted as it should be, ascending.
+
+    All that can be said of goods without numbers of their own. Two versions of one event leave the number unknown.
+    """
+    base: int | None = None
+    kept: list[int] = []
+    for event in events:
+        number = count_of(event, unit)
+        if event.parent == unit and event.kind == "AggregationEvent" and event.action in ("ADD", "DELETE"):
+            before = base
+            declared = _declared(base, event) if number is None else number
+            base = None if event.key in disputed else declared
+            if before is None and base is not None and not kept:
+                kept.append(event.time_us)
+        elif number is not None and number == base and event.key not in disputed:
+            kept.append(event.time_us)
+    return tuple(kept)
 
 
 @dataclass(slots=True)
