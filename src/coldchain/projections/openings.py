@@ -47,24 +47,32 @@ def judge_openings(bench: Bench, spans: Iterable[Span]) -> list[Row]:
     """Verdicts on the openings and stops of each vehicle in its span; the rows that changed."""
     changed: list[Row] = []
     cover_us = bench.world.rules.widest_cover_us
+    spans = list(spans)
+    sealed = qc.sealed_places(bench.connection, {span.place for span in spans})
     for span in spans:
         wide = Span(span.place, span.from_us - cover_us, span.to_us + cover_us)
         openings = _openings(bench, wide)
         found = _doors(bench, span.place, openings)
-        legs = _sealed_legs(bench, wide)
+        legs = _sealed_legs(bench, wide) if span.place in sealed else []
         found |= _stops(bench, span.place, legs)
-        beside = qc.opportunities(bench.connection, {span.place, *(unit for it in found for unit in it.units)})
-        operator = operators(bench.connection, [span.place]).get(span.place, "")
-        borne_out: Evidence = {}
-        for it, evidence in found.items():
-            others = [other for name in (span.place, *it.units) for other in beside.get(name, ())]
-            borne_out[corroborated([it._replace(holder=operator)], others)[0]] = evidence
+        borne_out = _borne_out(bench, span.place, found) if found else {}  # of all openings nearly every one: nothing
         rows = [row for _, row in judged_rows(bench, list(borne_out), _around, borne_out)]
         starts = {opening.window.from_us for opening in openings}
         legs_us = [(from_us, to_us) for _, from_us, to_us in legs]
         mine = partial(_is_rejudged, wide=wide, starts=starts, legs_us=legs_us)
         changed += replace_verdicts(bench.connection, [span.place], rows, mine)
     return changed
+
+
+def _borne_out(bench: Bench, place: str, found: Evidence) -> Evidence:
+    """The same with whoever runs the vehicle, and with what else was seen that makes suspicions more than that."""
+    beside = qc.opportunities(bench.connection, {place, *(unit for it in found for unit in it.units)})
+    operator = operators(bench.connection, [place]).get(place, "")
+    borne_out: Evidence = {}
+    for it, evidence in found.items():
+        others = [other for name in (place, *it.units) for other in beside.get(name, ())]
+        borne_out[corroborated([it._replace(holder=operator)], others)[0]] = evidence
+    return borne_out
 
 
 def _is_rejudged(row: Row, *, wide: Span, starts: set[int], legs_us: Sequence[tuple[int, int]]) -> bool:
@@ -124,8 +132,6 @@ def _outside(bench: Bench, device: str, window: Window) -> bool:
 def _sealed_legs(bench: Bench, span: Span) -> list[tuple[str, int, int]]:
     """(what wore the seal, from, to) of the vehicle and of containers on it, as far as they touch the span."""
     connection = bench.connection
-    if not qc.sealed_places(connection, [span.place]):
-        return []
     aboard = {
         i.child for i in q.aboard(connection, span.place, span.from_us, span.to_us) if i.child.startswith("cont:")
     }
