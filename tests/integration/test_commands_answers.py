@@ -180,6 +180,18 @@ def test_the_life_of_a_device(played: Played, demo: Any, tmp_path: Path) -> None
     assert played.answer("device", "revoke", "truck-7")["revoked"] == ["truck-7#1", "truck-7#2"]
 
 
+def test_a_gateway_what_it_speaks_of_and_a_logger_behind_it(played: Played, demo: Any, tmp_path: Path) -> None:
+    played.answer("device", "gateway", "--org", "acme", "--site", "desk", "--id", "desk-1", "--format", "senml")
+    channels = ("--channel", "TempC_SHT=temp/box,unit=Cel", "--channel", "Door=door/rear")
+    behind = ("--gateway", "desk-1", "--source", "SN 4711", "--place", "veh:T7")
+    played.answer("device", "map", "LOGGER-7", *behind, *channels)
+    file = tmp_path / "log.csv"
+    file.write_text("Time,TempC_SHT,Door\n2026-03-02 00:00,-18.5,0\n2026-03-02 00:10,-18.4,0\n")
+    assert played.answer("logger", str(file), "--device", "LOGGER-7", "--time", "Time")["rows"] == 2
+    assert played.answer("device", "sources", "desk-1")["items"]
+    played.answer("device", "close", "desk-1")
+
+
 def test_parties_their_tokens_and_their_word(played: Played, demo: Any) -> None:
     uscc, name = ("--uscc", "91350100M000100Y43"), ("--name", "loc:6901234500011")
     played.answer("party", "org", "add", "--id", "polar", "--role", "warehouse", *uscc, *name)
