@@ -6,6 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import pytest
+
 from coldchain.services.ports import Recorded
 from continuity.facts import claim, ruled
 from continuity.world import DEADLINE_H, Verdict, World, in_batches
@@ -150,3 +152,30 @@ def same_in_any_order(make: type[World], facts: Sequence[Recorded]) -> None:
         world.pass_time(1000)
         seen.append((world.tables(), world.verdicts()))
     assert seen[0] == seen[1]
+
+
+class FourForms:
+    """What holds of every story; a subclass is parametrised with its `story`."""
+
+    def test_with_full_evidence_and_a_confirmation_it_is_lawful(self, worlds: type[World], story: Story) -> None:
+        lawful(worlds(), story)
+
+    def test_one_piece_short_it_is_asked_for_and_unexplained_only_after_the_deadline(
+        self, worlds: type[World], story: Story
+    ) -> None:
+        lacking(worlds(), story)
+
+    def test_without_an_answer_it_is_unexplained_after_the_deadline(self, worlds: type[World], story: Story) -> None:
+        unlawful(worlds(), story)
+
+    def test_refused_by_an_inspector_it_is_unexplained_at_once(self, worlds: type[World], story: Story) -> None:
+        refused(worlds(), story)
+
+    def test_what_only_looks_like_it_accuses_nobody(self, worlds: type[World], story: Story) -> None:
+        alike(worlds(), story)
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_any_order_and_repetition_gives_the_same_verdict_tables(
+        self, worlds: type[World], story: Story, form: str
+    ) -> None:
+        same_in_any_order(worlds, in_form(story, form))

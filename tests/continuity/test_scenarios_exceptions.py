@@ -39,15 +39,9 @@ from continuity.facts import (
 )
 from continuity.telling import (
     EVIDENCE,
-    FORMS,
+    FourForms,
     Story,
-    alike,
-    in_form,
-    lacking,
-    lawful,
     one,
-    refused,
-    same_in_any_order,
     told,
 )
 from continuity.world import DEADLINE_H, World
@@ -139,35 +133,11 @@ STORIES = (
          read(6.5, DOCK, S, 1, 2, 7, 8, count=4), read(7, STORE, S, 1, 2, 7, 8)],
     ),
 )  # fmt: skip
-about = pytest.mark.parametrize("story", STORIES, ids=lambda story: story.title)
 
 
-@about
-def test_with_full_evidence_and_a_confirmation_it_is_lawful(worlds: type[World], story: Story) -> None:
-    lawful(worlds(), story)
-
-
-@about
-def test_one_piece_short_it_is_asked_for_and_unexplained_only_after_the_deadline(
-    worlds: type[World], story: Story
-) -> None:
-    lacking(worlds(), story)
-
-
-@about
-def test_refused_by_an_inspector_it_is_unexplained_at_once(worlds: type[World], story: Story) -> None:
-    refused(worlds(), story)
-
-
-@about
-def test_what_is_done_in_the_open_is_no_break(worlds: type[World], story: Story) -> None:
-    alike(worlds(), story)
-
-
-@about
-@pytest.mark.parametrize("form", FORMS)
-def test_any_order_and_repetition_gives_the_same_verdict_tables(worlds: type[World], story: Story, form: str) -> None:
-    same_in_any_order(worlds, in_form(story, form))
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.title)
+class TestExceptions(FourForms):
+    pass
 
 
 @pytest.mark.parametrize("piece", sorted({(code, name) for code, full in EVIDENCE.items() for name in full}))

@@ -25,8 +25,10 @@ from continuity.facts import (
     take,
     unload,
 )
-from continuity.telling import FORMS, Story, alike, in_form, lacking, lawful, refused, same_in_any_order, unlawful
-from continuity.world import World
+from continuity.telling import (
+    FourForms,
+    Story,
+)
 
 LOT, LOT2 = "lot:16901234500018/L1", "lot:16901234500018/L2"
 
@@ -194,37 +196,7 @@ STORIES = (
     ),
 )
 
-about = pytest.mark.parametrize("story", STORIES, ids=lambda story: f"{story.code} {story.title}")
 
-
-@about
-def test_with_full_evidence_and_a_confirmation_it_is_lawful(worlds: type[World], story: Story) -> None:
-    lawful(worlds(), story)
-
-
-@about
-def test_one_piece_short_it_is_asked_for_and_unexplained_only_after_the_deadline(
-    worlds: type[World], story: Story
-) -> None:
-    lacking(worlds(), story)
-
-
-@about
-def test_without_an_answer_it_is_unexplained_after_the_deadline(worlds: type[World], story: Story) -> None:
-    unlawful(worlds(), story)
-
-
-@about
-def test_refused_by_an_inspector_it_is_unexplained_at_once(worlds: type[World], story: Story) -> None:
-    refused(worlds(), story)
-
-
-@about
-def test_what_only_looks_like_it_accuses_nobody(worlds: type[World], story: Story) -> None:
-    alike(worlds(), story)
-
-
-@about
-@pytest.mark.parametrize("form", FORMS)
-def test_any_order_and_repetition_gives_the_same_verdict_tables(worlds: type[World], story: Story, form: str) -> None:
-    same_in_any_order(worlds, in_form(story, form))
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: f"{story.code} {story.title}")
+class TestPallets(FourForms):
+    pass
