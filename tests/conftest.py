@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -34,10 +35,16 @@ def _unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+_PORTS = iter(random.Random(os.getpid()).sample(range(20_000, 32_000), 12_000))
+"""Below those the system gives to outgoing connections: none of them can take a port before it is listened on."""
+
+
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port between 20,000 and 32,000")
 
 
 @pytest.fixture(scope="session")

@@ -453,12 +453,14 @@ def test_a_batch_that_waits_is_begun_while_the_one_before_is_recorded_and_record
     ledger.open.clear()
     subscriber = subscribe(begin=begin, batch_messages=4)
     payloads = [b"%d" % number for number in range(12)]
-    for payload in payloads:
+    device.publish(UP, payloads[0])
+    wait_for(lambda: begun == [1])
+    for payload in payloads[1:]:
         device.publish(UP, payload)
     wait_for(lambda: subscriber.stats.received == len(payloads))
     published.set()
     wait_for(lambda: ledger.attempts == 1)
-    assert len(begun) == 2
+    wait_for(lambda: len(begun) == 2)
     assert begun[1] >= 4, "whole batches only: a small one would gain nothing and cost a transaction"
     assert ledger.recorded == []
     ledger.open.set()
