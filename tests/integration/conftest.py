@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def wait_for() -> Callable[..., None]:
     return _wait_for
 
 
-class Accounts:
+class Accounts(ABC):
     """The accounts in force; `apply` makes the broker know them."""
 
     def __init__(self) -> None:
@@ -55,8 +56,8 @@ class Accounts:
         del self.in_force[credentials.username]
         self.apply()
 
-    def apply(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def apply(self) -> None: ...
 
     def _add(self, role: Role, org: str = "", site: str = "", device: str = "") -> Credentials:
         account, credentials = new_account(role, org, site, device)

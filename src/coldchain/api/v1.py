@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
+from coldchain.api import answers
 from coldchain.api import schemas as s
 from coldchain.api.access import anybody, operator_only, overseers
 from coldchain.api.queries import (
@@ -56,14 +57,14 @@ def _add_devices(routes: APIRouter, ports: AppPorts) -> None:
         with ports.engine.connect() as connection:
             rows, following = q.devices(connection, query.cursor, query.limit)
             probes = q.probes(connection, (row.device_no for row in rows))
-        return s.Page(items=[s.device(row, probes.get(row.device_no, ())) for row in rows], next=following)
+        return s.Page(items=[answers.device(row, probes.get(row.device_no, ())) for row in rows], next=following)
 
     @routes.get("/devices/{device}", tags=["devices"])
     def get_device(device: Annotated[Name, Path()]) -> s.DeviceDetail:
         """One device with its keys and where it was mounted."""
         with ports.engine.connect() as connection:
             row = q.device_row(connection, device)
-            return s.device_detail(
+            return answers.device_detail(
                 row,
                 q.probes(connection, [row.device_no]).get(row.device_no, ()),
                 q.device_keys(connection, device),
@@ -78,7 +79,7 @@ def _add_devices(routes: APIRouter, ports: AppPorts) -> None:
             row = q.device_row(connection, device)
             span = _span(query, row.last_us)
             found, following = readings_page(connection, row.device_no, device, query.probe, span, query.limit)
-        items = [s.reading(one, one.name.removeprefix(PROBES)) for one in found]
+        items = [answers.reading(one, one.name.removeprefix(PROBES)) for one in found]
         return s.Page(items=items, next=None if following is None else q.encode_cursor(following))
 
 
@@ -111,7 +112,7 @@ def _add_findings(routes: APIRouter, ports: AppPorts) -> None:
         )
         with ports.engine.connect() as connection:
             rows, following = q.findings(connection, wanted, query.cursor, query.limit)
-        return s.Page(items=[s.finding(row) for row in rows], next=following)
+        return s.Page(items=[answers.finding(row) for row in rows], next=following)
 
     @routes.get("/findings/{finding}", tags=["findings"])
     def get_finding(finding: Annotated[Name, Path()], principal: Principal = Depends(read)) -> s.FindingDetail:
@@ -119,7 +120,7 @@ def _add_findings(routes: APIRouter, ports: AppPorts) -> None:
         only = None if principal.sees_all else visible_findings(principal.org)
         with ports.engine.connect() as connection:
             life = q.finding_life(connection, finding, only)
-        return s.finding_detail(life, _entries_named(ports.store, life[-1].entry))
+        return answers.finding_detail(life, _entries_named(ports.store, life[-1].entry))
 
 
 def _entries_named(store: Store, index: int) -> list[int]:
@@ -188,7 +189,7 @@ def _add_operation(routes: APIRouter, ports: AppPorts) -> None:
         """Messages refused at the door, the newest first."""
         with ports.engine.connect() as connection:
             rows, following = q.rejects(connection, query.device, query.cursor, query.limit)
-        return s.Page(items=[s.reject(row) for row in rows], next=following)
+        return s.Page(items=[answers.reject(row) for row in rows], next=following)
 
     @routes.post("/sign-in-links", tags=["operation"], status_code=201)
     def make_sign_in_link() -> s.SignInLink:

@@ -232,6 +232,7 @@ class Subscriber:
             return self._pop() if waiting >= self._batch_messages else None
 
     def _begin_early(self, batch: _Batch) -> None:
+        """A head start only: a batch that fails here is begun in its turn, where `_record` retries and counts."""
         try:
             batch.begun = self._begin(batch.messages) if batch.begun is None else batch.begun
         except Exception:

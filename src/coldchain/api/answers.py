@@ -1,0 +1,88 @@
+"""Rows of the tables -> the answers programs get."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from coldchain.api.schemas import Device, DeviceDetail, Finding, FindingDetail, Key, Mounting, Probe, Reading, Reject
+from coldchain.projections.series import Reading as StoredReading
+from coldchain.services.moments import rfc3339, rfc3339_or_none
+
+
+def device(row: Row[Any], probes: Sequence[Row[Any]]) -> Device:
+    return Device(**_device_fields(row, probes))
+
+
+def device_detail(
+    row: Row[Any], probes: Sequence[Row[Any]], keys: Sequence[Row[Any]], mounted: Sequence[Row[Any]], open_findings: int
+) -> DeviceDetail:
+    return DeviceDetail(
+        **_device_fields(row, probes),
+        keys=[Key(kid=k.kid, alg=k.alg, enrolled_index=k.enrolled_index, revoked_index=k.revoked_index) for k in keys],
+        mountings=[Mounting(at=rfc3339(m.at_us), place=m.place, profile=m.profile) for m in mounted],
+        open_findings=open_findings,
+    )
+
+
+def _device_fields(row: Row[Any], probes: Sequence[Row[Any]]) -> dict[str, Any]:
+    stated = {name: getattr(row, name) for name in ("device", "org", "site", "place", "profile", "role", "grade")}
+    return stated | {
+        "boot": row.boot,
+        "seq": row.seq,
+        "last_sampled_at": rfc3339_or_none(row.last_us),
+        "last_received_at": rfc3339_or_none(row.at_us),
+        "probes": [_probe(probe) for probe in probes],
+    }
+
+
+def _probe(row: Row[Any]) -> Probe:
+    return Probe(
+        probe=row.channel,
+        state=row.state,
+        since=rfc3339(row.since_us),
+        last_at=rfc3339_or_none(row.last_us),
+        last_mc=row.last_mc,
+    )
+
+
+def reading(stored: StoredReading, probe: str) -> Reading:
+    return Reading(
+        probe=probe,
+        at=rfc3339(stored.t_us),
+        mc=stored.value if isinstance(stored.value, int) else None,
+        quality=stored.quality,
+        boot=stored.boot,
+        seq=stored.seq,
+        index=stored.entry,
+    )
+
+
+def finding(row: Row[Any]) -> Finding:
+    return Finding(**_finding_fields(row))
+
+
+def finding_detail(life: Sequence[Row[Any]], entries: list[int]) -> FindingDetail:
+    """life: oldest first."""
+    return FindingDetail(**_finding_fields(life[-1]), entries=entries, life=[finding(row) for row in life])
+
+
+def _finding_fields(row: Row[Any]) -> dict[str, Any]:
+    same = {name: getattr(row, name) for name in ("n", "rule", "subject", "channel", "verdict", "state", "basis")}
+    return same | {
+        "id": row.finding,
+        "from_": rfc3339(row.from_us),
+        "to": rfc3339_or_none(row.to_us),
+        "current": bool(row.current),
+        "published_at": rfc3339(row.at_us),
+        "index": row.entry,
+        "detail": json.loads(row.detail),
+    }
+
+
+def reject(row: Row[Any]) -> Reject:
+    same = {name: getattr(row, name) for name in ("id", "topic", "device", "reason", "detail", "bytes")}
+    return Reject(**same, at=rfc3339(row.at_us), sha256=row.sha256.hex())
