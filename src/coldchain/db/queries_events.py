@@ -145,15 +145,6 @@ def aboard(connection: Connection, place: str, from_us: int, to_us: int) -> list
     ]
 
 
-def containments_within(connection: Connection, units: Iterable[str], prefix: str) -> dict[str, list[Interval]]:
-    """By unit: when it was directly in parents whose names start so."""
-    found: dict[str, list[Interval]] = {}
-    for interval in intervals(connection, t.containment.c.child, units):
-        if interval.parent.startswith(prefix):
-            found.setdefault(interval.child, []).append(interval)
-    return found
-
-
 def event_times(connection: Connection, units: Iterable[str], from_us: int, to_us: int) -> set[int]:
     """When events named one of the units within [from_us, to_us]."""
     c = t.event_unit.c

@@ -199,13 +199,3 @@ def point_of(event: Event) -> str:
 def places_of(event: Event, unit: str) -> tuple[str, ...]:
     parent = "" if event.parent == unit else event.parent
     return tuple(name for name in (event.read_point, event.location, parent) if name)
-
-
-def holder_before(events: Iterable[Event], t_us: int) -> str:
-    """Who recorded the unit last up to that moment; events in order of time."""
-    last = ""
-    for event in events:
-        if event.time_us > t_us:
-            break
-        last = event.by
-    return last
