@@ -188,6 +188,16 @@ def test_of_two_shipments_of_one_lot_each_receipt_finds_its_own() -> None:
     ]
 
 
+def test_a_receipt_answers_the_shipment_whole_though_the_dock_read_some_of_it_twice() -> None:
+    found = one(
+        stated("shipping", 0, "polar", [P1, P2], to="haul"),
+        stated("arriving", 0, "haul", [P1]),
+        stated("arriving", 1, "haul", [P1]),
+        stated("receiving", 2, "haul", [P1, P2]),
+    )
+    assert (found.state, [half.units for half in found.received]) == ("agreed", [(P1,), (P1, P2)])
+
+
 def test_another_receiver_than_the_named_one_leaves_both_halves_unanswered() -> None:
     found = fold(
         halves(stated("shipping", 8, "polar", [P1], to="haul"), stated("receiving", 9, "other", [P1], source="polar"))

@@ -35,9 +35,7 @@ def fold(halves: Iterable[Half]) -> tuple[Handover, ...]:
     once = {half.key: half for half in halves}
     for half in sorted(once.values(), key=lambda half: (half.time_us, half.side == RECEIVED, half.key)):
         legs.take(half)
-    # A receipt that names no giver and answers nothing is a read at a dock, and no half of a handover.
-    found = (leg.handover() for leg in legs.all)
-    return tuple(sorted((one for one in found if one.shipped or one.giver), key=lambda one: one.id))
+    return tuple(sorted((leg.handover() for leg in legs.all if leg.counts), key=lambda one: one.id))
 
 
 @dataclass(eq=False, slots=True)
@@ -49,6 +47,11 @@ class _Leg:
     def handover(self) -> Handover:
         ordered = sorted(self.halves, key=lambda half: (half.time_us, half.key))
         return Handover(*(tuple(half for half in ordered if half.side == side) for side in (SHIPPED, RECEIVED)))
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a handover already. A receipt that names no giver and answers nothing is a read at a dock."""
+        return any(half.side == SHIPPED or half.giver for half in self.halves)
 
     def fits(self, half: Half, thing: str) -> bool:
         """Whether the half may belong here by that thing."""
@@ -98,10 +101,12 @@ class _Legs:
             for thing in shared(half):
                 fitting = [leg for leg in self._by_thing.get((half.taker, thing), ()) if leg.fits(half, thing)]
                 if fitting:
-                    found[thing] = _of_several(fitting, half, thing)
+                    found[thing] = _of_several([leg for leg in fitting if leg.counts] or fitting, half, thing)
+            # What only a mere read saw before belongs to the handover that the rest of the half belongs to.
+            counting = {thing: leg for thing, leg in found.items() if leg.counts or half.giver}
             if found:
-                first = next(iter(found.values()))
-                return [(first, half)] if whole else _parts(half, found, first)
+                first = next(iter((counting or found).values()))
+                return [(first, half)] if whole or not counting else _parts(half, counting, first)
         return []
 
 
