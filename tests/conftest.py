@@ -23,8 +23,8 @@ from sqlalchemy.exc import OperationalError
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-# Two shared cores: how long one example takes says nothing about the code. The suite says the same of the same code each
-# time; COLDCHAIN_EXPLORE=1 looks for new examples, many more of them.
+# Two shared cores: how long one example takes says nothing about the code. The suite says the same of the same code
+# each time; COLDCHAIN_EXPLORE=1 looks for new examples, many more of them.
 settings.register_profile("coldchain", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("explore" if os.environ.get("COLDCHAIN_EXPLORE") == "1" else "coldchain")

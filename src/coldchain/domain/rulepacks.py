@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,13 +13,18 @@ FAULTS_IN_A_ROW = 3
 """So many fault values between two good ones make the sensor unreadable in between, however short the time."""
 
 
+_PACK_FIELDS = frozenset(
+    ("v", "name", "version", "from_us", "clause", "verified", "stages", "budgets", "mkt", "quality")
+)
+
+
 class RulePackError(ValueError):
     """A rule pack that cannot be judged by; the text names the field, what was expected and what was found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one pack asks of goods in one stage."""
+    """What one pack asks of goods in one stage; how it is judged is docs/temperature.md, clause by clause."""
 
     clause: str
     limit_mc: int
@@ -30,6 +35,21 @@ class Stage:
     """A breach is confirmed when readings stay beyond the limit this long; it starts at the first of them."""
     max_gap_s: int
     """Between readings further apart nothing is known."""
+    low_mc: int | None = None
+    """Readings below it are beyond the limit too: chilled goods must not freeze."""
+    tolerance_mc: int = 0
+    """Readings up to this far beyond a limit are tolerated for `tolerance_s` before they are a breach."""
+    tolerance_s: int = 0
+    critical_s: int | None = None
+    """A breach that lasts this long is critical."""
+    defrost_cap_s: int = 0
+    """The consecutive timers stand still for at most this long of each defrost window."""
+    door_cap_s: int = 0
+    """The same for each time a door of the place stands open."""
+    precool_mc: int | None = None
+    """The air of a body is at or below this when goods are loaded."""
+    handover_mc: int | None = None
+    """A product temperature measured when goods are received is at or below this."""
 
     @property
     def clear_mc(self) -> int:
@@ -45,6 +65,47 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """Time that a consignment may spend above a temperature in its whole life."""
+
+    above_mc: int
+    max_s: int
+    clause: str
+    single: bool = False
+    """Whether the time is one stretch; else all stretches are summed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mkt:
+    """Mean kinetic temperature: of chilled drugs only (telemetry §4)."""
+
+    max_mc: int
+    window_s: int
+    clause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """When readings of a sensor are doubted (telemetry §4)."""
+
+    stuck_samples: int = 30
+    """So many equal readings in a row are doubted if a sibling moved meanwhile."""
+    stuck_move_mc: int = 1_000
+    """What a sibling must move for that."""
+    spike_mc_per_min: int = 5_000
+    """A single reading that leaves and returns faster than this is a spike."""
+    spike_mc: int = 5_000
+    """And by at least this much on both sides."""
+    drift_mc: int = 3_000
+    """A probe whose mean over `drift_window_s` is this far from the median of its siblings' means has drifted."""
+    drift_window_s: int = 86_400
+    skew_s: int = 300
+    """A device whose clock is this far ahead of the ledger's is told of."""
+    echo_samples: int = 50
+    """So many readings equal to the refrigeration controller's own mean that the recorder is not independent."""
+
+
+@dataclass(frozen=True, slots=True)
 class RulePack:
     """One version of one pack. Equal packs judge equally."""
 
@@ -56,6 +117,9 @@ class RulePack:
     verified: bool
     """Whether the clause was read in the standard itself."""
     stages: Mapping[str, Stage]
+    budgets: tuple[Budget, ...] = ()
+    mkt: Mkt | None = None
+    quality: Quality = Quality()
 
 
 class Mounting(NamedTuple):
@@ -77,6 +141,7 @@ class Regime:
     stage: str = ""
     verified: bool = False
     rule: Stage | None = None
+    quality: Quality = Quality()
 
 
 UNJUDGED = Regime(0)
@@ -85,7 +150,7 @@ UNJUDGED = Regime(0)
 def parse_pack(stated: Mapping[str, Any]) -> RulePack:
     """A pack from TOML or from the JSON of a `rules` entry. Raises RulePackError; unknown fields are errors too, for a
     limit nobody applies is worse than none."""
-    _only(stated, {"v", "name", "version", "from_us", "clause", "verified", "stages"}, "rule pack")
+    _only(stated, _PACK_FIELDS, "rule pack")
     name = _text(stated, "name", "rule pack")
     stages = stated.get("stages")
     if not isinstance(stages, Mapping) or not stages or not stages.keys() <= set(STAGES):
@@ -100,6 +165,9 @@ def parse_pack(stated: Mapping[str, Any]) -> RulePack:
         clause=_text(stated, "clause", name),
         verified=verified,
         stages={stage: _parse_stage(stages[stage], f"{name} {stage}") for stage in STAGES if stage in stages},
+        budgets=tuple(_parse_budget(one, f"{name} budget") for one in _list(stated, "budgets", name)),
+        mkt=_parse_mkt(stated["mkt"], f"{name} mkt") if "mkt" in stated else None,
+        quality=_parse_quality(stated.get("quality", {}), f"{name} quality"),
     )
 
 
@@ -147,27 +215,90 @@ def _regime(packs: Sequence[RulePack], mounting: Mounting, t_us: int) -> Regime:
     pack = max(named, key=lambda pack: pack.version, default=None)
     if pack is None or mounting.stage not in pack.stages:
         return Regime(t_us)
-    return Regime(t_us, pack.name, pack.version, mounting.stage, pack.verified, pack.stages[mounting.stage])
+    stage = pack.stages[mounting.stage]
+    return Regime(t_us, pack.name, pack.version, mounting.stage, pack.verified, stage, pack.quality)
 
 
 def _without_time(regime: Regime) -> tuple[Any, ...]:
-    return regime.pack, regime.version, regime.stage, regime.verified, regime.rule
+    return regime.pack, regime.version, regime.stage, regime.verified, regime.rule, regime.quality
 
 
 def _parse_stage(stated: Any, where: str) -> Stage:
-    if not isinstance(stated, Mapping):
-        raise RulePackError(f"{where}: expected an object, found {stated!r}")
+    stated = _object(stated, where)
     _only(stated, set(Stage.__dataclass_fields__), where)
-    return Stage(
+    stage = Stage(
         clause=_text(stated, "clause", where),
         limit_mc=_integer(stated, "limit_mc", where),
         hysteresis_mc=_integer(stated, "hysteresis_mc", where, least=0),
         consecutive_s=_integer(stated, "consecutive_s", where, least=1),
         max_gap_s=_integer(stated, "max_gap_s", where, least=1),
+        low_mc=_optional(stated, "low_mc", where),
+        critical_s=_optional(stated, "critical_s", where, least=1),
+        precool_mc=_optional(stated, "precool_mc", where),
+        handover_mc=_optional(stated, "handover_mc", where),
+        **{
+            field: _integer({field: 0, **stated}, field, where, least=0)
+            for field in ("tolerance_mc", "tolerance_s", "defrost_cap_s", "door_cap_s")
+        },
+    )
+    if stage.low_mc is not None and stage.low_mc + 2 * stage.hysteresis_mc >= stage.limit_mc:
+        raise RulePackError(
+            f"{where}: low_mc: expected less than limit_mc - 2 hysteresis_mc = "
+            f"{stage.limit_mc - 2 * stage.hysteresis_mc}, found {stage.low_mc}"
+        )
+    if stage.critical_s is not None and stage.critical_s < stage.consecutive_s:
+        raise RulePackError(f"{where}: critical_s: expected {stage.consecutive_s} or more, found {stage.critical_s}")
+    return stage
+
+
+def _parse_budget(stated: Any, where: str) -> Budget:
+    stated = _object(stated, where)
+    _only(stated, set(Budget.__dataclass_fields__), where)
+    single = stated.get("single", False)
+    if not isinstance(single, bool):
+        raise RulePackError(f"{where}: single: expected true or false, found {single!r}")
+    return Budget(
+        above_mc=_integer(stated, "above_mc", where),
+        max_s=_integer(stated, "max_s", where, least=0),
+        clause=_text(stated, "clause", where),
+        single=single,
     )
 
 
-def _only(stated: Mapping[str, Any], known: set[str], where: str) -> None:
+def _parse_mkt(stated: Any, where: str) -> Mkt:
+    stated = _object(stated, where)
+    _only(stated, set(Mkt.__dataclass_fields__), where)
+    return Mkt(
+        max_mc=_integer(stated, "max_mc", where),
+        window_s=_integer(stated, "window_s", where, least=3_600),
+        clause=_text(stated, "clause", where),
+    )
+
+
+def _parse_quality(stated: Any, where: str) -> Quality:
+    stated = _object(stated, where)
+    _only(stated, set(Quality.__dataclass_fields__), where)
+    return Quality(**{field: _integer(stated, field, where, least=2) for field in stated})
+
+
+def _object(stated: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(stated, Mapping):
+        raise RulePackError(f"{where}: expected an object, found {stated!r}")
+    return stated
+
+
+def _list(stated: Mapping[str, Any], field: str, where: str) -> Sequence[Any]:
+    value = stated.get(field, [])
+    if not isinstance(value, list):
+        raise RulePackError(f"{where}: {field}: expected a list, found {value!r}")
+    return value
+
+
+def _optional(stated: Mapping[str, Any], field: str, where: str, least: int | None = None) -> int | None:
+    return _integer(stated, field, where, least) if field in stated else None
+
+
+def _only(stated: Mapping[str, Any], known: Set[str], where: str) -> None:
     if unknown := sorted(stated.keys() - known):
         raise RulePackError(f"{where}: unknown fields {', '.join(unknown)}")
 
