@@ -7,19 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from coldchain.domain import rulefields as read
+from coldchain.domain.profiles import Profile, packs_of, profile_at, turning_points
+from coldchain.domain.rulefields import RulePackError
+
 SECOND_US = 1_000_000
-STAGES = ("transport", "storage")
+STAGES = ("transport", "storage", "retail")
+RETAIL = "retail"
 FAULTS_IN_A_ROW = 3
 """So many fault values between two good ones make the sensor unreadable in between, however short the time."""
 
 
 _PACK_FIELDS = frozenset(
-    ("v", "name", "version", "from_us", "clause", "verified", "stages", "budgets", "mkt", "quality")
+    ("v", "kind", "name", "version", "from_us", "clause", "verified", "stages", "budgets", "mkt", "quality")
 )
-
-
-class RulePackError(ValueError):
-    """A rule pack that cannot be judged by; the text names the field, what was expected and what was found."""
+PACK_KIND = "temperature"
+"""What a pack may say of itself; one without `kind` is a pack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,12 @@ class RulePack:
     mkt: Mkt | None = None
     quality: Quality = Quality()
 
+    def stage_for(self, stage: str) -> str:
+        """Which of its stages judges there: selling is storing where the pack says nothing else of it; "" for none."""
+        if stage in self.stages:
+            return stage
+        return "storage" if stage == RETAIL and "storage" in self.stages else ""
+
 
 class Mounting(NamedTuple):
     """What a device's temperatures are judged by from a time on."""
@@ -128,7 +137,9 @@ class Mounting(NamedTuple):
     from_us: int
     stage: str
     profile: str
-    """Name of a rule pack, or empty: not judged."""
+    """Name of a profile or rule pack, or empty: not judged."""
+    region: str = ""
+    """ISO 3166 alpha-2 country of the place; "" where none is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,33 +161,60 @@ UNJUDGED = Regime(0)
 def parse_pack(stated: Mapping[str, Any]) -> RulePack:
     """A pack from TOML or from the JSON of a `rules` entry. Raises RulePackError; unknown fields are errors too, for a
     limit nobody applies is worse than none."""
-    _only(stated, _PACK_FIELDS, "rule pack")
-    name = _text(stated, "name", "rule pack")
+    if stated.get("kind", PACK_KIND) != PACK_KIND:
+        raise RulePackError(f"kind: expected {PACK_KIND!r} or none, found {stated['kind']!r}", "kind")
+    read.only(stated, _PACK_FIELDS, "rule pack")
+    name = read.text(stated, "name", "rule pack")
     stages = stated.get("stages")
     if not isinstance(stages, Mapping) or not stages or not stages.keys() <= set(STAGES):
-        raise RulePackError(f"{name}: stages: expected some of {', '.join(STAGES)}, found {stages!r}")
-    verified = stated.get("verified")
-    if not isinstance(verified, bool):
-        raise RulePackError(f"{name}: verified: expected true or false, found {verified!r}")
+        raise RulePackError(f"{name}: stages: expected some of {', '.join(STAGES)}, found {stages!r}", "stages")
     return RulePack(
         name=name,
-        version=_integer(stated, "version", name, least=1),
-        from_us=_integer({"from_us": 0, **stated}, "from_us", name, least=0),
-        clause=_text(stated, "clause", name),
-        verified=verified,
+        version=read.integer(stated, "version", name, least=1),
+        from_us=read.integer({"from_us": 0, **stated}, "from_us", name, least=0),
+        clause=read.text(stated, "clause", name),
+        verified=read.truth(stated, "verified", name),
         stages={stage: _parse_stage(stages[stage], f"{name} {stage}") for stage in STAGES if stage in stages},
-        budgets=tuple(_parse_budget(one, f"{name} budget") for one in _list(stated, "budgets", name)),
+        budgets=tuple(_parse_budget(one, f"{name} budget") for one in read.a_list(stated, "budgets", name)),
         mkt=_parse_mkt(stated["mkt"], f"{name} mkt") if "mkt" in stated else None,
         quality=_parse_quality(stated.get("quality", {}), f"{name} quality"),
     )
 
 
-def stage_of(place: str) -> str:
-    """A room stores; a vehicle, and whatever is not fixed to a place, carries."""
-    return "storage" if place.startswith("room:") else "transport"
+def stage_of(place: str, uses: Set[str] = frozenset()) -> str:
+    """A room stores, or sells where its site is registered for that; a vehicle, and whatever is not fixed to a place,
+    carries."""
+    if not place.startswith("room:"):
+        return "transport"
+    return RETAIL if RETAIL in uses else "storage"
 
 
-def regimes(packs: Iterable[RulePack], mountings: Sequence[Mounting]) -> tuple[Regime, ...]:
+def pack_for(
+    profile: str,
+    region: str,
+    t_us: int,
+    packs: Iterable[RulePack],
+    profiles: Iterable[Profile],
+    stage: str = "",
+) -> RulePack | None:
+    """The pack that judges goods of a profile at a time and in a country ("" where none is known): of those the profile
+    chooses, and that know the stage where one is given, the most specific, in its highest version in force.
+
+    A pack's own name is a profile of that pack alone. None: nothing judges.
+    """
+    known = list(packs)
+    chosen = None if any(pack.name == profile for pack in known) else profile_at(profile, t_us, profiles)
+    for name in [profile] if chosen is None else packs_of(chosen, region, t_us):
+        named = (pack for pack in known if pack.name == name and pack.from_us <= t_us)
+        pack = max(named, key=lambda pack: pack.version, default=None)
+        if pack is not None and (stage == "" or pack.stage_for(stage)):
+            return pack
+    return None
+
+
+def regimes(
+    packs: Iterable[RulePack], mountings: Sequence[Mounting], profiles: Iterable[Profile] = ()
+) -> tuple[Regime, ...]:
     """What judges a device when, ascending in `from_us`, the first from 0 on.
 
     The first mounting also holds before it was recorded. At each time the highest version in force counts, so that
@@ -185,12 +223,12 @@ def regimes(packs: Iterable[RulePack], mountings: Sequence[Mounting]) -> tuple[R
     if not mountings:
         return (UNJUDGED,)
     ordered = [mountings[0]._replace(from_us=0), *mountings[1:]]
-    known = list(packs)
-    times = sorted({mounting.from_us for mounting in ordered} | {pack.from_us for pack in known} | {0})
+    known, choosing = list(packs), list(profiles)
+    times = {mounting.from_us for mounting in ordered} | {pack.from_us for pack in known} | turning_points(choosing)
     result: list[Regime] = []
-    for t_us in times:
+    for t_us in sorted(times | {0}):
         mounting = next(mounting for mounting in reversed(ordered) if mounting.from_us <= t_us)
-        regime = _regime(known, mounting, t_us)
+        regime = _regime(known, choosing, mounting, t_us)
         if not result or _without_time(regime) != _without_time(result[-1]):
             result.append(regime)
     return tuple(result)
@@ -210,13 +248,12 @@ def first_difference(old: Sequence[Regime], new: Sequence[Regime]) -> int | None
     return None
 
 
-def _regime(packs: Sequence[RulePack], mounting: Mounting, t_us: int) -> Regime:
-    named = [pack for pack in packs if pack.name == mounting.profile and pack.from_us <= t_us]
-    pack = max(named, key=lambda pack: pack.version, default=None)
-    if pack is None or mounting.stage not in pack.stages:
+def _regime(packs: Sequence[RulePack], profiles: Sequence[Profile], mounting: Mounting, t_us: int) -> Regime:
+    pack = pack_for(mounting.profile, mounting.region, t_us, packs, profiles, mounting.stage)
+    if pack is None:
         return Regime(t_us)
-    stage = pack.stages[mounting.stage]
-    return Regime(t_us, pack.name, pack.version, mounting.stage, pack.verified, stage, pack.quality)
+    stage = pack.stage_for(mounting.stage)
+    return Regime(t_us, pack.name, pack.version, stage, pack.verified, pack.stages[stage], pack.quality)
 
 
 def _without_time(regime: Regime) -> tuple[Any, ...]:
@@ -224,98 +261,57 @@ def _without_time(regime: Regime) -> tuple[Any, ...]:
 
 
 def _parse_stage(stated: Any, where: str) -> Stage:
-    stated = _object(stated, where)
-    _only(stated, set(Stage.__dataclass_fields__), where)
+    stated = read.an_object(stated, where)
+    read.only(stated, set(Stage.__dataclass_fields__), where)
     stage = Stage(
-        clause=_text(stated, "clause", where),
-        limit_mc=_integer(stated, "limit_mc", where),
-        hysteresis_mc=_integer(stated, "hysteresis_mc", where, least=0),
-        consecutive_s=_integer(stated, "consecutive_s", where, least=1),
-        max_gap_s=_integer(stated, "max_gap_s", where, least=1),
-        low_mc=_optional(stated, "low_mc", where),
-        critical_s=_optional(stated, "critical_s", where, least=1),
-        precool_mc=_optional(stated, "precool_mc", where),
-        handover_mc=_optional(stated, "handover_mc", where),
+        clause=read.text(stated, "clause", where),
+        limit_mc=read.integer(stated, "limit_mc", where),
+        hysteresis_mc=read.integer(stated, "hysteresis_mc", where, least=0),
+        consecutive_s=read.integer(stated, "consecutive_s", where, least=1),
+        max_gap_s=read.integer(stated, "max_gap_s", where, least=1),
+        low_mc=read.optional(stated, "low_mc", where),
+        critical_s=read.optional(stated, "critical_s", where, least=1),
+        precool_mc=read.optional(stated, "precool_mc", where),
+        handover_mc=read.optional(stated, "handover_mc", where),
         **{
-            field: _integer({field: 0, **stated}, field, where, least=0)
+            field: read.integer({field: 0, **stated}, field, where, least=0)
             for field in ("tolerance_mc", "tolerance_s", "defrost_cap_s", "door_cap_s")
         },
     )
     if stage.low_mc is not None and stage.low_mc + 2 * stage.hysteresis_mc >= stage.limit_mc:
         raise RulePackError(
             f"{where}: low_mc: expected less than limit_mc - 2 hysteresis_mc = "
-            f"{stage.limit_mc - 2 * stage.hysteresis_mc}, found {stage.low_mc}"
+            f"{stage.limit_mc - 2 * stage.hysteresis_mc}, found {stage.low_mc}",
+            "low_mc",
         )
     if stage.critical_s is not None and stage.critical_s < stage.consecutive_s:
-        raise RulePackError(f"{where}: critical_s: expected {stage.consecutive_s} or more, found {stage.critical_s}")
+        expected = f"expected {stage.consecutive_s} or more, found {stage.critical_s}"
+        raise RulePackError(f"{where}: critical_s: {expected}", "critical_s")
     return stage
 
 
 def _parse_budget(stated: Any, where: str) -> Budget:
-    stated = _object(stated, where)
-    _only(stated, set(Budget.__dataclass_fields__), where)
-    single = stated.get("single", False)
-    if not isinstance(single, bool):
-        raise RulePackError(f"{where}: single: expected true or false, found {single!r}")
+    stated = read.an_object(stated, where)
+    read.only(stated, set(Budget.__dataclass_fields__), where)
     return Budget(
-        above_mc=_integer(stated, "above_mc", where),
-        max_s=_integer(stated, "max_s", where, least=0),
-        clause=_text(stated, "clause", where),
-        single=single,
+        above_mc=read.integer(stated, "above_mc", where),
+        max_s=read.integer(stated, "max_s", where, least=0),
+        clause=read.text(stated, "clause", where),
+        single=read.truth({"single": False, **stated}, "single", where),
     )
 
 
 def _parse_mkt(stated: Any, where: str) -> Mkt:
-    stated = _object(stated, where)
-    _only(stated, set(Mkt.__dataclass_fields__), where)
+    stated = read.an_object(stated, where)
+    read.only(stated, set(Mkt.__dataclass_fields__), where)
     return Mkt(
-        max_mc=_integer(stated, "max_mc", where),
-        window_s=_integer(stated, "window_s", where, least=3_600),
-        clause=_text(stated, "clause", where),
+        max_mc=read.integer(stated, "max_mc", where),
+        window_s=read.integer(stated, "window_s", where, least=3_600),
+        clause=read.text(stated, "clause", where),
     )
 
 
 def _parse_quality(stated: Any, where: str) -> Quality:
-    stated = _object(stated, where)
-    _only(stated, set(Quality.__dataclass_fields__), where)
-    return Quality(**{field: _integer(stated, field, where, least=2) for field in stated})
-
-
-def _object(stated: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(stated, Mapping):
-        raise RulePackError(f"{where}: expected an object, found {stated!r}")
-    return stated
-
-
-def _list(stated: Mapping[str, Any], field: str, where: str) -> Sequence[Any]:
-    value = stated.get(field, [])
-    if not isinstance(value, list):
-        raise RulePackError(f"{where}: {field}: expected a list, found {value!r}")
-    return value
-
-
-def _optional(stated: Mapping[str, Any], field: str, where: str, least: int | None = None) -> int | None:
-    return _integer(stated, field, where, least) if field in stated else None
-
-
-def _only(stated: Mapping[str, Any], known: Set[str], where: str) -> None:
-    if unknown := sorted(stated.keys() - known):
-        raise RulePackError(f"{where}: unknown fields {', '.join(unknown)}")
-
-
-def _text(stated: Mapping[str, Any], field: str, where: str) -> str:
-    value = stated.get(field)
-    if not isinstance(value, str) or not value:
-        raise RulePackError(f"{where}: {field}: expected a text, found {value!r}")
-    return value
-
-
-def _integer(stated: Mapping[str, Any], field: str, where: str, least: int | None = None) -> int:
-    value = stated.get(field)
-    if type(value) is not int or abs(value) >= 2**53 or (least is not None and value < least):
-        raise RulePackError(f"{where}: {field}: expected a whole number{_from(least)}, found {value!r}")
-    return value
-
-
-def _from(least: int | None) -> str:
-    return "" if least is None else f" from {least} on"
+    stated = read.an_object(stated, where)
+    read.only(stated, set(Quality.__dataclass_fields__), where)
+    return Quality(**{field: read.integer(stated, field, where, least=2) for field in stated})

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, select
 
 from coldchain.db.bulk import append_rows, put_rows, remove_rows, update_rows
 from coldchain.db.tables.telemetry import channel, channel_snapshot, rule_pack, segment
-from coldchain.domain.rulepacks import Mounting, Regime, RulePack, RulePackError, first_difference, parse_pack, regimes
+from coldchain.domain.rulefields import RulePackError
+from coldchain.domain.rulepacks import Mounting, Regime, RulePack, first_difference, parse_pack, regimes
 from coldchain.domain.temperature import FoldState, Item, advance_quiet, judge, merged
 from coldchain.projections.channels import FOREVER_US, Channel, Rewrite, continued
 from coldchain.projections.device_state import Device, Heard, entry_ref
