@@ -54,9 +54,9 @@ class World:
         self._open.append(self.connection)
         self.connection.begin()
         self.projections: tuple[Projection, ...] = (
-            TelemetryViews(),
             Events(),
             Parties(),
+            TelemetryViews(),
             Containment(),
             Continuity(),
             Findings(),

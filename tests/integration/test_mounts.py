@@ -12,7 +12,7 @@ from coldchain.bootstrap.core import Core, open_core
 from coldchain.db.queries_api import device_row, devices_at, mountings
 from coldchain.db.queries_events import verdicts
 from coldchain.db.queries_units import UnitQueries
-from coldchain.projections.mounts import Mounts, Posting
+from coldchain.projections.mounts import Posting, postings
 from coldchain.settings import load_settings
 from web.story import HOUR, MINUTE, OTHER, PALLET, START, Clock, Sender, at, epcis, temperatures
 
@@ -131,5 +131,5 @@ def test_any_order_of_orders_and_enrolment_gives_the_same_places(tmp_path: Path)
 
 
 def test_a_device_nobody_enrolled_has_no_places_yet() -> None:
-    assert Mounts().postings("d1", []) == []
-    assert Mounts().postings("d1", [Posting(1, "veh:T1", "")]) == [Posting(1, "veh:T1", "")]
+    assert postings([], []) == []
+    assert postings([Posting(1, "veh:T1", "")], []) == [Posting(1, "veh:T1", "")]

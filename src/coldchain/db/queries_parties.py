@@ -36,13 +36,6 @@ def directory(connection: Connection) -> Directory:
     )
 
 
-def mount_orders(connection: Connection, device: str) -> list[Registration]:
-    """Every order that mounted the device somewhere."""
-    c = party.c
-    query = select(c.op, c.id, c.n, c.from_us, c.body).where(c.op == "mount", c.id == device)
-    return [Registration(row.op, row.id, row.n, row.from_us, json.loads(row.body)) for row in connection.execute(query)]
-
-
 def parties(connection: Connection, op: str, after: str | None, limit: int) -> tuple[list[PartyRow], str | None]:
     """The newest version of everything of one kind, by id."""
     c = party.c

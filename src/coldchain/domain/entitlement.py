@@ -7,6 +7,9 @@ told by either. Places nobody registered bar nobody, and give nobody a right.
 A unit is its holder's once it was handed over with two halves: from then on only the holder, the parties it names in
 its next shipment, their agents and authorities move it. To read it at one's own registered place is everybody's right.
 
+A device is that of whoever enrolled it: only its owner, the owner's agents and authorities mount it or take it down. So
+with the vehicle or room, where it is registered.
+
 What is barred counts from the moment on that the owner, or an authority, confirms it; and as always, whatever the order
 in which all this became known.
 """
@@ -19,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 from coldchain.domain.events import Event
 from coldchain.domain.exceptions import AUTHORITIES
 from coldchain.domain.handovers import SLACK_US, STEPS
+from coldchain.domain.mounting import ASSOCIATION, DEVICE
 from coldchain.domain.parties import Directory
 
 PLACE, UNIT = "place", "unit"
@@ -100,12 +104,15 @@ def ruled(directory: Directory, it: Statement, bar: Bar, decisions: Decisions) -
 
 
 def place_bar(directory: Directory, event: Event) -> Bar | None:
-    """Where the event speaks of registered places and its sender has a right to none of them."""
+    """Where the event speaks of registered places and its sender has a right to none of them; to what hangs in a place,
+    where it is registered, a right to that very place."""
     owned = [
         (place, owner)
         for place in (event.read_point, event.location, event.parent)
         if place.startswith(PLACES) and (owner := directory.owner(place, event.time_us))
     ]
+    if event.kind == ASSOCIATION:
+        owned = [one for one in owned if one[0] == event.parent] or owned
     if not owned or event.error or directory.is_authority(event.by, event.time_us):
         return None
     if any(directory.acts_for(event.by, owner, event.time_us) for _, owner in owned):
@@ -176,7 +183,8 @@ def unit_bar(directory: Directory, event: Event, held: Mapping[str, Sequence[Ten
         return None
     if _only_reads(event) and _at_home(directory, event):
         return None
-    for unit in sorted({event.parent, *event.units, *event.inputs} & held.keys()):
+    named = {event.parent, *event.units, *event.inputs} & held.keys()
+    for unit in sorted(unit for unit in named if event.kind == ASSOCIATION or not unit.startswith(DEVICE)):
         turns = held[unit]
         if not turns or event.time_us - SLACK_US < turns[0].from_us:
             continue  # before anybody is known to have held it

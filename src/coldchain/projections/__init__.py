@@ -6,7 +6,8 @@ from coldchain.services.ports import Projection
 
 
 def all_projections() -> tuple[Projection, ...]:
-    """Every projection, in the order they fold a batch: containment reads events, continuity both."""
+    """Every projection, in the order they fold a batch: devices hang where events say, containment reads events,
+    continuity all of them."""
     from coldchain.projections.containment import Containment
     from coldchain.projections.continuity import Continuity
     from coldchain.projections.epcis import EpcisEvents
@@ -17,9 +18,9 @@ def all_projections() -> tuple[Projection, ...]:
     from coldchain.projections.telemetry import TelemetryViews
 
     return (
-        TelemetryViews(),
         Events(),
         Parties(),
+        TelemetryViews(),
         EpcisEvents(),
         Containment(),
         Continuity(),

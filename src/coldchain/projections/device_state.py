@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, select
 
 from coldchain.db.bulk import put_rows, remove_rows
+from coldchain.db.queries_mounts import turns_of
 from coldchain.db.tables.telemetry import (
     device,
     device_disputed,
     device_held,
     device_key,
     device_mounting,
+    device_posting,
     device_range,
     device_state,
 )
@@ -24,7 +26,7 @@ from coldchain.domain.devices import Chain, Changes, Enrolment, Message, Range, 
 from coldchain.domain.mappings import DeviceMap
 from coldchain.domain.rulepacks import Mounting, stage_of
 from coldchain.domain.telemetry import Run, Telemetry
-from coldchain.projections.mounts import Mounts, Posting
+from coldchain.projections.mounts import Posting, postings, remounted
 from coldchain.projections.transport import LOOSE, Transport, behind_gateway
 from coldchain.services.ports import Recorded
 
@@ -95,9 +97,10 @@ class DeviceState:
 
     def __init__(self) -> None:
         self._devices: dict[str, Device] = {}
-        self._mounts = Mounts()
         self._heard: dict[int, Device] = {}
         self._restated: dict[int, Device] = {}
+        self._replaced: dict[str, Device] = {}
+        """Devices whose enrolment says another place or profile than before."""
         self._transport = Transport()
         self.remapped: dict[int, Device] = {}
         """Devices behind gateways whose messages this batch holds anew, all of them."""
@@ -119,12 +122,10 @@ class DeviceState:
         for row in connection.execute(select(device)):
             known = Device(row.device_no, _enrolment(row), chain=Chain(revoked=revoked.get(row.device)))
             by_no[row.device_no] = self._devices[row.device] = known
-        self._mounts.load(connection)
+        for row in connection.execute(select(device_posting).order_by(device_posting.c.at_us)):
+            by_no[row.device_no].stated.append(Posting(*row[1:]))
         for row in connection.execute(select(device_mounting).order_by(device_mounting.c.at_us)):
-            known = by_no[row.device_no]
-            known.mountings.append(Mounting(row.at_us, stage_of(row.place), row.profile))
-            if not known.stated or not self._mounts.moves(known.name):
-                known.stated.append(Posting(row.at_us, row.place, row.profile))
+            by_no[row.device_no].mountings.append(Mounting(row.at_us, stage_of(row.place), row.profile))
         for row in connection.execute(select(device_state)):
             by_no[row.device_no].clock = Clock(*row[3:])
         for row in connection.execute(select(device_range).order_by(*device_range.primary_key)):
@@ -154,6 +155,7 @@ class DeviceState:
                     self._identity(connection, recorded)
                 else:
                     heard = self._remapped(connection, recorded, version, heard)
+        self._post(connection, batch)
         return heard
 
     def _carried(self, recorded: Recorded) -> list[Heard]:
@@ -164,7 +166,7 @@ class DeviceState:
     ) -> list[Heard]:
         """The device as the version has it, and where that speaks of time already told, its messages told anew."""
         known = self._device(version.device, recorded)
-        self._mount(connection, known, behind_gateway(version), recorded.entry.at_us)
+        self._mount(known, behind_gateway(version), recorded.entry.at_us)
         told_us = max(known.clock.last_us or 0, known.clock.ahead_to_us or 0)
         if version.n > 1 and version.from_us > told_us:
             return heard
@@ -238,23 +240,20 @@ class DeviceState:
         return Heard(known, ref, boot, seq, sha256, entry.grade, quality, runs, block)
 
     def _identity(self, connection: Connection, recorded: Recorded) -> None:
-        mounted = self._mounts.take(recorded)
-        if mounted is not None and mounted in self._devices:
-            self._post(connection, self._devices[mounted])
         order, ref = parse_identity(recorded.body), entry_ref(recorded.log, recorded.index)
         if order is None:
             return
         known = self._device(order.device, recorded)
         if isinstance(order, Enrolment):
             key = (order.kid, order.device, order.alg, order.public_key, ref, known.chain.revoked.get(order.kid))
-            self._mount(connection, known, order, recorded.entry.at_us)
+            self._mount(known, order, recorded.entry.at_us)
         else:
             known.chain.revoked[order.kid] = ref
             stored = connection.execute(select(device_key).where(device_key.c.kid == order.kid)).one_or_none()
             key = (*stored[:5], ref) if stored is not None else (order.kid, order.device, "", "", ref, ref)
         put_rows(connection, device_key, [key])
 
-    def _mount(self, connection: Connection, known: Device, order: Enrolment, at_us: int) -> None:
+    def _mount(self, known: Device, order: Enrolment, at_us: int) -> None:
         before, known.enrolled = known.enrolled, order
         self._restated[known.no] = known
         if known.stated and (before.place, before.profile) == (order.place, order.profile):
@@ -262,15 +261,23 @@ class DeviceState:
         if known.stated and known.stated[-1].at_us == at_us:
             known.stated.pop()
         known.stated.append(Posting(at_us, order.place, order.profile))
-        self._post(connection, known)
+        self._replaced[known.name] = known
 
-    def _post(self, connection: Connection, known: Device) -> None:
-        """Its mountings are what enrolments and `mount` orders say by now."""
-        postings = self._mounts.postings(known.name, known.stated)
-        known.mountings = [Mounting(at_us, stage_of(place), profile) for at_us, place, profile in postings]
-        self.moved[known.no] = known
-        remove_rows(connection, device_mounting, [(known.no,)], ("device_no =",))
-        put_rows(connection, device_mounting, [(known.no, *posting) for posting in postings])
+    def _post(self, connection: Connection, batch: Sequence[Recorded]) -> None:
+        """Mountings are what enrolments, `mount` orders and associations say by now."""
+        stated = [(known.no, *posting) for known in self._replaced.values() for posting in known.stated]
+        put_rows(connection, device_posting, stated)
+        touched = {name: known for name in remounted(connection, batch) if (known := self._devices.get(name))}
+        touched |= self._replaced
+        firsts = {name: known.stated[0].place for name, known in touched.items() if known.stated}
+        for name, turns in turns_of(connection, firsts).items():
+            known = touched[name]
+            rows = postings(known.stated, turns)
+            mountings = [Mounting(at_us, stage_of(place), profile) for at_us, place, profile in rows]
+            self.moved[known.no], known.mountings = known, mountings
+            remove_rows(connection, device_mounting, [(known.no,)], ("device_no =",))
+            put_rows(connection, device_mounting, [(known.no, *row) for row in rows])
+        self._replaced = {}
 
     def _device(self, name: str, recorded: Recorded) -> Device:
         """The device, by name alone until it is enrolled."""

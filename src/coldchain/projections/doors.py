@@ -11,14 +11,15 @@ from sqlalchemy import Connection, delete, insert, select
 from coldchain.db.bulk import append_rows, fetch, put_rows, remove_rows
 from coldchain.db.queries_continuity import sealed_places
 from coldchain.db.queries_events import chunks
-from coldchain.db.queries_parties import mount_orders
+from coldchain.db.queries_mounts import turns_of
 from coldchain.db.tables.continuity import door_position
 from coldchain.db.tables.events import door_mount, door_sample, door_window
-from coldchain.domain.devices import Enrolment, parse_identity
+from coldchain.domain.devices import Enrolment
 from coldchain.domain.doors import STOP_NAMES, Window, windows
-from coldchain.domain.parties import schedule
+from coldchain.domain.mounting import Turn
 from coldchain.domain.telemetry import Run
-from coldchain.projections.transport import Carried, behind_gateway, stated_map
+from coldchain.projections.mounts import enrolled, remounted
+from coldchain.projections.transport import Carried
 from coldchain.services.ports import Recorded
 
 ALWAYS_US = 2**62
@@ -247,24 +248,13 @@ def _rewrite(connection: Connection, device: str, door: str, from_us: int, to_us
 
 
 def _mount(connection: Connection, batch: Sequence[Recorded]) -> set[str]:
-    """Note where devices are mounted, by their newest key and by `mount` orders; the places concerned."""
-    newest: dict[str, tuple[int, Enrolment]] = {}
-    ordered: set[str] = set()
-    for item in batch:
-        if item.entry.kind != "identity":
-            continue
-        version = stated_map(item)
-        order = parse_identity(item.body) if version is None else behind_gateway(version)
-        if isinstance(order, Enrolment):
-            number = order.kid.rpartition("#")[2]
-            n = int(number) if number.isdecimal() else 0
-            if order.device not in newest or newest[order.device][0] < n:
-                newest[order.device] = (n, order)
-        elif isinstance(item.body, Mapping) and item.body.get("op") == "mount":
-            ordered.add(str(item.body.get("id")))
-    devices = newest.keys() | ordered
+    """Note where devices are mounted, by their newest key, `mount` orders and associations; the places concerned."""
+    newest = enrolled(batch)
+    devices = newest.keys() | remounted(connection, batch)
     before = _mountings(connection, devices)
-    after = {name: _mounting_rows(connection, name, before.get(name, []), newest.get(name)) for name in devices}
+    firsts = {name: first for name in devices if (first := _first(before.get(name, ()), newest.get(name)))}
+    turns = turns_of(connection, {name: first["place"] for name, first in firsts.items()})
+    after = {name: _mounting_rows(name, first, turns[name]) for name, first in firsts.items()}
     changed = {name for name, rows in after.items() if rows != before.get(name, [])}
     for part in chunks(changed):
         connection.execute(delete(door_mount).where(door_mount.c.device.in_(part)))
@@ -282,20 +272,18 @@ def _mountings(connection: Connection, devices: Iterable[str]) -> dict[str, list
     return found
 
 
-def _mounting_rows(
-    connection: Connection, device: str, before: Sequence[Mapping[str, Any]], enrolled: tuple[int, Enrolment] | None
-) -> list[dict[str, Any]]:
-    """The enrolment's place since ever, then the places of the orders; none before the device is enrolled."""
+def _first(before: Sequence[Mapping[str, Any]], enrolled: tuple[int, Enrolment] | None) -> dict[str, Any] | None:
+    """What its newest key states; None before the device is enrolled."""
     if enrolled is not None and (not before or before[0]["n"] <= enrolled[0]):
         n, order = enrolled
-        first = {"n": n, "place": order.place, "org": order.org, "grade": order.grade}
-    elif before:
-        first = {name: before[0][name] for name in ("n", "place", "org", "grade")}
-    else:
-        return []
-    turns = schedule(mount_orders(connection, device))
+        return {"n": n, "place": order.place, "org": order.org, "grade": order.grade}
+    return {name: before[0][name] for name in ("n", "place", "org", "grade")} if before else None
+
+
+def _mounting_rows(device: str, first: Mapping[str, Any], turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """The enrolment's place since ever, then those it came to hang at."""
     starts = [-ALWAYS_US, *(turn.from_us for turn in turns)]
-    places = [first["place"], *(turn.stated["place"] for turn in turns)]
+    places = [first["place"], *(turn.place for turn in turns)]
     return [
         {**first, "device": device, "since_us": since_us, "until_us": until_us, "place": place}
         for since_us, until_us, place in zip(starts, [*starts[1:], None], places, strict=True)

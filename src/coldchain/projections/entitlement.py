@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from coldchain.db.lanes import mark_rows
 from coldchain.db.queries_events import Stored, chunks, events_by_key
+from coldchain.db.queries_mounts import owners
 from coldchain.db.queries_parties import event_decisions, tenures_of
 from coldchain.db.tables.events import event as event_table
 from coldchain.db.tables.events import event_unit
@@ -18,12 +19,14 @@ from coldchain.domain.entitlement import UNITS, Bar, Decisions, Statement, Tenur
 from coldchain.domain.events import Event
 from coldchain.domain.exceptions import AUTHORITIES
 from coldchain.domain.handovers import SLACK_US
+from coldchain.domain.mounting import ASSOCIATION, DEVICE
 from coldchain.domain.parties import Directory, Registration
 from coldchain.domain.segments import UNOBSERVED
 from coldchain.services.chores import canonical
 
 SOURCE = "parties"
 RULE = "unentitled event"
+EVER_US = 2**62
 Rows = dict[str, dict[str, Any]]
 Tenures = Mapping[str, tuple[Tenure, ...]]
 
@@ -31,7 +34,7 @@ Tenures = Mapping[str, tuple[Tenure, ...]]
 def judge(connection: Connection, directory: Directory, events: Mapping[str, Event], fresh: Iterable[str]) -> None:
     """`unentitled` and its verdicts agree with these events, given with every copy under their ids; those recorded
     earlier that now count otherwise are named in `restated`. fresh: keys of the batch itself."""
-    held = tenures_of(connection, directory, _units(events.values()))
+    held = {**tenures_of(connection, directory, _units(events.values())), **_devices(connection, events.values())}
     bars: dict[str, tuple[Bar, bool]] = {}
     withdrawn = {(event.by, event.event_id) for event in events.values() if event.error}
     stated = [event for event in events.values() if (event.by, event.event_id) not in withdrawn]
@@ -49,6 +52,15 @@ def judge(connection: Connection, directory: Directory, events: Mapping[str, Eve
 
 def _units(events: Iterable[Event]) -> set[str]:
     return {name for event in events for name in (event.parent, *event.units, *event.inputs) if name.startswith(UNITS)}
+
+
+def _devices(connection: Connection, events: Iterable[Event]) -> Tenures:
+    """The devices that some of these events mount: each is its owner's, since ever."""
+    told = (unit for event in events if event.kind == ASSOCIATION for unit in event.units)
+    named = {unit.removeprefix(DEVICE) for unit in told if unit.startswith(DEVICE)}
+    return {
+        DEVICE + name: (Tenure(org, -EVER_US, None, frozenset()),) for name, org in owners(connection, named).items()
+    }
 
 
 def _bar(directory: Directory, event: Event, held: Tenures) -> Bar | None:

@@ -1,15 +1,17 @@
-"""Where a device hangs: first where its enrolment says, then where `mount` orders do, each from its own time on."""
+"""Where devices hang, from what orders and associations of a batch say; follows `Events` and `Parties` on it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from coldchain.db.tables.parties import party
-from coldchain.domain.parties import PartyError, Registration, read_registration, schedule
+from coldchain.db.queries_mounts import associations, posted_at
+from coldchain.domain.containment import takes_all
+from coldchain.domain.devices import Enrolment, parse_identity
+from coldchain.domain.mounting import DEVICE, Turn
+from coldchain.projections.transport import behind_gateway, stated_map
 from coldchain.services.ports import Recorded
 
 
@@ -21,46 +23,39 @@ class Posting(NamedTuple):
     profile: str
 
 
-class Mounts:
-    """Every `mount` order, by device. Read before `Parties` keeps a batch's orders, so it takes those itself."""
+def enrolled(batch: Sequence[Recorded]) -> dict[str, tuple[int, Enrolment]]:
+    """By device: the newest enrolment or rotation that the batch brings, and its number."""
+    newest: dict[str, tuple[int, Enrolment]] = {}
+    for item in batch:
+        if item.entry.kind != "identity":
+            continue
+        version = stated_map(item)
+        order = parse_identity(item.body) if version is None else behind_gateway(version)
+        if isinstance(order, Enrolment):
+            number = order.kid.rpartition("#")[2]
+            n = int(number) if number.isdecimal() else 0
+            if order.device not in newest or newest[order.device][0] < n:
+                newest[order.device] = (n, order)
+    return newest
 
-    def __init__(self) -> None:
-        self._versions: dict[str, dict[int, Registration]] = {}
 
-    def load(self, connection: Connection) -> None:
-        c = party.c
-        rows = connection.execute(select(c.op, c.id, c.n, c.from_us, c.body).where(c.op == "mount"))
-        for row in rows:
-            self._add(Registration(row.op, row.id, row.n, row.from_us, json.loads(row.body)))
+def remounted(connection: Connection, batch: Sequence[Recorded]) -> set[str]:
+    """Devices of which orders or associations, those that the batch withdraws, bars or frees among them, speak."""
+    found = {
+        str(item.body.get("id"))
+        for item in batch
+        if item.entry.kind == "identity" and isinstance(item.body, Mapping) and item.body.get("op") == "mount"
+    }
+    told = associations(connection, {event.event_id for item in batch for event in item.events})
+    found |= {unit.removeprefix(DEVICE) for event in told for unit in event.units if unit.startswith(DEVICE)}
+    return found | posted_at(connection, {event.parent for event in told if takes_all(event)})
 
-    def take(self, item: Recorded) -> str | None:
-        """The device that a `mount` entry speaks of; None for every other entry."""
-        if not isinstance(item.body, Mapping) or item.body.get("op") != "mount":
-            return None
-        try:
-            version = read_registration(item.body)
-        except PartyError:
-            return None
-        if version.key != item.entry.key:
-            return None
-        self._add(version)
-        return version.id
 
-    def postings(self, device: str, stated: Sequence[Posting]) -> list[Posting]:
-        """Where it was, oldest first; stated: what its enrolments say. The first one also holds before its time, so it
-        may be dated back to stand before the first order."""
-        turns = schedule(self._versions.get(device, {}).values())
-        if not turns or not stated:
-            return list(stated)
-        found = [stated[0]._replace(at_us=min(stated[0].at_us, turns[0].from_us - 1))]
-        for turn in turns:
-            if turn.stated["place"] != found[-1].place:
-                found.append(Posting(turn.from_us, turn.stated["place"], stated[-1].profile))
-        return found
-
-    def moves(self, device: str) -> bool:
-        """Whether any order speaks of it."""
-        return device in self._versions
-
-    def _add(self, version: Registration) -> None:
-        self._versions.setdefault(version.id, {}).setdefault(version.n, version)
+def postings(stated: Sequence[Posting], turns: Sequence[Turn]) -> list[Posting]:
+    """Where a device was, oldest first; stated: what its enrolments say. The first one also holds before its time, so
+    it may be dated back to stand before the first turn. What hangs nowhere is judged by nothing."""
+    if not turns or not stated:
+        return list(stated)
+    first = stated[0]._replace(at_us=min(stated[0].at_us, turns[0].from_us - 1))
+    profile = stated[-1].profile
+    return [first, *(Posting(turn.from_us, turn.place, profile if turn.place else "") for turn in turns)]

@@ -10,7 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
+from coldchain.db.bulk import put_rows
 from coldchain.db.queries_events import chunks, events_by_key, with_copies
+from coldchain.db.queries_mounts import associating
 from coldchain.db.queries_parties import directory, tenures_of
 from coldchain.db.tables import parties as t
 from coldchain.domain.entitlement import DecisionError, EventDecision, decision_key, read_decision
@@ -20,16 +22,19 @@ from coldchain.domain.parties import OPS, Directory, PartyError, Registration, r
 from coldchain.projections.entitlement import SOURCE, judge, touched_by, touched_by_halves, touched_by_tenures
 from coldchain.projections.events import own_events
 from coldchain.projections.handovers import refold
+from coldchain.projections.mounts import enrolled
 from coldchain.services.chores import canonical
 from coldchain.services.ports import Recorded
 
 
 class Parties:
-    """Fills `party`, `event_decision`, `handover` with its links, `unentitled`, and verdicts of source `parties`."""
+    """Fills `party`, `device_owner`, `event_decision`, `handover` with its links, `unentitled`, and verdicts of source
+    `parties`."""
 
     name = SOURCE
     tables: Sequence[str] = (
         "party",
+        "device_owner",
         "event_decision",
         "handover",
         "handover_clue",
@@ -52,6 +57,7 @@ class Parties:
         touched = _record_decisions(connection, batch)
         for version in _record_registrations(connection, self._directory, batch):
             touched |= touched_by(connection, self._directory, version)
+        touched |= associating(connection, _record_owners(connection, batch))
         events = _load(connection, touched | fresh)
         events |= self._handed_over(connection, events, touched)
         judge(connection, self._directory, events, fresh)
@@ -84,6 +90,20 @@ def _record_registrations(connection: Connection, known: Directory, batch: Seque
     if found:
         connection.execute(insert(t.party), [_party_row(version, item) for version, item in found])
     return [version for version, _ in found]
+
+
+def _record_owners(connection: Connection, batch: Sequence[Recorded]) -> set[str]:
+    """Rows of the newest enrolments; the devices that are somebody else's than was known."""
+    found = {name: (n, order.org) for name, (n, order) in enrolled(batch).items()}
+    c = t.device_owner.c
+    known = {
+        row.device: (row.n, row.org)
+        for part in chunks(found)
+        for row in connection.execute(select(t.device_owner).where(c.device.in_(part)))
+    }
+    newer = {name: one for name, one in found.items() if name not in known or known[name][0] <= one[0]}
+    put_rows(connection, t.device_owner, [(name, *one) for name, one in newer.items() if known.get(name) != one])
+    return {name for name, (_, org) in newer.items() if name not in known or known[name][1] != org}
 
 
 def _registration(item: Recorded) -> Registration | None:

@@ -30,6 +30,7 @@ class TelemetryViews(Projection):
         tables.device_key.name,
         tables.device_map.name,
         tables.device_birth.name,
+        tables.device_posting.name,
         tables.device_mounting.name,
         tables.device_state.name,
         tables.device_range.name,

@@ -19,6 +19,15 @@ party = Table(
 )
 """Every version of every registration (`coldchain.domain.parties`). body: the order as recorded, canonical JSON."""
 
+device_owner = Table(
+    "device_owner",
+    metadata,
+    Column("device", String(64), primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    Column("org", String(64), nullable=False),
+)
+"""Whose a device is: what its newest enrolment states, and that one's number."""
+
 unentitled = Table(
     "unentitled",
     metadata,

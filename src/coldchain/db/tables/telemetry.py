@@ -46,6 +46,16 @@ device_key = Table(
 )
 """public_key: base64 of the SubjectPublicKeyInfo DER. A kid revoked without ever being enrolled has alg ""."""
 
+device_posting = Table(
+    "device_posting",
+    metadata,
+    _device_no(primary_key=True),
+    Column("at_us", BigInteger, primary_key=True, autoincrement=False, info=_PROVENANCE),
+    Column("place", String(128), nullable=False),
+    Column("profile", String(64), nullable=False),
+)
+"""Where its enrolments say that a device hangs; a row only where one says otherwise than the one before."""
+
 device_mounting = Table(
     "device_mounting",
     metadata,
@@ -54,7 +64,8 @@ device_mounting = Table(
     Column("place", String(128), nullable=False),
     Column("profile", String(64), nullable=False),
 )
-"""Where a device was from a time on; a row only where it differs from the one before."""
+"""Where a device was from a time on, by enrolments, `mount` orders and associations; a row only where it differs from
+the one before. place "": it hangs nowhere."""
 
 device_map = Table(
     "device_map",
