@@ -21,13 +21,11 @@ from hypothesis import settings
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from exploring import EXPLORING
+
 PROJECT = Path(__file__).resolve().parent.parent
 
-# Two shared cores: how long one example takes says nothing about the code. The suite says the same of the same code
-# each time; COLDCHAIN_EXPLORE=1 looks for new examples, many more of them.
-settings.register_profile("coldchain", deadline=None, derandomize=True)
-settings.register_profile("explore", deadline=None, max_examples=2000)
-settings.load_profile("explore" if os.environ.get("COLDCHAIN_EXPLORE") == "1" else "coldchain")
+settings.load_profile("explore" if EXPLORING else "coldchain")
 
 
 def _unavailable(reason: str) -> NoReturn:

@@ -14,6 +14,7 @@ from continuity.networks import networks
 from continuity.reference_life import final_state
 from continuity.telling import EVIDENCE
 from continuity.world import Verdict, World, in_batches
+from exploring import examples
 
 
 def as_break(found: Verdict) -> plain.Break:
@@ -38,7 +39,7 @@ WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 SLOW = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW, phases=WITHOUT_SHRINKING)
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=SLOW, phases=WITHOUT_SHRINKING)
 @given(facts=networks(), seed=st.integers(0, 2**32))
 def test_order_repetition_and_batches_change_no_verdict_and_each_is_what_the_papers_make_of_it(
     worlds: type[World], facts: list[Recorded], seed: int

@@ -22,6 +22,7 @@ from coldchain.domain.events import Event
 from continuity import reference as plain
 from continuity.facts import BOX, TRUCK, S, T, U, case
 from continuity.networks import events_of
+from exploring import examples
 
 RULES, SITES = Rules(), Sites()
 Rule = Callable[[str, list[Event]], Iterable[Opportunity]]
@@ -45,7 +46,9 @@ def _naming(unit: str, events: list[Event]) -> list[Event]:
     return [event for event in events if unit in (event.parent, *event.units)]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(facts=events_of(), seed=st.integers(0, 2**32))
 def test_both_readings_see_the_same(facts: list[plain.Recorded], seed: int) -> None:
     shuffled = list(facts)

@@ -15,6 +15,7 @@ from coldchain_ledger.index import extend_head
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.merkle import leaf_hash
 from coldchain_ledger.store import Edge, Row
+from exploring import examples
 
 NAMES = ("dev:1", "dev:2", "sscc:3", "lot:四")
 KEYS = tuple(f"key/{n}" for n in range(30))
@@ -134,6 +135,6 @@ def test_a_database_answers_as_memory_does(engine, monkeypatch, shelf_every):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=20, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples(20), stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

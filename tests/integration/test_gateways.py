@@ -31,6 +31,7 @@ from coldchain_ledger.entry import Entry, parse_entry
 from coldchain_ledger.keys import parse_vkey
 from coldchain_ledger.steps import EXIT_VERIFIED
 from coldchain_ledger.verify import log_policy, verify_dossier
+from exploring import examples
 from integration.hostile import NOW_S, Clock, Truck
 from unit.sparkplug_payloads import INT8, metric, payload
 
@@ -334,7 +335,7 @@ def test_the_same_bytes_of_two_devices_are_two_messages(site: Site) -> None:
 
 
 @given(st.permutations(range(6)), st.integers(1, 4))
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_of_mappings_and_frames_gives_the_same_facts(
     tmp_path_factory: pytest.TempPathFactory, order: list[int], settle_every: int
 ) -> None:

@@ -18,7 +18,7 @@ from coldchain.bootstrap import patience
 
 
 class Short(patience.Patient):
-    head_s, body_s = 0.3, 0.6
+    head_s, body_s = 1.0, 2.0
 
 
 @pytest.fixture
@@ -97,5 +97,5 @@ def test_a_body_in_pieces_within_its_time_and_a_connection_used_again_are_fine(a
 
     with httpx.Client(base_url=f"http://127.0.0.1:{address[1]}") as client:
         answers: list[Any] = [client.post("/", content=pieces()).json() for _ in range(2)]
-        time.sleep(0.5)  # longer than a head may take: the time begins with its first byte
+        time.sleep(1.2)  # longer than a head may take: the time begins with its first byte
         assert [*answers, client.get("/").json()] == [20, 20, "answered"]

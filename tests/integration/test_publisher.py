@@ -182,10 +182,16 @@ def test_a_refused_message_is_parked_with_its_reason_and_sent_no_more(nats_site:
 
     site.ledger.answer = refuse_the_first
     refused: list[tuple[int, int, str]] = []
-    publisher = site.device(resend_after_s=0.2, on_nack=lambda boot, seq, reason: refused.append((boot, seq, reason)))
+    now_s = [0.0]
+    publisher = site.device(
+        resend_after_s=30.0,
+        clock=lambda: now_s[0],
+        on_nack=lambda boot, seq, reason: refused.append((boot, seq, reason)),
+    )
     signed = site.signer().sign_many([(BODY, "senml+json"), (BODY, "senml+json")])
     assert publisher.wait_idle(10)
-    time.sleep(0.5)  # longer than a resend would take
+    now_s[0] = 31.0
+    time.sleep(0.7)  # a turn of the loop
     assert site.ledger.seqs() == [0, 1]
     assert refused == [(1, 0, "unknown-key")]
     assert [(m.jws, m.parked) for m in site.outbox.parked("d1")] == [(signed[0].jws, "unknown-key")]

@@ -23,6 +23,7 @@ from coldchain.settings import load_settings
 from coldchain_devices.plan import Capture, Paper, Plan
 from coldchain_devices.scenario import load_scenario
 from coldchain_ledger.log import Draft
+from exploring import examples
 
 HOUR_US = 3_600_000_000
 Arrival = Callable[[Core], None]
@@ -110,7 +111,7 @@ def test_the_scenario_has_something_to_conclude(in_order: tuple[dict[str, str], 
     }
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_any_order_and_any_repetition_conclude_the_same(
     plan: Plan,

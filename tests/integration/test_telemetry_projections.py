@@ -25,6 +25,7 @@ from coldchain.projections.series import readings
 from coldchain.projections.telemetry import TelemetryViews
 from coldchain.rules import shipped_packs
 from coldchain_ledger.entry import Entry, encode_entry
+from exploring import examples
 
 MINUTE = 60_000_000
 START = 1_760_000_400_000_000
@@ -428,7 +429,7 @@ moments = st.sampled_from(
 )
 celsius = st.sampled_from([-20, -20, -18.2, -17, -17, -10, -5, 85.0, "NaN"])
 contents = st.lists(st.lists(st.tuples(moments, celsius), min_size=1, max_size=5), min_size=1, max_size=14)
-views = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+views = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def told(world: World, contents: Sequence[Sequence[tuple[float, Any]]], rng: random.Random) -> list[bytes]:
@@ -544,7 +545,7 @@ def a_day(world: World, rng: random.Random) -> list[bytes]:
     return messages
 
 
-@settings(views, max_examples=20)
+@settings(views, max_examples=examples(20))
 @given(st.randoms(use_true_random=False), st.integers(1, 5))
 def test_a_backlog_in_whatever_pieces_ends_as_if_it_had_come_in_order(
     sqlite_engine: Engine, rng: random.Random, size: int

@@ -24,6 +24,7 @@ from coldchain_ledger.keys import Ed25519Signer, parse_vkey
 from coldchain_ledger.log import CLOCK_SLACK_US, Draft, Log, create_log
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.merkle import leaf_hash, tree_root
+from exploring import examples
 
 SIGNER = Ed25519Signer.generate("localhost/machine")
 VERIFIER = parse_vkey(SIGNER.vkey())
@@ -235,5 +236,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def test_no_history_breaks_the_logs_promises(faulty_store):
     run_state_machine_as_test(
-        lambda: LedgerMachine(faulty_store), settings=settings(max_examples=40, stateful_step_count=30, deadline=None)
+        lambda: LedgerMachine(faulty_store),
+        settings=settings(max_examples=examples(40), stateful_step_count=30, deadline=None),
     )

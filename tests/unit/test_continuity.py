@@ -21,6 +21,7 @@ from coldchain.domain.segments import (
     Touching,
     segments,
 )
+from exploring import examples
 
 RULES = Rules()
 HOUR = 3_600_000_000
@@ -380,7 +381,7 @@ def scenes(draw: st.DrawFn) -> list[Event]:
     return events
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(scenes(), st.data())
 def test_any_order_and_repetition_gives_the_same_history_as_the_plain_reading_of_the_rules(
     events: list[Event], data: st.DataObject

@@ -27,6 +27,7 @@ from joserfc.jwk import ECKey, OKPKey
 from coldchain_devices.errors import ChainMoved, DeviceError, KeyFileError, MessageTooLarge
 from coldchain_devices.outbox import Outbox
 from coldchain_devices.signer import MAX_MESSAGE, Alg, Chain, DeviceKey, Signed, Signer, b64url, seal
+from exploring import examples
 
 BODY = b'[{"bt":1772409600,"n":"temp/box","u":"Cel","v":-20.1}]'
 
@@ -176,7 +177,7 @@ def test_a_device_killed_at_any_moment_never_signs_a_number_twice(tmp_path: Path
     assert outbox.chain("d") == Chain(3, len(mine), prev)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.sampled_from(["sign", "batch", "ack", "nack", "restart", "requeue"]), max_size=25), st.data())
 def test_whatever_happens_the_outbox_holds_what_is_signed_and_unanswered(steps: list[str], data: st.DataObject) -> None:
     key = DeviceKey.derive(b"d")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from coldchain.domain.contacts import contacts
 from coldchain.domain.containment import Interval
 from coldchain.domain.tracing import FOREVER_US, Facts, Flow, Handling, backward, forward
+from exploring import examples
 
 P, Q, TRUCK, ROOM, BOX = "sscc:1", "sscc:2", "veh:T", "room:w/a", "cont:MORU0714983"
 
@@ -184,14 +185,14 @@ def brute(start: str, facts: Facts, since: int) -> set[str]:
     return reached - {start}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(networks(), st.integers(0, 12))
 def test_onward_is_what_a_simulation_of_every_moment_finds(facts: Facts, since: int) -> None:
     for unit in UNITS:
         assert set(forward(unit, facts, since)) == brute(unit, facts, since)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(networks())
 def test_b_is_onward_of_a_exactly_when_a_is_backward_of_b(facts: Facts) -> None:
     onward = {a: set(forward(a, facts)) for a in UNITS}

@@ -17,10 +17,11 @@ from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
 from coldchain.services.epcis_query import PARAMETERS
 from coldchain.settings import load_settings
+from exploring import examples
 from web.epcis_scene import BASE, Repository, document, event
 from web.serving import Served
 
-CALM = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+CALM = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

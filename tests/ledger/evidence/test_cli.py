@@ -174,5 +174,6 @@ def test_installed_alone_it_verifies_a_dossier(files):
     checked = subprocess.run(command, cwd=files, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout.endswith("verified\n")
-    server = subprocess.run([programs / "python", "-c", "import coldchain"], capture_output=True, check=False)
+    alone = [programs / "python", "-I", "-c", "import coldchain"]
+    server = subprocess.run(alone, capture_output=True, check=False)
     assert server.returncode != 0
