@@ -94,6 +94,7 @@ def test_roles_and_uses_are_those_of_the_moment() -> None:
         ("vehicle", {"id": "T1", "org": "a", "kind": "rigid", "plate": "沪A12345"}, "never the plate itself"),
         ("room", {"id": "w1"}, "<site>/<room>"),
         ("mount", {"id": "d1", "place": "sscc:1"}, "found 'sscc:1'"),
+        ("fitting", {"id": "d1", "probes": {"box1": "goods"}}, "product or air"),
         ("agent", {"id": "a/b", "org": "a", "agent": "c"}, "expected a/c"),
         ("king", {"id": "a"}, "op: expected one of"),
     ],

@@ -17,7 +17,7 @@ from coldchain.services.links import MAX_HOURS
 from coldchain.services.moments import rfc3339
 from coldchain.services.principals import Principal
 
-Kind = Literal["orgs", "sites", "vehicles", "rooms", "mounts", "agents"]
+Kind = Literal["orgs", "sites", "vehicles", "rooms", "mounts", "fittings", "agents"]
 
 
 class Party(BaseModel):

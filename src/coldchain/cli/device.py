@@ -9,6 +9,7 @@ import click
 
 from coldchain.cli import device_gateways
 from coldchain.cli.common import UNCHECKED, Data, data_options, fail
+from coldchain.cli.fitting import fitting_options, stated_fitting
 
 
 @click.group(name="device")
@@ -28,6 +29,7 @@ def command() -> None:
 @click.option("--grade", type=click.Choice(["signed", "transport"]), default="signed", show_default=True)
 @click.option("--role", type=click.Choice(["sensor", "portal"]), default="sensor", show_default=True)
 @click.option("--time-floor", metavar="DATE", help="Device times before it are not believed (default: the setting).")
+@fitting_options
 def enrol(
     data: Data,
     org: str,
@@ -40,6 +42,9 @@ def enrol(
     grade: Any,
     role: Any,
     time_floor: str | None,
+    product_probes: tuple[str, ...],
+    controller: bool,
+    calibration: str | None,
 ) -> None:
     """Enrol a device: its key enters the ledger, its account the broker. Prints how it connects.
 
@@ -66,6 +71,7 @@ def enrol(
         profile=None if profile == "none" else profile,
         time_floor_us=parse_date_us(time_floor or settings.time_floor),
         role=role,
+        **stated_fitting(product_probes, controller, calibration),
     )
     with data.core(create=True) as core:
         check_profile(core, order.profile)

@@ -1,4 +1,4 @@
-"""`coldchain party org|site|vehicle|room|mount|agent add|list|show`, and what concerns a party's word and data."""
+"""`coldchain party org|site|vehicle|room|mount|fitting|agent`, and what concerns a party's word and data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from coldchain.cli.common import Data, data_options, fail
+from coldchain.cli.fitting import fitting_options, stated_fitting
 
 KINDS = ("person", "plate")
 _FROM = click.option("--from", "valid_from", metavar="TIME", help="Holds from this time on (default: now).")
@@ -15,7 +16,7 @@ _FROM = click.option("--from", "valid_from", metavar="TIME", help="Holds from th
 
 @click.group(name="party")
 def command() -> None:
-    """Organisations, sites, vehicles, rooms, where devices are mounted, and who acts for whom."""
+    """Organisations, sites, vehicles, rooms, mountings and fittings of devices, and who acts for whom."""
 
 
 def _group(op: str, text: str) -> click.Group:
@@ -72,6 +73,7 @@ _site = _group("site", "Sites, whose they are, and what they are registered for.
 _vehicle = _group("vehicle", "Vehicles by registry id, and who runs them.")
 _room = _group("room", "Rooms of a site.")
 _mount = _group("mount", "Where devices are mounted since when. Enrolment states the first mounting.")
+_fitting = _group("fitting", "What devices' sensors are since when. Enrolment states the first fitting.")
 _agent = _group("agent", "Who acts for whom.")
 
 
@@ -160,6 +162,24 @@ def add_room(data: Data, name: str, label: str, valid_from: str | None) -> None:
 def add_mount(data: Data, name: str, place: str, valid_from: str | None) -> None:
     """A device is mounted elsewhere from a time on."""
     _add(data, "mount", valid_from, lambda _: {"id": name, "place": place})
+
+
+@_fitting.command(name="add")
+@data_options
+@click.option("--id", "name", required=True, metavar="DEVICE")
+@fitting_options
+@_FROM
+def add_fitting(
+    data: Data,
+    name: str,
+    product_probes: tuple[str, ...],
+    controller: bool,
+    calibration: str | None,
+    valid_from: str | None,
+) -> None:
+    """State anew what a device's sensors are from a time on: a new certificate, another probe in the product."""
+    stated = stated_fitting(product_probes, controller, calibration)
+    _add(data, "fitting", valid_from, lambda _: {"id": name, **stated})
 
 
 @_agent.command(name="add")

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from coldchain.domain.fittings import UNSTATED, Fitting, FittingError, read_fitting
+
 GAP = "gap"
 MISMATCH = "prev-mismatch"
 DISPUTED = "disputed"
@@ -31,6 +33,8 @@ class Enrolment:
     profile: str
     time_floor_us: int
     role: str
+    fitting: Fitting = UNSTATED
+    """What it says of the sensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,17 @@ def parse_identity(body: Any) -> Enrolment | Revocation | None:
         place=body.get("place") or "",
         profile=body.get("profile") or "",
         time_floor_us=floor if type(floor) is int else 0,
+        fitting=_fitting(body),
         **{name: body[name] for name in texts},
     )
+
+
+def _fitting(body: Mapping[str, Any]) -> Fitting:
+    """A device is enrolled whatever is wrong with what is said of its sensors."""
+    try:
+        return read_fitting(body)
+    except FittingError:
+        return UNSTATED
 
 
 class Message(NamedTuple):

@@ -1,4 +1,5 @@
-"""Who is who: organisations, sites, vehicles, rooms, where devices are mounted, and who acts for whom (design §6).
+"""Who is who: organisations, sites, vehicles, rooms, where devices are mounted, their sensors, and who acts for whom
+(design §6).
 
 Each is registered by `identity` entries, version after version. A version speaks of the time from its `from_us` on; at
 any moment the highest version that speaks of it holds, so a mistake is corrected by registering again from the same
@@ -12,9 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from coldchain.domain.exceptions import AUTHORITIES
+from coldchain.domain.fittings import FittingError, read_fitting
 from coldchain.domain.identifiers import IdentifierError, credit_code, subject_name
 
-OPS = ("org", "site", "vehicle", "room", "mount", "agent")
+OPS = ("org", "site", "vehicle", "room", "mount", "fitting", "agent")
 ROLES = (
     "operator",
     "carrier",
@@ -92,7 +94,14 @@ def site_of(place: str) -> str:
 
 
 def _subject(op: str, name: str) -> str:
-    prefix = {"org": "code:org/", "site": "loc:", "vehicle": "veh:", "room": "room:", "mount": "dev:"}
+    prefix = {
+        "org": "code:org/",
+        "site": "loc:",
+        "vehicle": "veh:",
+        "room": "room:",
+        "mount": "dev:",
+        "fitting": "dev:",
+    }
     return prefix[op] + name if op in prefix else org_name(name.partition("/")[0])
 
 
@@ -156,6 +165,14 @@ def _check_mount(body: Mapping[str, Any]) -> None:
         raise PartyError(f"place: expected veh:<id> or room:<site>/<id>, found {place!r}")
 
 
+def _check_fitting(body: Mapping[str, Any]) -> None:
+    _named(body, "id")
+    try:
+        read_fitting(body)
+    except FittingError as error:
+        raise PartyError(str(error)) from error
+
+
 def _check_agent(body: Mapping[str, Any]) -> None:
     _pair(body, "who acts for whom as <organisation>/<agent>")
     _named(body, "org")
@@ -172,6 +189,7 @@ _CHECKS = {
     "vehicle": _check_vehicle,
     "room": _check_room,
     "mount": _check_mount,
+    "fitting": _check_fitting,
     "agent": _check_agent,
 }
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
 from coldchain.db.bulk import put_rows, remove_rows
+from coldchain.db.queries_fittings import fittings_of
 from coldchain.db.queries_mounts import turns_of
 from coldchain.db.tables.telemetry import (
     device,
@@ -23,9 +24,11 @@ from coldchain.db.tables.telemetry import (
 )
 from coldchain.domain.blocks import Block, block_of
 from coldchain.domain.devices import Chain, Changes, Enrolment, Message, Range, parse_identity
+from coldchain.domain.fittings import Fitting
 from coldchain.domain.mappings import DeviceMap
 from coldchain.domain.rulepacks import Mounting, stage_of
 from coldchain.domain.telemetry import Run, Telemetry
+from coldchain.projections.fittings import fitted, histories, write_fittings
 from coldchain.projections.mounts import Posting, postings, remounted
 from coldchain.projections.transport import LOOSE, Transport, behind_gateway
 from coldchain.services.ports import Recorded
@@ -61,6 +64,8 @@ class Device:
     stated: list[Posting] = field(default_factory=list)
     """Where enrolments put it."""
     mountings: list[Mounting] = field(default_factory=list)
+    fittings: tuple[Fitting, ...] = ()
+    """What is known of its sensors, by time."""
     chain: Chain = field(default_factory=Chain)
     clock: Clock = field(default_factory=Clock)
 
@@ -106,6 +111,8 @@ class DeviceState:
         """Devices behind gateways whose messages this batch holds anew, all of them."""
         self.moved: dict[int, Device] = {}
         """Devices mounted elsewhere or judged by another pack in this batch."""
+        self.refitted: dict[int, Device] = {}
+        """Devices of whose sensors something else is known since this batch."""
         self.misclocked: dict[int, Device] = {}
         """Devices with times not believed in this batch."""
 
@@ -122,6 +129,9 @@ class DeviceState:
         for row in connection.execute(select(device)):
             known = Device(row.device_no, _enrolment(row), chain=Chain(revoked=revoked.get(row.device)))
             by_no[row.device_no] = self._devices[row.device] = known
+        for no, history in fittings_of(connection).items():
+            by_no[no].fittings = history
+            by_no[no].enrolled = replace(by_no[no].enrolled, fitting=history[0])
         for row in connection.execute(select(device_posting).order_by(device_posting.c.at_us)):
             by_no[row.device_no].stated.append(Posting(*row[1:]))
         for row in connection.execute(select(device_mounting).order_by(device_mounting.c.at_us)):
@@ -137,7 +147,7 @@ class DeviceState:
 
     def take(self, connection: Connection, batch: Sequence[Recorded]) -> list[Heard]:
         """Fold the batch in memory, identity entries into their tables. Returns its messages in ledger order."""
-        self.moved, self.misclocked, self.remapped = {}, {}, {}
+        self.moved, self.refitted, self.misclocked, self.remapped = {}, {}, {}, {}
         heard: list[Heard] = []
         for recorded in batch:
             kind = recorded.entry.kind
@@ -156,6 +166,7 @@ class DeviceState:
                 else:
                     heard = self._remapped(connection, recorded, version, heard)
         self._post(connection, batch)
+        self._fit(connection, batch)
         return heard
 
     def _carried(self, recorded: Recorded) -> list[Heard]:
@@ -278,6 +289,17 @@ class DeviceState:
             remove_rows(connection, device_mounting, [(known.no,)], ("device_no =",))
             put_rows(connection, device_mounting, [(known.no, *row) for row in rows])
         self._replaced = {}
+
+    def _fit(self, connection: Connection, batch: Sequence[Recorded]) -> None:
+        """Fittings are what enrolments and `fitting` orders say by now."""
+        touched = {name: known for name in fitted(batch) if (known := self._devices.get(name))}
+        touched |= {known.name: known for known in self._restated.values()}
+        firsts = {name: known.enrolled.fitting for name, known in touched.items()}
+        for name, history in histories(connection, firsts).items():
+            known = touched[name]
+            if history != known.fittings:
+                self.refitted[known.no], known.fittings = known, history
+                write_fittings(connection, known.no, history)
 
     def _device(self, name: str, recorded: Recorded) -> Device:
         """The device, by name alone until it is enrolled."""

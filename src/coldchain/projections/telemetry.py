@@ -32,6 +32,7 @@ class TelemetryViews(Projection):
         tables.device_birth.name,
         tables.device_posting.name,
         tables.device_mounting.name,
+        tables.device_fitting.name,
         tables.device_state.name,
         tables.device_range.name,
         tables.device_disputed.name,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from coldchain.domain.fittings import FittingError, read_fitting, stated_fields
 from coldchain.services.registry import Key, Registry
 from coldchain_ledger.log import Draft
 
@@ -36,6 +38,12 @@ class Enrolment:
     """Rule pack its temperatures are judged by; None judges nothing."""
     time_floor_us: int = 0
     role: Literal["sensor", "portal"] = "sensor"
+    probes: Mapping[str, str] = field(default_factory=dict)
+    """Probe, without `temp/`, to `product` or `air` (`domain.fittings`)."""
+    controller: bool = False
+    """Whether it is the refrigeration's own controller."""
+    calibration: Mapping[str, str] | None = None
+    """`certificate`, and its last day `until`."""
 
 
 def enrol(registry: Registry, by: str, order: Enrolment) -> tuple[str, Draft]:
@@ -49,6 +57,10 @@ def enrol(registry: Registry, by: str, order: Enrolment) -> tuple[str, Draft]:
         raise CommandRefused(f"device {order.device!r} is enrolled already; rotate its key or choose another id")
     if registry.gateway(order.device) is not None:
         raise CommandRefused(f"{order.device!r} is a gateway, whose messages are unsigned; choose another id")
+    try:
+        read_fitting(_fitting(order))
+    except FittingError as error:
+        raise CommandRefused(str(error)) from error
     _check_unused(registry, order.public_key)
     kid = f"{order.device}#1"
     return kid, _draft(by, kid, "enrol", order)
@@ -90,6 +102,10 @@ def _enrolled(registry: Registry, device: str) -> Key:
     return current
 
 
+def _fitting(order: Enrolment) -> dict[str, Any]:
+    return {"probes": order.probes, "controller": order.controller, "calibration": order.calibration}
+
+
 def _draft(by: str, kid: str, op: str, order: Enrolment) -> Draft:
     body = {
         "v": 1,
@@ -105,6 +121,7 @@ def _draft(by: str, kid: str, op: str, order: Enrolment) -> Draft:
         "profile": order.profile,
         "time_floor_us": order.time_floor_us,
         "role": order.role,
+        **stated_fields(_fitting(order)),
     }
     return _identity(by, f"identity/enrol/{kid}", body)
 

@@ -67,6 +67,19 @@ device_mounting = Table(
 """Where a device was from a time on, by enrolments, `mount` orders and associations; a row only where it differs from
 the one before. place "": it hangs nowhere."""
 
+device_fitting = Table(
+    "device_fitting",
+    metadata,
+    _device_no(primary_key=True),
+    Column("from_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("probes", Text, nullable=False),
+    Column("controller", SmallInteger, nullable=False),
+    Column("certificate", String(200)),
+    Column("until_us", BigInteger),
+)
+"""What was stated of a device's sensors from a time on (`coldchain.domain.fittings`); no row where nothing was. probes:
+canonical JSON, probe to `product` or `air`. until_us: first moment at which the certificate is valid no more."""
+
 device_map = Table(
     "device_map",
     metadata,
