@@ -59,6 +59,7 @@ _WHOLE = {
     "light": Kind.NUMBER,
     "shock": Kind.NUMBER,
     "battery": Kind.NUMBER,
+    "weight": Kind.NUMBER,
     "defrost": Kind.FLAG,
     "compressor": Kind.FLAG,
 }

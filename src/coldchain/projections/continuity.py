@@ -54,6 +54,7 @@ class Continuity:
         "door_sample",
         "door_window",
         "door_position",
+        "scale",
     )
 
     def __init__(self) -> None:
@@ -70,6 +71,7 @@ class Continuity:
         papers = record_papers(connection, batch)
         events = bearing(connection, batch)
         subjects = touched_subjects(connection, events) if events else set()
+        subjects |= self._openings.doubted(connection, {name for event in events for name in event.names})
         before = self._world
         if before is None or any(item.entry.kind in ("identity", "rules") for item in batch):
             self._world = World(rules_in_force(connection), Sites(directory(connection)))

@@ -19,6 +19,7 @@ from coldchain.domain.doors import STOP_NAMES, Window, windows
 from coldchain.domain.mounting import Turn
 from coldchain.domain.telemetry import Run
 from coldchain.projections.mounts import enrolled, remounted
+from coldchain.projections.scales import Scales
 from coldchain.projections.transport import Carried
 from coldchain.services.ports import Recorded
 
@@ -56,6 +57,9 @@ class Openings:
         self._newest: dict[tuple[str, str], _Door] = {}
         self._heard: dict[str, int] = {}
         self._carried = Carried()
+        self._scales = Scales()
+        self.weighed: set[str] = set()
+        """Places whose weight, or what hangs there, may be another one than before this batch."""
         self._sealed: dict[str, Set[str]] = {}
         """By device: those of its vehicles that, or a container on them, ever wore a seal. Until the next event."""
 
@@ -63,7 +67,12 @@ class Openings:
         self._newest.clear()
         self._heard.clear()
         self._carried = Carried()
+        self._scales.reset()
         self._sealed.clear()
+
+    def doubted(self, connection: Connection, places: set[str]) -> set[str]:
+        """Units at these places, or at those weighed anew, whose P5 a scale may bear out."""
+        return self._scales.doubted(connection, places | self.weighed)
 
     def apply(self, connection: Connection, batch: Sequence[Recorded]) -> list[Span]:
         """Fold the batch; where openings, or what they belong to, are others than before."""
@@ -79,6 +88,8 @@ class Openings:
         spans += self._forget(connection, renewed)
         for telemetry, entry in carried:
             noted.take(telemetry.device, telemetry.runs, entry)
+        told = [item.telemetry for item in batch if item.telemetry is not None] + [one for one, _ in carried]
+        self.weighed = {span.place for span in spans} | self._scales.take(connection, told)
         changed = [(device, t_us, t_us) for device, t_us, _, _ in noted.positions]
         for (device, door), said in noted.doors.items():
             samples = sorted((*key, entry) for key, entry in said.items())

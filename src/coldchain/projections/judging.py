@@ -19,6 +19,7 @@ from coldchain.domain.continuity.supervision import Span, under, while_supervise
 from coldchain.domain.exceptions import Circumstances
 from coldchain.domain.findings import Judgement, judge
 from coldchain.domain.segments import Touching, segments
+from coldchain.projections.scales import borne_out
 from coldchain.projections.subjects import Judged
 from coldchain.projections.verdict_rows import SOURCE, Row, replace_segments, replace_verdicts, verdict_row
 
@@ -52,7 +53,8 @@ def judge_units(bench: Bench, subjects: Iterable[str]) -> list[Row]:
         outer = [it for ride in rides.get(subject, ()) for it in beside.get(ride.parent, ()) if _aboard_at(ride, it)]
         its += corroborated(own, [*own, *(it for it in outer if it.code == "B3")])
     its = _with_holders(connection, [_with_aboard(connection, it) for it in its], rides)
-    rows = [row for _, row in judged_rows(bench, its, lambda it: _around(it, rides), {})]
+    weighed = borne_out(connection, its, bench.world.rules)
+    rows = [row for _, row in judged_rows(bench, list(weighed), lambda it: _around(it, rides), weighed)]
     return replace_verdicts(connection, wanted, rows, lambda row: not is_opening(row))
 
 

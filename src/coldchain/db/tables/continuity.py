@@ -70,6 +70,9 @@ supervision_act = Table(
 )
 """Orders that begin or end supervision of a unit."""
 
+scale = Table("scale", metadata, Column("device", String(64), primary_key=True), sqlite_with_rowid=False)
+"""Devices that ever stated a weight."""
+
 door_position = Table(
     "door_position",
     metadata,

@@ -87,6 +87,12 @@ class _Series:
         else:
             self.deviating.append((event, figure))
 
+    def _drift(self) -> int:
+        """Which way the figures differ; 0 where they differ among themselves."""
+        assert self.base is not None
+        ways = {1 if figure > self.base else -1 for _, figure in self.deviating}
+        return ways.pop() if len(ways) == 1 else 0
+
     def opportunity(self, unit: str, code: str, channel: str, seen: str, **more: Any) -> Opportunity:
         return Opportunity(
             code=code,
@@ -97,6 +103,7 @@ class _Series:
             holder=self.holder,
             why=tuple(sorted({self.key, *(event.key for event, _ in self.deviating)})),
             seen=(seen,),
+            drift=self._drift(),
             **more,
         )
 

@@ -136,6 +136,8 @@ class Opportunity(NamedTuple):
     """Event keys."""
     seen: tuple[str, ...] = ()
     """What was found, in short sentences."""
+    drift: int = 0
+    """Of a P5: -1 where fewer or lighter than before, 1 where more or heavier; 0 where it cannot be told."""
 
     @property
     def names(self) -> tuple[str, ...]:
