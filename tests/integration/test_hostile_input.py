@@ -133,6 +133,10 @@ def broken_link(door: Door) -> str:
     return door.outcome([first, door.truck.reading(t_s=NOW_S + 60)])
 
 
+def clock_set_back(door: Door) -> str:
+    return door.outcome([door.truck.reading(), door.truck.reading(t_s=NOW_S - 60)])
+
+
 def duplicate(door: Door) -> str:
     message = door.truck.reading()
     (first,) = door.offer(message)
@@ -229,6 +233,7 @@ CASES: dict[str, Case] = {
     "a message missing": gap,
     "the missing message, late": gap_filled_later,
     "a `prev` that names another message": broken_link,
+    "a clock set back": clock_set_back,
     "the same message again": duplicate,
     "the same seq with other bytes": replayed_other_bytes,
     "a sixth copy of one seq": sixth_copy,

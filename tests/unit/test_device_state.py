@@ -106,6 +106,28 @@ def test_a_disputed_message_blames_neither_neighbour() -> None:
     assert kept.chain.disputed == {(1, 2)}
 
 
+def test_a_clock_set_back_is_told_of_at_the_message_that_is_too_early() -> None:
+    sent = [m._replace(first_us=t, last_us=t + 5) for m, t in zip(messages(3, 2), (10, 20, 12, 40, 39), strict=True)]
+    found = Kept().take(sent).findings
+    assert found == Kept().take(sent[::-1]).findings
+    assert [(f.boot, f.seq, f.from_us, f.to_us) for f in found.values() if f.kind == "clock-backward"] == [
+        (1, 2, 12, 25),
+        (2, 1, 39, 45),
+    ]
+
+
+def test_a_clock_set_back_while_the_device_was_off_is_told_of() -> None:
+    sent = [m._replace(first_us=t, last_us=t) for m, t in zip(messages(1, 1), (10, 3), strict=True)]
+    for received in (sent, sent[::-1]):
+        assert list(Kept().take(received).findings.values()) == [Finding("clock-backward", 2, 0, 0, 3, 10)]
+
+
+def test_of_a_disputed_message_no_clock_is_said_to_go_back() -> None:
+    sent = [m._replace(first_us=t, last_us=t) for m, t in zip(messages(3), (10, 3, 1), strict=True)]
+    kept = Kept().take([*sent, sent[1]._replace(sha256=digest("copy"))])
+    assert list(kept.findings) == [("disputed", 1, 1)]
+
+
 chains = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(lambda lengths: messages(*lengths))
 
 
@@ -115,6 +137,9 @@ def spoilt(sent: Sequence[Message], rng: random.Random) -> list[Message]:
     for message in sent:
         if rng.random() < 0.15:
             message = message._replace(prev=rng.choice([b"", digest("elsewhere")]))
+        if rng.random() < 0.2:
+            t_us = rng.choice([None, rng.randrange(20)])
+            message = message._replace(first_us=t_us, last_us=t_us)
         kept += [message] if rng.random() < 0.85 else []
         if rng.random() < 0.15:
             kept.append(message._replace(sha256=digest(f"copy of {message.boot}/{message.seq}")))

@@ -16,6 +16,7 @@ from coldchain.domain.fittings import UNSTATED, Fitting, FittingError, read_fitt
 GAP = "gap"
 MISMATCH = "prev-mismatch"
 DISPUTED = "disputed"
+BACKWARD = "clock-backward"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ class Finding(NamedTuple):
     seq: int
     """Gap: the first missing one, -1 for a message of an earlier boot nobody has. Else the message itself."""
     upto: int | None
-    """Gap: the last missing one, None where it cannot be known."""
+    """Gap: the last missing one, None where it cannot be known. Clock set back: `from_us` is what the message says,
+    `to_us` what the one before it had said."""
     from_us: int | None
     to_us: int | None
 
@@ -173,6 +175,7 @@ class Chain:
         if message.kid in self.revoked and not self._counts(message):
             self.held[message.sha256] = self._changes.held[message.sha256] = message
         elif last is not None and _continues(last, message):
+            self._compare_times(last, message.boot, message.seq, message.first_us)
             last.hi, last.last_sha256, last.last_us = message.seq, message.sha256, message.last_us
             self._changes.ranges[last.boot, last.lo] = last
         elif self._covers(message.boot, message.seq):
@@ -244,10 +247,16 @@ class Chain:
     def _join(self, place: int) -> None:
         """Make one range of two that touch and are linked."""
         left, right = self.ranges[place], self.ranges.pop(place + 1)
+        self._compare_times(left, right.boot, right.lo, right.first_us)
         left.hi, left.last_sha256, left.last_us = right.hi, right.last_sha256, right.last_us
         left.reach = min(left.reach, right.reach)
         self._changes.ranges[right.boot, right.lo] = None
         self._changes.ranges[left.boot, left.lo] = left
+
+    def _compare_times(self, left: Range, boot: int, seq: int, first_us: int | None) -> None:
+        """Tell of a message that begins before the one before it ended: its clock was set back."""
+        if _is_backward(left, first_us):
+            self._changes.findings[BACKWARD, boot, seq] = Finding(BACKWARD, boot, seq, seq, first_us, left.last_us)
 
     def _held_before(self, place: int) -> Message | None:
         """Follow `prev` from a range's start through earlier boots. Where it ends in a message held back that counts
@@ -276,6 +285,7 @@ class Chain:
         self._changes.findings[DISPUTED, boot, seq] = Finding(DISPUTED, boot, seq, seq, None, None)
         if (boot, seq) in self.disputed:
             return
+        self._changes.findings |= {(BACKWARD, boot, seq): None, (BACKWARD, boot, seq + 1): None}
         self.disputed.add((boot, seq))
         place = self._place(boot, seq) - 1
         before = self._findings_around(place, 1)
@@ -321,6 +331,8 @@ class Chain:
         first_missing = left.hi + 1 if left is not None and same_boot else 0
         if first_missing < right.lo:
             return Finding(GAP, right.boot, first_missing, right.lo - 1, since_us, right.first_us)
+        if left is not None and _is_backward(left, right.first_us) and left.last_sha256 == right.first_prev:
+            return Finding(BACKWARD, right.boot, right.lo, right.lo, right.first_us, left.last_us)
         if right.first_prev is None or (left is not None and left.last_sha256 in (None, right.first_prev)):
             return None
         if left is not None and (same_boot or not right.first_prev):
@@ -329,6 +341,10 @@ class Chain:
             return None
         after = (right.boot, -1) if left is None else (left.boot, left.hi + 1)
         return Finding(GAP, *after, None, since_us, right.first_us)
+
+
+def _is_backward(left: Range, first_us: int | None) -> bool:
+    return first_us is not None and left.last_us is not None and first_us < left.last_us
 
 
 def _continues(left: Range, message: Message) -> bool:

@@ -11,6 +11,7 @@ from coldchain.web.i18n import Words
 _DEVICE_RULES = {
     "gap": "chain_gap",
     "prev-mismatch": "chain_break",
+    "clock-backward": "clock_backward",
     "disputed": "disputed",
     "clock": "clock",
     "revoked-key": "revoked_key",
