@@ -38,7 +38,7 @@ class Run(NamedTuple):
     end_us: int | None
     """Its clearing reading; None: it lasts to the end of the known time."""
     extreme: int
-    confirmed_us: int
+    confirmed_us: int | None
     critical_us: int | None
 
 
@@ -125,7 +125,7 @@ def stood_still(spans: Sequence[Span], from_us: int, to_us: int) -> int:
 
 
 def runs_of(stretch: Sequence[tuple[int, int]], still: Sequence[Span], rule: Stage) -> list[Run]:
-    """3.1 to 3.5 over the readings of one stretch of known time: the confirmed runs."""
+    """3.1 to 3.5 over the readings of one stretch of known time."""
     found = []
     limits = [("high", 1, rule.limit_mc)] + ([("low", -1, rule.low_mc)] if rule.low_mc is not None else [])
     for limit, sign, edge in limits:
@@ -152,9 +152,8 @@ def runs_of(stretch: Sequence[tuple[int, int]], still: Sequence[Span], rule: Sta
                 if confirmed_us is not None and rule.critical_s is not None and counted_us >= rule.critical_s * SECOND:
                     critical_us = t_us if critical_us is None else critical_us
                 place += 1
-            if confirmed_us is not None:
-                end_us = stretch[place][0] if place < len(stretch) else None
-                found.append(Run(limit, first_us, end_us, sign * max(extremes), confirmed_us, critical_us))
+            end_us = stretch[place][0] if place < len(stretch) else None
+            found.append(Run(limit, first_us, end_us, sign * max(extremes), confirmed_us, critical_us))
     return sorted(found, key=lambda run: run.first_us)
 
 
@@ -202,16 +201,25 @@ def _known(stretch: Sequence[tuple[int, int]], still: Sequence[Span], rule: Stag
     found: list[Piece] = []
     at_us: int | None = stretch[0][0]
     for run in runs_of(stretch, still, rule):
+        piece = _piece(run, end_us if run.end_us is None else run.end_us, stretch[0][0], goes_on=goes_on)
+        if piece is None:
+            continue
         if at_us is not None and at_us < run.first_us:
             found.append(Piece(at_us, run.first_us, "in_range"))
+        found.append(piece)
         at_us = run.end_us
-        to_us = end_us if at_us is None else at_us
-        found.append(
-            Piece(run.first_us, to_us, "breach", "", run.limit, run.extreme, run.confirmed_us, run.critical_us)
-        )
     if at_us is not None and at_us != end_us:
         found.append(Piece(at_us, end_us, "in_range"))
     return found
+
+
+def _piece(run: Run, to_us: int | None, begin_us: int, *, goes_on: bool) -> Piece | None:
+    """3.3: a breach; unknown where a run was not confirmed and nobody knows how long it lasted; else none."""
+    if run.confirmed_us is not None:
+        return Piece(run.first_us, to_us, "breach", "", run.limit, run.extreme, run.confirmed_us, run.critical_us)
+    if run.first_us == begin_us or (run.end_us is None and not goes_on):
+        return Piece(run.first_us, to_us, "unknown", "gap")
+    return None
 
 
 def _joined(found: Sequence[Piece]) -> list[Piece]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coldchain.decoders import decode_recorded
-from coldchain.domain.rulepacks import Quality, parse_pack
+from coldchain.domain.rulepacks import parse_pack
 from temperature import reference as plain
 from temperature.cases import Case, read_cases, told
 from temperature.playing import MINUTE, START, messages_of, pack_of

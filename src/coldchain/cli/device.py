@@ -9,6 +9,7 @@ import click
 
 from coldchain.cli import device_gateways
 from coldchain.cli.common import UNCHECKED, Data, data_options, fail
+from coldchain.cli.device_summary import summary
 from coldchain.cli.fitting import fitting_options, stated_fitting
 
 
@@ -169,5 +170,5 @@ def revoke(data: Data, device: str, kid: str | None) -> None:
         data.show(revoke_device(core, device, kid))
 
 
-for other in (device_gateways.gateway, device_gateways.close, device_gateways.sources, device_gateways.map_):
+for other in (device_gateways.gateway, device_gateways.close, device_gateways.sources, device_gateways.map_, summary):
     command.add_command(other)
