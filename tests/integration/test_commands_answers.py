@@ -176,6 +176,7 @@ def test_the_life_of_a_device(played: Played, demo: Any, tmp_path: Path) -> None
     played.answer("device", "list")
     played.answer("device", "show", "truck-7")
     assert played.answer("device", "show", "truck-1-gw")["probes"]
+    assert played.answer("device", "summary", "truck-1-gw")["items"]
     played.answer("device", "rotate", "truck-7", "--public-key", new_key())
     assert played.answer("device", "revoke", "truck-7")["revoked"] == ["truck-7#1", "truck-7#2"]
 

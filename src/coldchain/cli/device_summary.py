@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @data_options
-@click.argument("devices", nargs=-1, metavar="[DEVICE]...")
+@click.argument("devices", nargs=-1, metavar="DEVICE...")
 def summary(data: Data, devices: tuple[str, ...]) -> None:
     """How the time of every probe was judged: in range, in breach, unknown; what repeated, what went backward."""
     from coldchain.projections.judged import backward_steps, judged
