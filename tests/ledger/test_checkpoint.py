@@ -20,9 +20,16 @@ from coldchain_ledger.note import Ed25519Cosigner, Ed25519Signer, MLDSA44Signer,
 
 ROOT = bytes(range(32))
 HEAD = Checkpoint("example.com/log", 7, ROOT)
-LOG = Ed25519Signer.generate("example.com/log")
+
+
+def key_of(name):
+    """The same each time: names of cases are made of keys, and every process must know them by the same names."""
+    return ed25519.Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32))
+
+
+LOG = Ed25519Signer("example.com/log", key_of("log"))
 WITNESSES = {
-    name: Ed25519Cosigner(f"{name}.example", ed25519.Ed25519PrivateKey.generate(), now_s=lambda: 1_700_000_000)
+    name: Ed25519Cosigner(f"{name}.example", key_of(name), now_s=lambda: 1_700_000_000)
     for name in ("X1", "X2", "X3", "Y1", "Y2")
 }
 KEYS = "".join(f"witness {name} {key.vkey()}\n" for name, key in WITNESSES.items())
