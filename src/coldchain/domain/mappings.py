@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
@@ -20,6 +20,9 @@ from coldchain.domain.uplinks import Raw, RawValue, Report
 
 MAX_CHANNELS = 200
 MAX_TEXT = 200
+MAX_CORRECTION = Decimal(10)
+"""An offset up to here corrects a sensor, so that what it said before tells whether it said anything at all: 85.0 of a
+DS18B20 is none, corrected or not. A larger one belongs to how the wire spells temperatures."""
 WIDTHS = (8, 16, 24, 32)
 """Bits of the integers that a decoder on the way may have taken for unsigned."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -83,6 +86,10 @@ class Channel:
             return raw
         return _EXACT.add(_EXACT.multiply(self._signed(raw), self.scale), self.offset)
 
+    def uncorrected(self) -> Channel:
+        """The same without its correction; itself where there is none."""
+        return replace(self, offset=Decimal(0)) if 0 < abs(self.offset) <= MAX_CORRECTION else self
+
     def _signed(self, value: Decimal) -> Decimal:
         if self.bits and value == value.to_integral_value() and 2 ** (self.bits - 1) <= value < 2**self.bits:
             return _EXACT.subtract(value, Decimal(2**self.bits))
@@ -119,6 +126,10 @@ class DeviceMap:
         channel = self.channels.get(raw.name)
         if channel is not None:
             sample = measured(channel.name, t_us, channel.value(raw.value), channel.unit or raw.unit)
+            said = channel.uncorrected()
+            if said is not channel and not sample.quality:
+                quality = measured(said.name, t_us, said.value(raw.value), said.unit or raw.unit).quality
+                sample = sample._replace(quality=quality)
         else:
             sample = measured(raw.name if raw.canonical else f"x/{raw.name}", t_us, raw.value, raw.unit)
         return sample if t_us else sample._replace(quality=sample.quality or "bad-time")
