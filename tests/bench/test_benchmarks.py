@@ -55,6 +55,11 @@ def test_documents_are_captured_over_http_and_every_event_is_found(tmp_path: Pat
     assert [command for command in commands() if str(tmp_path) in command] == []
 
 
+def test_every_alarm_of_a_cold_store_is_found_in_whatever_order_it_reports(tmp_path: Path) -> None:
+    rows = measured("year", tmp_path)
+    assert "190 alarms, each found" in rows["a year of ten probes"]["note"]
+
+
 def commands() -> list[str]:
     """Command lines of every process."""
     found = []
