@@ -59,7 +59,7 @@ def served() -> Iterator[Served]:
 def client(ports: AppPorts, served: Served) -> Iterator[httpx.Client]:
     """Nobody in particular."""
     served.app = create_app(ports)
-    with httpx.Client(base_url=served.address) as client:
+    with served.client() as client:
         yield client
 
 
@@ -85,7 +85,7 @@ def repository(empty_directory: Path, tmp_path: Path, served: Served) -> Iterato
     with open_core(load_settings(dir=directory, webhooks_private=True)) as core:
         served.app = create_app(app_ports(core, lambda: None, lambda: ""))
         headers = {"authorization": f"Bearer {core.operator_token}"}
-        with httpx.Client(base_url=served.address, headers=headers) as http:
+        with served.client(headers=headers) as http:
             yield Repository(core, http)
 
 

@@ -80,7 +80,7 @@ def core(tmp_path: Path, clock: Clock) -> Iterator[Core]:
 @pytest.fixture
 def client(core: Core, served: Served) -> Iterator[httpx.Client]:
     served.app = create_app(app_ports(core, lambda: None, lambda: ""))
-    with httpx.Client(base_url=served.address) as client:
+    with served.client() as client:
         yield client
 
 

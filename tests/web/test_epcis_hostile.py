@@ -30,7 +30,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory, served: Served) -> Iterator[
     with open_core(load_settings(dir=directory), create=True) as core:
         served.app = create_app(app_ports(core, lambda: None, lambda: ""))
         headers = {"authorization": f"Bearer {core.operator_token}"}
-        with httpx.Client(base_url=served.address, headers=headers) as http:
+        with served.client(headers=headers) as http:
             one = Repository(core, http)
             one.capture(document(event(1, **{"ex:n": 5}), event(2)))
             yield one

@@ -47,7 +47,7 @@ def scene(scene_core: Core, served: Served) -> Iterator[Repository]:
     """Three events, for those who only ask."""
     served.app = create_app(app_ports(scene_core, lambda: None, lambda: ""))
     headers = {"authorization": f"Bearer {scene_core.operator_token}"}
-    with httpx.Client(base_url=served.address, headers=headers) as http:
+    with served.client(headers=headers) as http:
         yield Repository(scene_core, http)
 
 
@@ -420,5 +420,5 @@ def test_both_databases_give_the_same_answers(
     with open_core(load_settings(dir=tmp_path / "other", database=postgres_url), create=True) as core:
         served.app = create_app(app_ports(core, lambda: None, lambda: ""))
         headers = {"authorization": f"Bearer {core.operator_token}"}
-        with httpx.Client(base_url=served.address, headers=headers) as http:
+        with served.client(headers=headers) as http:
             assert story(Repository(core, http)) == on_sqlite

@@ -42,7 +42,7 @@ def core(tmp_path: Path) -> Iterator[Core]:
 def ask(core: Core, served: Served) -> Iterator[Ask]:
     """`ask(org, method, path, …)` with a token of that organisation."""
     served.app = create_app(app_ports(core, lambda: None, lambda: ""))
-    with httpx.Client(base_url=served.address) as client:
+    with served.client() as client:
 
         def request(org: str, method: str, path: str, **more: Any) -> httpx.Response:
             token, kept = issue_token(core.registry.directory, org, ROLES[org], (), "", None, core.clock())

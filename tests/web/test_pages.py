@@ -246,7 +246,7 @@ def test_an_empty_ledger_teaches_the_next_step(tmp_path: Path, served: Served) -
     with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=Clock(START)) as core:
         ports: AppPorts = app_ports(core, lambda: None, lambda: "")
         served.app = create_app(ports)
-        with httpx.Client(base_url=served.address) as client:
+        with served.client() as client:
             client.get(f"/login?code={ports.access.issue_code()}")
             text = client.get("/").text
             assert all(client.get(path).status_code == 200 for path in ("/findings", "/units", "/devices"))

@@ -43,7 +43,7 @@ def core(tmp_path: Path) -> Iterator[Core]:
 def ask(core: Core, served: Served) -> Iterator[Ask]:
     """`ask(body, org, scopes, …)`: posted with a token of that organisation."""
     served.app = create_app(app_ports(core, lambda: None, lambda: ""))
-    with httpx.Client(base_url=served.address) as client:
+    with served.client() as client:
 
         def request(body: bytes, org: str = "acme", scopes: tuple[str, ...] = (), **more: Any) -> httpx.Response:
             token, kept = issue_token(core.registry.directory, org, "carrier", scopes, "", None, core.clock())

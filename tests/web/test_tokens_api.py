@@ -98,7 +98,7 @@ def make(core: Core) -> Callable[..., tuple[str, str]]:
 def ask(core: Core, served: Served, make: Callable[..., tuple[str, str]]) -> Iterator[Ask]:
     """`ask(org or token, path, paper)`: a GET, or a POST of the paper."""
     served.app = create_app(app_ports(core, lambda: None, lambda: ""))
-    with httpx.Client(base_url=served.address) as client:
+    with served.client() as client:
 
         def request(who: str, path: str, paper: Any = None) -> httpx.Response:
             token = make(who)[0] if who in ORGS else who

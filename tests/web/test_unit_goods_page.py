@@ -43,7 +43,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, served: Served) -> Iterator[h
         core.settle()
         ports = app_ports(core, lambda: None, lambda: "")
         served.app = create_app(ports)
-        with httpx.Client(base_url=served.address, headers={"accept": "text/html"}) as client:
+        with served.client(headers={"accept": "text/html"}) as client:
             assert client.get(f"/login?code={ports.access.issue_code()}").status_code == 200
             yield client
 

@@ -42,7 +42,7 @@ def told_by(served: Served, settings: Settings) -> dict[str, str]:
         tell(core, clock)
         ports = app_ports(core, lambda: None, lambda: "")
         served.app = create_app(ports)
-        with httpx.Client(base_url=served.address) as client:
+        with served.client() as client:
             client.headers["authorization"] = f"Bearer {core.operator_token}"
             found = answers(client)
             client.get(f"/login?code={ports.access.issue_code()}")
