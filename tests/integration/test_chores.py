@@ -53,6 +53,19 @@ def test_silence_is_judged_by_ledger_time(door: Door) -> None:
     assert rules(door.core) == {"CN-frozen gap"}
 
 
+def test_a_site_that_falls_silent_altogether_is_found_out_without_another_message(door: Door) -> None:
+    """Nobody moves ledger time but the ledger itself; once everybody is known to be silent it rests."""
+    door.offer(door.truck.reading())
+    told_after = 0
+    for minute in range(1, 121):
+        door.clock.now_us += 60_000_000
+        door.core.settle()
+        if not told_after and rules(door.core) == {"CN-frozen gap"}:
+            told_after = minute
+    assert told_after == 40, "ten minutes that the rules allow, then half an hour in which they may still come"
+    assert kinds(door.core)["time"] <= 4
+
+
 def test_a_clock_that_steps_back_while_running_is_a_finding_told_once(door: Door) -> None:
     door.offer(door.truck.reading())
     door.core.settle()

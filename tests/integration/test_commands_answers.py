@@ -112,6 +112,9 @@ def test_demo_and_what_is_derived_from_it(played: Played, demo: Any) -> None:
     assert played.answer("inspect", broken["subject"])["verdicts"]
     assert played.answer("trace", broken["detail"]["extra"][0])["contacts"]
     played.answer("evidence", broken["id"])
+    assert played.answer("finding", "list")["items"]
+    played.answer("finding", "ack", broken["id"], "--comment", "the dock was called")
+    assert played.answer("finding", "show", broken["id"])["acknowledgements"]
     played.answer("ask", broken["id"])
     played.answer("demo", "--tamper", "5", example=1)
     played.answer("rebuild", "--check")

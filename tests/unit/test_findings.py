@@ -193,7 +193,7 @@ class Ledger:
             first = self.published[body["id"]].first_entry if body["id"] in self.published else self.size
             self.published[body["id"]] = Published(
                 body["id"], body["n"], body["rule"], body["subject"], body["channel"],
-                body["from"], body["to"], body["verdict"], body["state"], self.size, first,
+                body["from"], body["to"], body["verdict"], body["state"], self.size, first, 0, body["severity"],
             )  # fmt: skip
             self.size += 1
             bodies.append(body)

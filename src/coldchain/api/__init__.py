@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
-from coldchain.api import epcis, imports, ledger, parties, system, telemetry, v1
+from coldchain.api import epcis, findings, imports, ledger, parties, system, telemetry, v1
 from coldchain.api.access import operator_only
 from coldchain.services.app_ports import AppPorts
 
@@ -16,6 +16,7 @@ def routes(ports: AppPorts, registry: CollectorRegistry) -> list[APIRouter]:
         ledger.router(ports),
         system.router(ports, registry, operator_only(ports.access)),
         *v1.routers(ports),
+        findings.router(ports),
         parties.router(ports),
         imports.router(ports),
         telemetry.router(ports),

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Row
 
-from coldchain.api.schemas import Device, DeviceDetail, Finding, FindingDetail, Key, Mounting, Probe, Reading, Reject
+from coldchain.api.schemas import (
+    Acknowledgement,
+    Affected,
+    Device,
+    DeviceDetail,
+    Finding,
+    FindingDetail,
+    Key,
+    Mounting,
+    Probe,
+    Reading,
+    Reject,
+)
+from coldchain.db.queries_findings import Life, Named
 from coldchain.projections.series import Reading as StoredReading
 from coldchain.services.moments import rfc3339, rfc3339_or_none
 
@@ -65,13 +78,29 @@ def finding(row: Row[Any]) -> Finding:
     return Finding(**_finding_fields(row))
 
 
-def finding_detail(life: Sequence[Row[Any]], entries: list[int]) -> FindingDetail:
-    """life: oldest first."""
-    return FindingDetail(**_finding_fields(life[-1]), entries=entries, life=[finding(row) for row in life])
+def finding_detail(life: Life, named: Named, unseal: Callable[[str], str | None]) -> FindingDetail:
+    """named: what its newest entry says beside the table."""
+    return FindingDetail(
+        **_finding_fields(life.newest),
+        entries=named.entries,
+        affected=None if named.affected is None else Affected(**named.affected),
+        acknowledged=life.standing,
+        acknowledgements=[_acknowledgement(row, unseal) for row in life.acks],
+        life=[finding(row) for row in life.published],
+    )
+
+
+def _acknowledgement(row: Row[Any], unseal: Callable[[str], str | None]) -> Acknowledgement:
+    same = {name: getattr(row, name) for name in ("n", "by", "role", "comment", "seen")}
+    name = unseal(row.name_sealed) if row.name_sealed else None
+    return Acknowledgement(**same, name=name, at=rfc3339(row.at_us), index=row.entry)
+
+
+_SAID = ("n", "rule", "subject", "channel", "verdict", "state", "severity", "event", "basis")
 
 
 def _finding_fields(row: Row[Any]) -> dict[str, Any]:
-    same = {name: getattr(row, name) for name in ("n", "rule", "subject", "channel", "verdict", "state", "basis")}
+    same = {name: getattr(row, name) for name in _SAID}
     return same | {
         "id": row.finding,
         "from_": rfc3339(row.from_us),

@@ -47,6 +47,9 @@ class FindingQuery(Paging):
     subject: Name | None = None
     state: Name | None = None
     verdict: Name | None = None
+    severity: Annotated[
+        Literal["warning", "alarm", "critical"] | None, Field(description="as serious as that at least")
+    ] = None
     rule: Annotated[Name | None, Field(description="how the rule's name starts, e.g. P2 or CN-frozen")] = None
 
 

@@ -103,6 +103,11 @@ class Finding(Answer):
     to: Time | None
     verdict: str
     state: str
+    severity: Annotated[str, Field(description="warning, alarm or critical")]
+    event: Annotated[
+        str,
+        Field(description="raised, escalated, de-escalated, closed, superseded or withdrawn"),
+    ]
     current: bool
     published_at: Time
     index: Annotated[int, Field(description="ledger index of this entry")]
@@ -110,10 +115,42 @@ class Finding(Answer):
     detail: Annotated[dict[str, Any], Field(description="thresholds and reasons, as published")]
 
 
+class Acknowledgement(Answer):
+    """Somebody took note of a finding."""
+
+    n: Annotated[int, Field(description="counts the acknowledgements of this finding from 1")]
+    by: str
+    role: str
+    name: Annotated[str | None, Field(description="of the person; null where none was given, or it was erased")]
+    comment: str
+    seen: Annotated[int, Field(description="ledger index of the finding's entry they had before them")]
+    at: Time
+    index: Annotated[int, Field(description="ledger index of the acknowledgement")]
+
+
+class Affected(Answer):
+    """What was in the vehicle or room, meanwhile, as known when the entry was published."""
+
+    places: list[str]
+    units: Annotated[list[str], Field(description="outer before inner; the first 256")]
+    units_total: int
+    units_all_counted: Annotated[bool, Field(description="false where there were more units than anybody counted")]
+    quantities: Annotated[
+        list[tuple[str, str, int | None]],
+        Field(description="goods, measure (empty: cases), thousandths at most (null: unknown)"),
+    ]
+    quantities_total: int
+
+
 class FindingDetail(Finding):
-    """The newest entry of a finding, what it rests on, and everything published of it before."""
+    """The newest entry of a finding, what it rests on, everything published of it before, and who took note of it."""
 
     entries: Annotated[list[int], Field(description="ledger indices of the evidence")]
+    affected: Annotated[Affected | None, Field(description="null where the finding is about no place")]
+    acknowledged: Annotated[
+        str, Field(description="acknowledged, acknowledged before it escalated, or empty for not at all")
+    ]
+    acknowledgements: list[Acknowledgement]
     life: list[Finding]
 
 

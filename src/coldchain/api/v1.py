@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -13,7 +12,6 @@ from coldchain.api import schemas as s
 from coldchain.api.access import anybody, operator_only, overseers
 from coldchain.api.queries import (
     About,
-    FindingQuery,
     Name,
     Paging,
     RejectQuery,
@@ -25,14 +23,12 @@ from coldchain.api.queries import (
 from coldchain.api.series import readings_page
 from coldchain.db import queries_api as q
 from coldchain.db.queries_api import NotKnown
-from coldchain.db.queries_parties import sees, visible_findings
+from coldchain.db.queries_parties import sees
 from coldchain.decoders.scans import subject_of
 from coldchain.projections.series import PROBES
 from coldchain.services.access import CODE_LIFE_S
 from coldchain.services.app_ports import AppPorts
 from coldchain.services.principals import Principal
-from coldchain_ledger.entry import parse_entry
-from coldchain_ledger.store import Store
 
 DAY_US = 86_400_000_000
 
@@ -40,7 +36,6 @@ DAY_US = 86_400_000_000
 def routers(ports: AppPorts) -> list[APIRouter]:
     """What is concluded: each party's own, everybody's for whoever may see that; and what only the operator is told."""
     own = APIRouter(prefix="/v1")
-    _add_findings(own, ports)
     _add_units(own, ports)
     everybodys = APIRouter(prefix="/v1", dependencies=[Depends(overseers(ports.access))])
     _add_devices(everybodys, ports)
@@ -90,44 +85,6 @@ def _span(query: SeriesQuery, newest_us: int | None) -> tuple[int, int]:
     if query.cursor is not None:
         from_us = max(from_us, q.decode_cursor(query.cursor, int)[0])
     return max(0, from_us), to_us
-
-
-def _add_findings(routes: APIRouter, ports: AppPorts) -> None:
-    read = anybody(ports.access, "read")
-
-    @routes.get("/findings", tags=["findings"])
-    def list_findings(
-        query: Annotated[FindingQuery, Query()], principal: Principal = Depends(read)
-    ) -> s.Page[s.Finding]:
-        """Published findings, the newest first; of a party's token those about goods that others handed to it or took
-        from it, and about its own places."""
-        wanted = q.FindingFilter(
-            current=query.status != "all",
-            is_open={"open": True, "settled": False}.get(query.status),
-            subject=query.subject,
-            state=query.state,
-            verdict=query.verdict,
-            rule=query.rule,
-            only=None if principal.sees_all else visible_findings(principal.org),
-        )
-        with ports.engine.connect() as connection:
-            rows, following = q.findings(connection, wanted, query.cursor, query.limit)
-        return s.Page(items=[answers.finding(row) for row in rows], next=following)
-
-    @routes.get("/findings/{finding}", tags=["findings"])
-    def get_finding(finding: Annotated[Name, Path()], principal: Principal = Depends(read)) -> s.FindingDetail:
-        """The newest entry of a finding, the ledger entries it rests on, and everything published of it before."""
-        only = None if principal.sees_all else visible_findings(principal.org)
-        with ports.engine.connect() as connection:
-            life = q.finding_life(connection, finding, only)
-        return answers.finding_detail(life, _entries_named(ports.store, life[-1].entry))
-
-
-def _entries_named(store: Store, index: int) -> list[int]:
-    """The evidence a published finding names, from its own ledger entry: the table repeats none of it."""
-    with store.snapshot() as snapshot:
-        named: list[int] = json.loads(parse_entry(snapshot.entry(index)).payload)["entries"]
-    return named
 
 
 def _add_units(routes: APIRouter, ports: AppPorts) -> None:

@@ -8,12 +8,22 @@ from sqlalchemy import Connection, Engine
 
 from coldchain.db import lanes, queries_events
 from coldchain.db.engine import writing
+from coldchain.db.queries_affected import AffectedQueries
 from coldchain.db.queries_ledger import newest_index_root
+from coldchain.db.queries_silence import probe_expected
 from coldchain.db.rejects import SqlRejects
 from coldchain.domain.findings import changes
 from coldchain.domain.pacing import lane_of
 from coldchain.projections.follow import Follower
-from coldchain.services.chores import CLOCK_TOLERANCE_US, Question, ask_entry, index_due, reject_entries, time_entry
+from coldchain.services.chores import (
+    CLOCK_TOLERANCE_US,
+    DAY_US,
+    Question,
+    ask_entry,
+    index_due,
+    reject_entries,
+    time_entry,
+)
 from coldchain.services.emit import paced_entries
 from coldchain.services.ports import Clock
 from coldchain.settings import Settings
@@ -22,6 +32,9 @@ from coldchain_ledger.log import Draft, Log
 from coldchain_ledger.store import Store
 
 FOREVER_US = 2**62
+LISTEN_US = 10 * 60 * 1_000_000
+"""How long the ledger may hear nothing while a probe is expected to speak: the shortest silence any shipped rule pack
+calls one. Silence is judged by ledger time, and a whole site that falls silent moves no time."""
 
 
 class Conclusions:
@@ -87,8 +100,9 @@ class Conclusions:
                 return []
             current, published = lanes.current(connection, upto_us), lanes.published(connection, upto_us)
             questions = self._questions(connection, {row.subject for row in current if row.state == "suspected"})
+            affected = AffectedQueries(connection)
+            found = paced_entries(self._log.origin, current, published, basis, touched, upto_us, affected)
         asked = {question.subject for question in questions}
-        found = paced_entries(self._log.origin, current, published, basis, touched, upto_us)
         # A crash from here on leaves lanes marked that need not be, never the other way round: a lane of which
         # something is said or asked stays due until the fold of that shows that it agrees.
         with writing(self._engine) as connection:
@@ -111,7 +125,9 @@ class Conclusions:
         with self._engine.connect() as connection:
             running = queries_events.pending_deadline(connection) is not None
             awaited_us = lanes.next_due_us(connection)
-        now_us, last_us = self._clock(), self._log.edge().at_us
+            now_us, last_us = self._clock(), self._log.edge().at_us
+            if last_us + LISTEN_US <= now_us and probe_expected(connection, last_us - DAY_US):
+                awaited_us = min(last_us + LISTEN_US, FOREVER_US if awaited_us is None else awaited_us)
         draft = time_entry(self._log.origin, now_us, last_us, running, awaited_us)
         # Behind by less is no step back: a batch may be recorded between our look at the clock and that at the edge.
         told, self._behind = self._behind, last_us - now_us > CLOCK_TOLERANCE_US

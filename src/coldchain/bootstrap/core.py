@@ -21,8 +21,9 @@ from coldchain.db.epcis_jobs import SqlJobs
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import migrate
 from coldchain.db.queries_evidence import evidence_about, subjects_of
+from coldchain.db.queries_findings import life_of, next_ack
 from coldchain.db.queries_inspect import InspectQueries
-from coldchain.db.queries_parties import bar_on
+from coldchain.db.queries_parties import bar_on, visible_findings
 from coldchain.db.queries_units import UnitQueries
 from coldchain.db.rejects import SqlRejects
 from coldchain.db.sealed import SqlSealed
@@ -39,6 +40,7 @@ from coldchain.services.admit import Admission, Refused
 from coldchain.services.capture import captured, document_entry
 from coldchain.services.chores import rule_entries
 from coldchain.services.epcis_capture import Capture
+from coldchain.services.findings import Acknowledged, Told, acknowledgement, checked_comment, checked_name
 from coldchain.services.identity import CommandRefused
 from coldchain.services.inspect import inspect
 from coldchain.services.messages import Inbound
@@ -162,6 +164,25 @@ class Core:
         if finding not in questions:
             raise CommandRefused(f"finding {finding!r} is no open question: asked already, suspected only, or unknown")
         return self.record(self.conclusions.ask(questions[finding], hours))
+
+    def acknowledge(self, principal: Principal, said: Acknowledged) -> Outcome:
+        """Somebody took note of a finding they may see. Raises CommandRefused, Forbidden, NotKnown.
+
+        The name is sealed first: a crash before the entry leaves a sealed value that nothing names.
+        """
+        checked_comment(said.comment)
+        name = checked_name(said.name)
+        only = None if principal.sees_all else visible_findings(principal.org)
+        with self.engine.connect() as connection:
+            life = life_of(connection, said.finding, only)
+            n = next_ack(connection, said.finding)
+        told = Told(life.newest.subject, life.newest.state, tuple(row.entry for row in life.published))
+        sealed = self.sealed.seal("person", name, self.clock()) if name else ""
+        while True:
+            (outcome,) = self.log.append([acknowledgement(principal, said, told, n, sealed)])
+            if outcome.status != "conflict":
+                return outcome
+            n += 1  # somebody else's was first, and the table does not know it yet
 
     def inspect(
         self, about: str, at_us: int | None = None, as_of: int | None = None, most: int | None = None

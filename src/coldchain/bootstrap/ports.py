@@ -18,6 +18,7 @@ from coldchain.mqtt.subscriber import Subscriber
 from coldchain.services.access import Access
 from coldchain.services.app_ports import AppPorts
 from coldchain.services.epcis_ports import EpcisPorts
+from coldchain.services.findings import Acknowledged
 from coldchain.services.ports import Clock
 from coldchain.services.principals import Principal
 from coldchain_ledger.log import Outcome
@@ -63,6 +64,11 @@ def app_ports(
             return core.rule_on_event(principal, body)
         return core.record_document(principal.org, {**body, "by": principal.org, "role": principal.role})
 
+    def acknowledge(principal: Principal, said: Acknowledged) -> Outcome:
+        outcome = core.acknowledge(principal, said)
+        wake()
+        return outcome
+
     sheets = HttpImports(core)
     access = Access(core.operator_token, clock or core.clock, core.tokens, core.log.origin)
     return AppPorts(
@@ -80,6 +86,8 @@ def app_ports(
         file_paper=file_paper,
         links=Links(core, access, clock),
         seal=lambda kind, value: core.sealed.seal(kind, value, core.clock()),
+        acknowledge=acknowledge,
+        unseal=core.sealed.open,
         import_sheet=sheets.take,
         import_map=sheets.map_of,
         take_telemetry=HttpTelemetry(core, wake).take,

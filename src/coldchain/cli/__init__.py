@@ -21,6 +21,7 @@ COMMANDS = {
     "inspect": "everything known about one pallet, case, lot, vehicle or room",
     "trace": "where it came from, where it went, what it touched",
     "ask": "ask the holder about a finding, with a deadline",
+    "finding": "findings: the list, the life of one, acknowledging it",
     "evidence": "export a dossier that anyone can verify offline",
     "fsck": "recompute the whole ledger from its entries",
     "audit": "prove that the ledger only grew since an older checkpoint",

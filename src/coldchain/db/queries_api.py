@@ -28,9 +28,11 @@ from coldchain.db.tables.telemetry import (
     series,
 )
 from coldchain.db.tables.verdicts import verdict
+from coldchain.domain.findings import SETTLED, WITHDRAWN
+from coldchain.domain.severity import SEVERITIES, rank
 from coldchain_ledger.store import Store
 
-CLOSED = ("explained", "closed", "withdrawn")
+CLOSED = (*SETTLED, WITHDRAWN)
 """States in which a finding asks nothing of anybody any more."""
 
 Rows = Sequence[Any]
@@ -227,6 +229,9 @@ class FindingFilter:
     state: str | None = None
     verdict: str | None = None
     rule: str | None = None
+    """How its name starts."""
+    severity: str | None = None
+    """As serious as that at least."""
     only: ColumnElement[bool] | None = None
     """Those that whoever asks may see."""
 
@@ -244,6 +249,8 @@ def findings(connection: Connection, wanted: FindingFilter, after: str | None, l
             query = query.where(column == value)
     if wanted.rule is not None:
         query = query.where(c.rule.startswith(wanted.rule, autoescape=True))
+    if wanted.severity is not None:
+        query = query.where(c.severity.in_(SEVERITIES[rank(wanted.severity) :]))
     if wanted.only is not None:
         query = query.where(wanted.only)
     if after is not None:

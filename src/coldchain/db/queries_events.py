@@ -276,6 +276,7 @@ def as_published(row: Any) -> Published:
         row.entry,
         row.first_entry,
         row.at_us,
+        row.severity,
     )
 
 

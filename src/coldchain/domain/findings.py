@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from coldchain.domain.continuity import Opportunity, Rules
 from coldchain.domain.exceptions import CUSTOMS, Circumstances, Claim, Decision, Ruling, covered_by, ruling
 from coldchain.domain.segments import BROKEN_AUTHORISED, BROKEN_PENDING, BROKEN_UNEXPLAINED, UNOBSERVED
+from coldchain.domain.severity import Severity, rank, severity_of
 
 State = Literal["suspected", "asked", "explained", "disputed", "standing"]
 _VERDICT: dict[State, str] = {
@@ -212,6 +213,10 @@ class Current(NamedTuple):
     weakest_grade: str
     entries: tuple[int, ...]
 
+    @property
+    def severity(self) -> Severity:
+        return severity_of(self.rule, self.verdict, self.detail)
+
 
 class Published(NamedTuple):
     """The last entry of one finding id."""
@@ -231,9 +236,19 @@ class Published(NamedTuple):
     """Ledger index of the id's first entry: the older of two ids."""
     at_us: int = 0
     """Ledger time of `entry`."""
+    stated_severity: str = ""
+    """Empty: as its rule and verdict have it by themselves."""
+
+    @property
+    def severity(self) -> str:
+        return self.stated_severity or severity_of(self.rule, self.verdict)
 
 
 WITHDRAWN = "withdrawn"
+SETTLED = ("explained", "closed")
+"""States in which a finding asks nothing of anybody any more, though it stands."""
+Event = Literal["raised", "escalated", "de-escalated", "closed", "superseded", "withdrawn"]
+EVENTS: tuple[Event, ...] = ("raised", "escalated", "de-escalated", "closed", "superseded", "withdrawn")
 
 
 class Change(NamedTuple):
@@ -243,6 +258,24 @@ class Change(NamedTuple):
     n: int
     before: Published | None
     row: Current | None
+
+    @property
+    def event(self) -> Event:
+        """What happened to the finding, the gravest first: one that grew more serious while it ended has escalated.
+
+        raised: new, or open again. superseded: bounds, state or verdict are others, and it is as serious as before.
+        """
+        if self.row is None:
+            return "withdrawn"
+        if self.before is None or self.before.state == WITHDRAWN:
+            return "raised"
+        worse = rank(self.row.severity) - rank(self.before.severity)
+        if worse > 0:
+            return "escalated"
+        is_settled, was_settled = self.row.state in SETTLED, self.before.state in SETTLED
+        if is_settled != was_settled:
+            return "closed" if is_settled else "raised"
+        return "de-escalated" if worse < 0 else "superseded"
 
 
 def changes(current: Iterable[Current], published: Iterable[Published]) -> list[Change]:
@@ -263,10 +296,14 @@ def changes(current: Iterable[Current], published: Iterable[Published]) -> list[
         name = before.finding if before else _new_id(row, taken, last)
         before = last.get(name)
         taken.add(name)
-        if before is None or (before.from_us, before.to_us, before.verdict, before.state) != row[3:7]:
+        if before is None or _differs(row, before):
             found.append(Change(name, before.n + 1 if before else 1, before, row))
     gone = [item for lane in by_lane.values() for item in lane if item.finding not in taken]
     return found + [Change(item.finding, item.n + 1, item, None) for item in gone]
+
+
+def _differs(row: Current, said: Published) -> bool:
+    return (said.from_us, said.to_us, said.verdict, said.state, said.severity) != (*row[3:7], row.severity)
 
 
 def finding_id(rule: str, subject: str, channel: str, from_us: int, again: int = 0) -> str:

@@ -49,14 +49,16 @@ def settled_us(touched: Touched) -> int:
 def publishable_us(change: Change, touched: Touched) -> int:
     """Ledger time from which the change is published; 0 for at once.
 
-    At once: what is new, or came back, and rests on evidence; and every change of a continuity verdict. What opens,
-    closes or withdraws a telemetry finding: SETTLE_US after that finding's last entry. What rests on absence, and
-    bounds that merely move: `settled_us`.
+    At once: what is new, or came back, or escalated, and rests on evidence; and every change of a continuity verdict.
+    What opens, closes or withdraws a telemetry finding: SETTLE_US after that finding's last entry. What rests on
+    absence, and bounds that merely move: `settled_us`.
     """
     row, before = change.row, change.before
     if rests_on_absence(lane_of(change)[0]):
         return settled_us(touched)
-    if before is None or before.state == WITHDRAWN or before.verdict not in (BREACH, UNKNOWN):
+    if before is None or before.verdict not in (BREACH, UNKNOWN):
+        return 0
+    if before.state == WITHDRAWN or change.event == "escalated":
         return 0
     if row is None or row.state != before.state:
         return before.at_us + SETTLE_US

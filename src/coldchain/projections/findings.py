@@ -1,15 +1,20 @@
-"""What was published: the `finding` entries of the ledger, each id with its newest."""
+"""What was published: the `finding` entries of the ledger, each id with its newest; and who acknowledged them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from coldchain.db.bulk import put_rows
 from coldchain.db.queries_events import chunks
-from coldchain.db.tables.events import finding
+from coldchain.db.tables.events import finding, finding_ack
+from coldchain.domain.acknowledgements import ORDER, AckError, read_ack
+from coldchain.domain.findings import EVENTS, SETTLED, WITHDRAWN
+from coldchain.domain.severity import SEVERITIES, severity_of
 from coldchain.services.ports import Recorded
 
 _FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -27,12 +32,13 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 
 
 class Findings:
-    """Fills `finding`: one row for each published entry, in ledger order."""
+    """Fills `finding`, one row for each published entry, in ledger order, and `finding_ack`."""
 
     name = "findings"
-    tables: Sequence[str] = ("finding",)
+    tables: Sequence[str] = ("finding", "finding_ack")
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
+        put_rows(connection, finding_ack, _acks(batch), "ON CONFLICT DO NOTHING")
         published = [item for item in batch if item.entry.kind == "finding" and _readable(item)]
         if not published:
             return
@@ -71,8 +77,20 @@ def _first_entries(connection: Connection, ids: set[str]) -> dict[str, int]:
     }
 
 
+def _acks(batch: Sequence[Recorded]) -> list[tuple[Any, ...]]:
+    """An order whose content contradicts its key, or says nothing, stays what it is: an entry."""
+    found = []
+    for item in batch:
+        if isinstance(item.body, Mapping) and item.body.get("order") == ORDER and item.entry.kind == "order":
+            with suppress(AckError):
+                found.append((*read_ack(item.body, item.entry.key, item.entry.by), item.entry.at_us, item.index))
+    return found
+
+
 def _row(item: Recorded, first_entry: int, current: bool) -> dict[str, Any]:
     body = item.body
+    detail = json.dumps(body.get("detail", {}), sort_keys=True, ensure_ascii=False)
+    severity, event = body.get("severity"), body.get("event")
     return {
         "finding": body["id"],
         "n": body["n"],
@@ -83,10 +101,21 @@ def _row(item: Recorded, first_entry: int, current: bool) -> dict[str, Any]:
         "to_us": body["to"],
         "verdict": body["verdict"],
         "state": body["state"],
-        "detail": json.dumps(body.get("detail", {}), sort_keys=True, ensure_ascii=False),
+        "severity": severity if severity in SEVERITIES else severity_of(body["rule"], body["verdict"], detail),
+        "event": event if event in EVENTS else _event_of(body),
+        "detail": detail,
         "current": current,
         "basis": body["basis"],
         "at_us": item.entry.at_us,
         "entry": item.index,
         "first_entry": first_entry,
     }
+
+
+def _event_of(body: Mapping[str, Any]) -> str:
+    """Of an entry that does not say: those of the first version did not."""
+    if body["state"] == WITHDRAWN:
+        return "withdrawn"
+    if body["n"] == 1:
+        return "raised"
+    return "closed" if body["state"] in SETTLED else "superseded"

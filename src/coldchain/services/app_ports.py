@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from coldchain.services.access import Access
 from coldchain.services.epcis_ports import EpcisPorts
+from coldchain.services.findings import Acknowledged
 from coldchain.services.links import AnswerLinks
 from coldchain.services.messages import Reply
 from coldchain.services.principals import Principal
@@ -43,6 +44,8 @@ class AppPorts:
     """Back to its origin, forward to where it went, and its contacts; None where no entry names it."""
     file_paper: Callable[[Principal, Mapping[str, Any]], Outcome]
     """A claim, or a decision, in the name and role of whoever asks, whatever the body says. Raises CommandRefused."""
+    acknowledge: Callable[[Principal, Acknowledged], Outcome]
+    """Somebody took note of a finding. Raises CommandRefused, Forbidden, NotKnown."""
     import_sheet: Callable[[Principal, bytes, str, str, str, bool], Mapping[str, Any]]
     """(who, file, kind, grade, `all` or `good` rows, preview) -> what it says and what was recorded, as `Imports.take`
     has it. Raises CommandRefused."""
@@ -56,4 +59,6 @@ class AppPorts:
     """Questions that drivers and non-members answer once."""
     seal: Callable[[str, str], str]
     """(kind, personal data) -> the digest that the ledger may hold of it (ledger §2.4)."""
+    unseal: Callable[[str], str | None]
+    """The other way round; None where it was erased, or sealed elsewhere."""
     log: int = 1

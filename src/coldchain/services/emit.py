@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from coldchain.domain.findings import WITHDRAWN, Change, Current, Published, changes
@@ -22,13 +22,50 @@ MAX_SUBJECTS = 100
 """Units named beside the subject, so that their chains lead to the finding."""
 
 
-def finding_entries(by: str, current: Iterable[Current], published: Iterable[Published], basis: int) -> list[Draft]:
+class Affected(NamedTuple):
+    """What was in the places a finding is about, meanwhile, as known when it is published."""
+
+    places: tuple[str, ...]
+    units: tuple[str, ...]
+    """Outer before inner."""
+    units_total: int
+    is_all: bool
+    """False where there were more units than anybody counted."""
+    quantities: tuple[tuple[str, str, int | None], ...]
+    """(goods, measure, thousandths at most): None where nobody can tell. Measure "" is cases."""
+
+    def stated(self) -> dict[str, Any]:
+        return {
+            "places": list(self.places),
+            "units": list(self.units[:MAX_LISTED]),
+            "units_total": self.units_total,
+            "units_all_counted": self.is_all,
+            "quantities": [list(line) for line in self.quantities[:MAX_LISTED]],
+            "quantities_total": len(self.quantities),
+        }
+
+
+FindAffected = Callable[[str, int, int | None], Affected | None]
+"""(subject, from, to) -> None where the subject is no place and no device."""
+
+
+def _nobody(_subject: str, _from_us: int, _to_us: int | None) -> None:
+    return None
+
+
+def finding_entries(
+    by: str,
+    current: Iterable[Current],
+    published: Iterable[Published],
+    basis: int,
+    affected: FindAffected = _nobody,
+) -> list[Draft]:
     """Entries that bring the published findings to the current verdicts; none where they agree.
 
     basis: tree size both were read at. Two emitters at once do no harm: they write the same keys, and the log takes the
     first. Never called by a rebuild.
     """
-    return [_draft(by, change, basis) for change in changes(current, published)]
+    return [_draft(by, change, basis, affected) for change in changes(current, published)]
 
 
 class Round(NamedTuple):
@@ -50,6 +87,7 @@ def paced_entries(
     basis: int,
     touched: Mapping[Lane, Touched],
     upto_us: int,
+    affected: FindAffected = _nobody,
 ) -> Round:
     """`finding_entries` within the lanes touched, of which `current` and `published` are all; without the changes that
     have to settle first when ledger time is `upto_us` (`domain.pacing`)."""
@@ -62,17 +100,18 @@ def paced_entries(
         for lane, found in differing.items()
     }
     return Round(
-        drafts=[_draft(by, change, basis) for found in said.values() for change in found],
+        drafts=[_draft(by, change, basis, affected) for found in said.values() for change in found],
         spoken=frozenset(lane for lane, found in said.items() if found),
         held={lane: min(due_us[lane]) for lane, found in said.items() if not found},
         agreed=frozenset(touched.keys() - differing.keys()),
     )
 
 
-def _draft(by: str, change: Change, basis: int) -> Draft:
+def _draft(by: str, change: Change, basis: int, affected: FindAffected) -> Draft:
     said = change.row or change.before
     assert said is not None
     detail = json.loads(change.row.detail) if change.row else {}
+    met = affected(said.subject, said.from_us, said.to_us) if change.row else None
     body: dict[str, Any] = {
         "v": 1,
         "id": change.finding,
@@ -84,22 +123,27 @@ def _draft(by: str, change: Change, basis: int) -> Draft:
         "to": said.to_us,
         "verdict": said.verdict,
         "state": said.state if change.row else WITHDRAWN,
+        "event": change.event,
+        "severity": said.severity,
         "basis": basis,
         "supersedes": change.before.entry if change.before else None,
         "detail": detail,
         **_evidence(change.row),
+        **({"affected": met.stated()} if met else {}),
     }
     for most in MOST_NAMED:
         if len(canonical(body)) <= MAX_PAYLOAD:
             break
         body["detail"] = _cut(detail, most)
+        if met:
+            body["affected"] = met._replace(units=met.units[:most], quantities=met.quantities[:most]).stated()
     return Draft(
         kind="finding",
         by=by,
         type="application/json",
         key=f"finding/{change.finding}/{change.n}",
         grade="derived",
-        subjects=_subjects(said.subject, detail),
+        subjects=_subjects(said.subject, detail, met.units if met else ()),
         payload=canonical(body),
     )
 
@@ -124,6 +168,6 @@ def _evidence(row: Current | None) -> dict[str, Any]:
     return {"entries": list(listed), "entries_total": len(row.entries), "weakest_grade": row.weakest_grade}
 
 
-def _subjects(subject: str, detail: dict[str, Any]) -> tuple[str, ...]:
+def _subjects(subject: str, detail: dict[str, Any], met: Sequence[str]) -> tuple[str, ...]:
     beside = {unit for name in ("extra", "missing", "units") for unit in detail.get(name, ())}
-    return tuple(sorted({subject, *sorted(beside)[:MAX_SUBJECTS]}))
+    return tuple(sorted({subject, *[*sorted(beside), *met][:MAX_SUBJECTS]}))

@@ -40,13 +40,13 @@ class Site:
         self.problems = problems
         self.renderer = Renderer()
 
-    def page(self, request: Request, template: str, **context: Any) -> HTMLResponse:
+    def page(self, request: Request, template: str, status: int = 200, /, **context: Any) -> HTMLResponse:
         """A page for somebody who is signed in; it states the ledger size it was made from."""
         with self.ports.engine.connect() as connection:
             open_findings = count_open_findings(connection)
         state = ledger_state(self.ports.engine, self.ports.store, self.ports.log)
         frame = {"signed_in": True, "as_of": state, "open_findings": open_findings}
-        return self.renderer.page(request, template, {**frame, **context})
+        return self.renderer.page(request, template, {**frame, **context}, status)
 
     def wanted(self, request: Request) -> bool:
         """Whether a person asks: a browser, at an address that is not a machine's."""

@@ -37,6 +37,12 @@ LOOKS = {
     "open": PENDING,
     "closed": Look("mute", "diamond"),
     "withdrawn": Look("mute", "disc"),
+    # how serious it is, and whether somebody took note
+    "warning": Look("warn", "ring"),
+    "alarm": Look("warn", "triangle"),
+    "critical": Look("bad", "square"),
+    "acknowledged": Look("info", "disc"),
+    "acknowledged before it escalated": Look("warn", "diamond"),
 }
 _WEIGHT = (GOOD, EXPLAINED, UNKNOWN, PENDING, BAD)
 

@@ -206,6 +206,8 @@ finding = Table(
     Column("to_us", BigInteger),
     Column("verdict", String(32), nullable=False),
     Column("state", String(32), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("event", String(16), nullable=False, info=_PROVENANCE),
     Column("detail", Text, nullable=False),
     Column("current", Boolean, nullable=False, info=_PROVENANCE),
     Column("basis", BigInteger, nullable=False, info=_PROVENANCE),
@@ -214,5 +216,23 @@ finding = Table(
     Column("first_entry", BigInteger, nullable=False, info=_PROVENANCE),
     Index("ix_finding_subject", "subject", "rule", "channel"),
     Index("ix_finding_current", "current", "entry"),
+    Index("ix_finding_entry", "entry"),
 )
-"""Every published finding entry. current: the newest of its id. basis: tree size it was concluded from."""
+"""Every published finding entry. current: the newest of its id. basis: tree size it was concluded from. event: what
+happened to the finding since the entry before (`coldchain.domain.findings.Change.event`)."""
+
+finding_ack = Table(
+    "finding_ack",
+    metadata,
+    Column("finding", String(32), primary_key=True, info=_PROVENANCE),
+    Column("n", Integer, primary_key=True, autoincrement=False, info=_PROVENANCE),
+    Column("by", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("name_sealed", String(64), nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("seen", BigInteger, nullable=False, info=_PROVENANCE),
+    Column("at_us", BigInteger, nullable=False, info=_PROVENANCE),
+    Column("entry", BigInteger, nullable=False, info=_PROVENANCE),
+)
+"""Who acknowledged a finding with which comment. seen: the newest entry of the finding that they had seen. name_sealed:
+digest of the person's name, "" where none was given."""
