@@ -27,6 +27,7 @@ from coldchain.rules import shipped_packs
 from coldchain_ledger.entry import Entry, encode_entry
 from exploring import examples
 
+FROZEN = next(pack for pack in shipped_packs() if pack.name == "CN-frozen")
 MINUTE = 60_000_000
 START = 1_760_000_400_000_000
 """A multiple of ten minutes, not of six hours."""
@@ -216,7 +217,7 @@ def test_a_breach_is_found_with_its_thresholds_and_the_entries_that_confirm_it(w
     )
     assert (grade, json.loads(basis)) == ("signed", warm[:1])
     assert json.loads(detail) == {
-        "clause": shipped_packs()[0].stages["transport"].clause,
+        "clause": FROZEN.stages["transport"].clause,
         "confirmed_us": START + 35 * MINUTE,
         "consecutive_s": 900,
         "hysteresis_mc": 500,
@@ -506,7 +507,7 @@ def something_happens(world: World, rng: random.Random) -> None:
 def test_the_segments_are_those_of_the_fold_over_everything_at_once(
     sqlite_engine: Engine, contents: list[list[tuple[float, Any]]], rng: random.Random
 ) -> None:
-    rule, now_us = shipped_packs()[0].stages["transport"], START + 400 * MINUTE
+    rule, now_us = FROZEN.stages["transport"], START + 400 * MINUTE
     world = World(sqlite_engine)
     device = Device()
     world.enrol(device)

@@ -90,6 +90,7 @@ def test_a_device_is_judged_by_place_and_day_as_its_profile_says() -> None:
 
 MEAT = _profile({"pack": "World"}, name="meat", product={"hs": ["0202", "0207"], "words": ["Frozen", "冻"]})
 FRESH = _profile({"pack": "World"}, name="fresh", product={"hs": ["0201", "0207"], "words": ["chilled", "冷鲜"]})
+QUICK = _profile({"pack": "World"}, name="quick", product={"words": ["deep-frozen", "速冻"]})
 DRUGS = _profile({"pack": "World"}, name="drugs", product={"hs": ["300241"], "words": ["vaccine"]})
 
 
@@ -103,12 +104,14 @@ DRUGS = _profile({"pack": "World"}, name="drugs", product={"hs": ["300241"], "wo
         ("0207140000", "chicken wings", ""),  # claimed by two: nobody guesses
         ("0207140000", "frozen and chilled", ""),
         ("", "FROZEN shrimps", "meat"),
+        ("1902200000", "速冻饺子", "quick"),  # 冻 says nothing beside 速冻
+        ("", "deep-frozen, then frozen and chilled", ""),
         ("8703", "vaccine carrier car", "drugs"),
         ("", "", ""),
     ],
 )
 def test_goods_fall_under_the_profile_their_papers_tell(hs: str, text: str, profile: str) -> None:
-    assert profile_of(Goods(hs, text), 0, [MEAT, FRESH, DRUGS]) == profile
+    assert profile_of(Goods(hs, text), 0, [MEAT, FRESH, QUICK, DRUGS]) == profile
 
 
 def test_goods_are_sorted_by_the_profile_in_force_on_the_day() -> None:

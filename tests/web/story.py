@@ -40,15 +40,14 @@ class Clock:
 class Sender:
     """A device that signs each message and names the one before (design §6)."""
 
-    def __init__(self, core: Core, device: str, place: str | None) -> None:
+    def __init__(self, core: Core, device: str, place: str | None, profile: str = "CN-frozen") -> None:
         self.device = device
         self._key = DeviceKey.derive(device.encode())
         self._seq, self._prev = 0, b""
         spki = b64encode(self._key.public_spki()).decode()
         core.refresh_registry()
-        self.kid, draft = enrol(
-            core.registry, core.log.origin, Enrolment("polar", "s1", device, "EdDSA", spki, place=place)
-        )
+        order = Enrolment("polar", "s1", device, "EdDSA", spki, place=place, profile=profile)
+        self.kid, draft = enrol(core.registry, core.log.origin, order)
         core.log.append([draft])
 
     def message(self, pack: list[dict[str, object]], forged: bool = False) -> Inbound:

@@ -105,13 +105,22 @@ def add_org(
 @click.option("--org", required=True, help="Whose it is: from then on only it may state what happens there.")
 @click.option("--use", "uses", multiple=True, help="cold-store, devanning, repacking, …; may be repeated.")
 @click.option("--label", default="", help="Its name for people.")
+@click.option("--country", metavar="CC", help="ISO 3166 alpha-2, e.g. CN: profiles choose rule packs by it.")
 @click.option("--fence", metavar="LAT,LON,RADIUS_M", help="Geofence: centre in degrees, radius in metres.")
 @_FROM
 def add_site(
-    data: Data, name: str, org: str, uses: tuple[str, ...], label: str, fence: str | None, valid_from: str | None
+    data: Data,
+    name: str,
+    org: str,
+    uses: tuple[str, ...],
+    label: str,
+    country: str | None,
+    fence: str | None,
+    valid_from: str | None,
 ) -> None:
     """Register a site, or a new version of it."""
     stated = {"id": name, "org": org, "name": label, "uses": list(uses), **_fence(fence)}
+    stated |= {"country": country} if country else {}
     _add(data, "site", valid_from, lambda _: stated)
 
 

@@ -99,5 +99,5 @@ def _messages_at(connection: Connection, stay: Interval) -> set[int]:
 
 
 def _rules(connection: Connection) -> set[int]:
-    tables = (telemetry.rule_pack, continuity.continuity_rule)
+    tables = (telemetry.rule_pack, telemetry.rule_profile, continuity.continuity_rule)
     return {entry for table in tables for entry in connection.scalars(select(table.c.entry))}

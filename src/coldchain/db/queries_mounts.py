@@ -98,3 +98,10 @@ def posted_at(connection: Connection, places: Iterable[str]) -> set[str]:
         for part in chunks(places)
         for name in connection.scalars(query.where(or_(c.place.in_(part), device.c.place.in_(part))))
     }
+
+
+def posted_at_sites(connection: Connection, sites: Iterable[str]) -> set[str]:
+    """Devices that ever hung in a room of one of them."""
+    query = select(device.c.device).join(device_mounting, device_mounting.c.device_no == device.c.device_no)
+    rooms = [device_mounting.c.place.startswith(f"room:{site}/", autoescape=True) for site in sites]
+    return set(connection.scalars(query.where(or_(*rooms)))) if rooms else set()

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, func, select
 
 from coldchain.db.queries_continuity import recorded_rules
 from coldchain.db.tables.events import event_unit, finding
-from coldchain.db.tables.telemetry import device, rule_pack, series
+from coldchain.db.tables.telemetry import device, rule_pack, rule_profile, series
 from coldchain.domain.findings import WITHDRAWN
+from coldchain.domain.rulepacks import PACK_KIND
 from coldchain.services.moments import rfc3339, rfc3339_or_none
 from coldchain_ledger.entry import parse_entry, scan_entry
 from coldchain_ledger.store import Snapshot
@@ -54,10 +55,12 @@ def first_case(connection: Connection) -> str:
 
 
 def rule_packs(connection: Connection) -> list[dict[str, Any]]:
-    """Temperature packs and continuity rules recorded in the ledger, as stated there, each with its `kind`."""
-    query = select(rule_pack.c.body).order_by(rule_pack.c.name, rule_pack.c.version)
-    temperature = [{"kind": "temperature", **json.loads(body)} for body in connection.scalars(query)]
-    return temperature + recorded_rules(connection)
+    """Temperature packs, profiles and continuity rules as recorded in the ledger, each with its `kind`."""
+    packs, profiles = (
+        [json.loads(body) for body in connection.scalars(select(t.c.body).order_by(t.c.name, t.c.version))]
+        for t in (rule_pack, rule_profile)
+    )
+    return [*({"kind": PACK_KIND, **pack} for pack in packs), *profiles, *recorded_rules(connection)]
 
 
 def findings_now(connection: Connection, snapshot: Snapshot) -> list[dict[str, Any]]:

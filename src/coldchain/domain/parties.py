@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from coldchain.domain.countries import COUNTRIES
 from coldchain.domain.exceptions import AUTHORITIES
 from coldchain.domain.fittings import FittingError, read_fitting
 from coldchain.domain.identifiers import IdentifierError, credit_code, subject_name
@@ -136,6 +137,9 @@ def _check_site(body: Mapping[str, Any]) -> None:
     _named(body, "org")
     _label(body, "name")
     _words(body, "uses", USES)
+    country = body.get("country", "")
+    if country != "" and country not in COUNTRIES:
+        raise PartyError(f"country: expected an ISO 3166 alpha-2 code, e.g. CN, found {country!r}")
     fence = [body.get(name) for name in ("lat_e7", "lon_e7", "radius_m")]
     if any(value is not None for value in fence):
         lat, lon, radius = (_whole(body, name) for name in ("lat_e7", "lon_e7", "radius_m"))

@@ -132,8 +132,15 @@ def profile_of(goods: Goods, t_us: int, profiles: Sequence[Profile]) -> str:
     if longest and len(claiming) == 1:
         return claiming[0].name
     text = goods.text.lower()
-    named = [profile.name for profile in claiming if any(word in text for word in profile.words)]
+    found = {profile.name: {word for word in profile.words if word in text} for profile in claiming}
+    said = {word for words in found.values() for word in words}
+    named = [name for name, words in found.items() if any(not _within(word, said) for word in words)]
     return named[0] if len(named) == 1 else ""
+
+
+def _within(word: str, others: Iterable[str]) -> bool:
+    """`frozen` says nothing beside `quick-frozen`."""
+    return any(word != other and word in other for other in others)
 
 
 def _matching_digits(profile: Profile, hs: str) -> int:

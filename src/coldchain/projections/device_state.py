@@ -26,10 +26,11 @@ from coldchain.domain.blocks import Block, block_of
 from coldchain.domain.devices import Chain, Changes, Enrolment, Message, Range, parse_identity
 from coldchain.domain.fittings import Fitting
 from coldchain.domain.mappings import DeviceMap
-from coldchain.domain.rulepacks import Mounting, stage_of
+from coldchain.domain.rulepacks import Mounting
 from coldchain.domain.telemetry import Run, Telemetry
 from coldchain.projections.fittings import fitted, histories, write_fittings
 from coldchain.projections.mounts import Posting, postings, remounted
+from coldchain.projections.sites import Sites
 from coldchain.projections.transport import LOOSE, Transport, behind_gateway
 from coldchain.services.ports import Recorded
 
@@ -106,6 +107,7 @@ class DeviceState:
         self._restated: dict[int, Device] = {}
         self._replaced: dict[str, Device] = {}
         """Devices whose enrolment says another place or profile than before."""
+        self._sites = Sites()
         self._transport = Transport()
         self.remapped: dict[int, Device] = {}
         """Devices behind gateways whose messages this batch holds anew, all of them."""
@@ -134,8 +136,12 @@ class DeviceState:
             by_no[no].enrolled = replace(by_no[no].enrolled, fitting=history[0])
         for row in connection.execute(select(device_posting).order_by(device_posting.c.at_us)):
             by_no[row.device_no].stated.append(Posting(*row[1:]))
+        self._sites.load(connection)
+        posted: dict[int, list[Posting]] = {}
         for row in connection.execute(select(device_mounting).order_by(device_mounting.c.at_us)):
-            by_no[row.device_no].mountings.append(Mounting(row.at_us, stage_of(row.place), row.profile))
+            posted.setdefault(row.device_no, []).append(Posting(row.at_us, row.place, row.profile))
+        for device_no, rows in posted.items():
+            by_no[device_no].mountings = self._sites.mountings(rows)
         for row in connection.execute(select(device_state)):
             by_no[row.device_no].clock = Clock(*row[3:])
         for row in connection.execute(select(device_range).order_by(*device_range.primary_key)):
@@ -275,17 +281,17 @@ class DeviceState:
         self._replaced[known.name] = known
 
     def _post(self, connection: Connection, batch: Sequence[Recorded]) -> None:
-        """Mountings are what enrolments, `mount` orders and associations say by now."""
+        """Mountings are what enrolments, `mount` orders, associations and sites say by now."""
         stated = [(known.no, *posting) for known in self._replaced.values() for posting in known.stated]
         put_rows(connection, device_posting, stated)
-        touched = {name: known for name in remounted(connection, batch) if (known := self._devices.get(name))}
+        named = remounted(connection, batch) | self._sites.take(connection, batch)
+        touched = {name: known for name in named if (known := self._devices.get(name))}
         touched |= self._replaced
         firsts = {name: known.stated[0].place for name, known in touched.items() if known.stated}
         for name, turns in turns_of(connection, firsts).items():
             known = touched[name]
             rows = postings(known.stated, turns)
-            mountings = [Mounting(at_us, stage_of(place), profile) for at_us, place, profile in rows]
-            self.moved[known.no], known.mountings = known, mountings
+            self.moved[known.no], known.mountings = known, self._sites.mountings(rows)
             remove_rows(connection, device_mounting, [(known.no,)], ("device_no =",))
             put_rows(connection, device_mounting, [(known.no, *row) for row in rows])
         self._replaced = {}

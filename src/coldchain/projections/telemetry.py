@@ -42,6 +42,7 @@ class TelemetryViews(Projection):
         tables.segment.name,
         tables.channel_snapshot.name,
         tables.rule_pack.name,
+        tables.rule_profile.name,
         verdict.name,
     )
 

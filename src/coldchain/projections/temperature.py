@@ -16,16 +16,15 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from coldchain.db.bulk import append_rows, put_rows, remove_rows, update_rows
-from coldchain.db.tables.telemetry import channel, channel_snapshot, rule_pack, segment
-from coldchain.domain.rulefields import RulePackError
-from coldchain.domain.rulepacks import Mounting, Regime, RulePack, first_difference, parse_pack, regimes
+from coldchain.db.tables.telemetry import channel, channel_snapshot, segment
+from coldchain.domain.rulepacks import first_difference
 from coldchain.domain.temperature import FoldState, Item, advance_quiet, judge, merged
 from coldchain.projections.channels import FOREVER_US, Channel, Rewrite, continued
 from coldchain.projections.device_state import Device, Heard, entry_ref
 from coldchain.projections.refold import refold
+from coldchain.projections.rulebook import Rulebook
 from coldchain.projections.series import CELL_US, PROBES, Reader, Span, probes_of, run_items
 from coldchain.projections.temperature_verdicts import write_verdicts
-from coldchain.rules import shipped_packs
 from coldchain.services.ports import Recorded
 
 
@@ -34,8 +33,7 @@ class Temperature:
 
     def __init__(self) -> None:
         self._channels: dict[int, dict[str, Channel]] = {}
-        self._packs = {(pack.name, pack.version): pack for pack in shipped_packs()}
-        self._schedules: dict[tuple[Mounting, ...], Sequence[Regime]] = {}
+        self._rules = Rulebook()
         self._silences: list[tuple[int, int, str]] = []
         """(lost after, device number, name): a heap with at most one item per channel, perhaps out of date."""
         self._touched: dict[Channel, None] = {}
@@ -46,8 +44,7 @@ class Temperature:
 
     def load(self, connection: Connection, devices: Iterable[Device]) -> None:
         """Everything the tables hold, so that no batch reads them again."""
-        for row in connection.execute(select(rule_pack)):
-            self._take_pack(parse_pack(json.loads(row.body)))
+        self._rules.load(connection)
         by_no = {known.no: known for known in devices}
         for row in connection.execute(select(channel)):
             loaded = self._channel(by_no[row.device_no], PROBES + row.channel)
@@ -74,9 +71,7 @@ class Temperature:
         ledger_time_us: int,
     ) -> None:
         """Fold the batch. The series holds it already. turned: earlier messages that are evidence no more, or now."""
-        for recorded in batch:
-            if recorded.entry.kind == "rules":
-                self._record_pack(connection, recorded)
+        self._record_rules(connection, [recorded for recorded in batch if recorded.entry.kind == "rules"])
         for known in moved:
             self._reschedule(self._channels.get(known.no, {}).values())
         for message in heard:
@@ -88,37 +83,15 @@ class Temperature:
         self._end_silences(ledger_time_us)
         self._write(connection, ledger_time_us)
 
-    def _record_pack(self, connection: Connection, recorded: Recorded) -> None:
-        """A `rules` entry that is no rule pack stays a fact without effect."""
-        try:
-            pack = parse_pack(recorded.body) if isinstance(recorded.body, dict) else None
-        except RulePackError:
-            pack = None
-        if pack is None:
-            return
-        body = json.dumps(recorded.body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        put_rows(connection, rule_pack, [(pack.name, pack.version, body, entry_ref(recorded.log, recorded.index))])
-        self._take_pack(pack)
-        for channels in self._channels.values():
-            self._reschedule(channels.values())
-
-    def _take_pack(self, pack: RulePack) -> None:
-        self._packs[pack.name, pack.version] = pack
-        self._schedules.clear()
-
-    def _schedule(self, known: Device) -> Sequence[Regime]:
-        """Devices that were never moved share theirs."""
-        mountings = tuple(known.mountings)
-        if mountings:
-            mountings = (mountings[0]._replace(from_us=0), *mountings[1:])
-        schedule = self._schedules.get(mountings)
-        if schedule is None:
-            schedule = self._schedules[mountings] = regimes(self._packs.values(), mountings)
-        return schedule
+    def _record_rules(self, connection: Connection, batch: Iterable[Recorded]) -> None:
+        fresh = [self._rules.record(connection, one.body, entry_ref(one.log, one.index)) for one in batch]
+        if any(fresh):
+            for channels in self._channels.values():
+                self._reschedule(channels.values())
 
     def _reschedule(self, probes: Iterable[Channel]) -> None:
         for probe in probes:
-            old, probe.schedule = probe.schedule, self._schedule(probe.device)
+            old, probe.schedule = probe.schedule, self._rules.schedule(probe.device.mountings)
             differs_us = first_difference(old, probe.schedule)
             if differs_us is not None and probe.state is not None:
                 probe.touch(min(differs_us, probe.state.seen_us), FOREVER_US)
@@ -128,7 +101,9 @@ class Temperature:
         channels = self._channels.setdefault(known.no, {})
         found = channels.get(name)
         if found is None:
-            found = channels[name] = Channel(known, name, name.removeprefix(PROBES), self._schedule(known))
+            found = channels[name] = Channel(
+                known, name, name.removeprefix(PROBES), self._rules.schedule(known.mountings)
+            )
             found.find_rule()
         return found
 

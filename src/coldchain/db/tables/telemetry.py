@@ -234,4 +234,14 @@ rule_pack = Table(
 )
 """Packs recorded in the ledger. body: canonical JSON."""
 
+rule_profile = Table(
+    "rule_profile",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),
+    Column("entry", BigInteger, nullable=False, info=_PROVENANCE),
+)
+"""Profiles recorded in the ledger. body: canonical JSON."""
+
 Index("ix_segment_state", segment.c.state, segment.c.to_us)
