@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from coldchain.bootstrap.core import open_core
-from coldchain.bootstrap.epcis import Worker
+from coldchain.bootstrap.worker import Worker
 from coldchain.db.epcis_jobs import SqlJobs
 from coldchain.services.epcis_capture import Behaviour, Judgement
 from coldchain.settings import load_settings

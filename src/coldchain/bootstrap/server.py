@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,11 +19,12 @@ import uvicorn
 from coldchain.bootstrap import patience
 from coldchain.bootstrap.brokers import Address, Brokers, parse_address, running_server
 from coldchain.bootstrap.core import Core
-from coldchain.bootstrap.epcis import Worker, delivery
+from coldchain.bootstrap.epcis import delivery
 from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
 from coldchain.bootstrap.secrets import SetupError
 from coldchain.bootstrap.trucks import truck_door
+from coldchain.bootstrap.worker import Worker
 from coldchain.mqtt.subscriber import Subscriber
 from coldchain.services.admit import Begun
 from coldchain.services.app_ports import AppPorts
@@ -129,8 +129,8 @@ class Running:
         self._core = core
         self._http = listen(parse_address(core.settings.http, "--http"))
         self._trucks: Address | None = None
-        self._following = Following(core)
-        self._ingest = Ingest(core, self._following.finish)
+        self._following = Worker("following", self._follow, IDLE_S, PAUSE_S)
+        self._ingest = Ingest(core, self._admit)
         self._capturing = Worker("capturing", self._capture, CAPTURE_IDLE_S)
         core.follower.give_way = self._capturing.give_way
         telling = delivery(core.engine, core.store, core.clock, private=core.settings.webhooks_private)
@@ -158,6 +158,20 @@ class Running:
     def _wake(self) -> None:
         self._capturing.wake()
         self._following.wake()
+
+    def _admit(self, begun: Begun) -> list[Reply | None]:
+        """Admission, after which there is something to follow."""
+        replies = self._core.admission.finish(begun)
+        self._following.wake()
+        return replies
+
+    def _follow(self) -> bool:
+        """Projections, conclusions and chores, all that is due.
+
+        Where it fails nothing is lost: rows and cursors rolled back together, the next round folds the same entries.
+        """
+        self._core.settle()
+        return False
 
     def _capture(self) -> bool:
         """Some capture jobs done; True while more may wait."""
@@ -228,51 +242,6 @@ class _Uvicorn(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_ready()
-
-
-class Following:
-    """The thread that derives: projections, conclusions and chores, when the ledger has grown or time has passed."""
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="following")
-        self.fault = ""
-
-    @contextmanager
-    def started(self) -> Iterator[None]:
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._stopping.set()
-            self._wake.set()
-            self._thread.join()
-
-    def wake(self) -> None:
-        """There is something to follow."""
-        self._wake.set()
-
-    def finish(self, begun: Begun) -> list[Reply | None]:
-        """Admission, after which there is something to follow."""
-        replies = self._core.admission.finish(begun)
-        self._wake.set()
-        return replies
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.wait(IDLE_S)
-            self._wake.clear()
-            try:
-                self._core.settle()
-                self.fault = ""
-            except Exception as error:
-                # Nothing is lost: rows and cursors rolled back together, the next round folds the same entries.
-                self.fault = f"{type(error).__name__}: {error}"
-                log.exception("deriving failed, will be tried again")
-                self._stopping.wait(IDLE_S)
-            self._stopping.wait(PAUSE_S)
 
 
 def listen(address: Address) -> socket.socket:
