@@ -32,10 +32,15 @@ SQLITE_SCHEMA = [
 
 
 def schema(engine):
-    """The schema as the database tells it, but for triggers."""
+    """The schema as the database tells it, but for triggers, and for the quotes SQLite puts around names of tables that
+    were made anew."""
     queries = SQLITE_SCHEMA if engine.dialect.name == "sqlite" else POSTGRES_SCHEMA
     with engine.connect() as connection:
-        return [" ".join(str(tuple(row)).split()) for query in queries for row in connection.execute(text(query))]
+        return [
+            " ".join(str(tuple(row)).replace('"', "").split())
+            for query in queries
+            for row in connection.execute(text(query))
+        ]
 
 
 @pytest.fixture

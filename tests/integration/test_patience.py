@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
+from websockets.sync.client import connect
 
 from coldchain.bootstrap import patience
 
@@ -33,7 +34,13 @@ def address() -> Iterator[tuple[str, int]]:
     async def body(request: Request) -> int:
         return len(await request.body())
 
-    config = uvicorn.Config(app, http=Short, lifespan="off", log_config=None, ws="none", limit_concurrency=100)
+    @app.websocket("/socket")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
+
+    options: dict[str, Any] = {"ws": "websockets-sansio", "limit_concurrency": 100}
+    config = uvicorn.Config(app, http=Short, lifespan="off", log_config=None, **options)
     server = uvicorn.Server(config)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -53,6 +60,13 @@ def ends(client: socket.socket) -> bytes:
     while part := client.recv(4096):
         heard += part
     return heard
+
+
+def test_a_websocket_may_be_silent_for_longer_than_a_request(address: tuple[str, int]) -> None:
+    with connect(f"ws://{address[0]}:{address[1]}/socket") as client:
+        time.sleep(1.5 * Short.head_s)
+        client.send("still here")
+        assert client.recv(timeout=20) == "still here"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def ports(told: Told) -> AppPorts:
 @pytest.fixture(scope="session")
 def served() -> Iterator[Served]:
     behind = Served()
-    config = uvicorn.Config(behind, lifespan="off", log_config=None, ws="none", server_header=False)
+    config = uvicorn.Config(behind, lifespan="off", log_config=None, ws="websockets-sansio", server_header=False)
     server = uvicorn.Server(config)
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # else asyncio leaves Nagle on, 40 ms an answer
         listener.bind(("127.0.0.1", 0))

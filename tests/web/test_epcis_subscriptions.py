@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from coldchain import api
 from coldchain.bootstrap.epcis import delivery
 from coldchain.bootstrap.ports import app_ports
+from coldchain.services.access import Access
 from coldchain.services.epcis_subscriptions import AT_ONCE
 from web.epcis_scene import BASE, Repository, document, event, ids_of
 
@@ -74,7 +75,8 @@ class Teller:
     def __init__(self, repository: Repository) -> None:
         self.now_us = repository.core.clock()
         core = repository.core
-        self._delivery = delivery(core.engine, core.store, lambda: self.now_us, private=True)
+        access = Access(core.operator_token, lambda: self.now_us, core.tokens, core.log.origin)
+        self._delivery = delivery(core.engine, core.store, lambda: self.now_us, access.standing, private=True)
 
     def tell(self, later_us: int = 1_000_000) -> None:
         self.now_us += later_us

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from coldchain.services.access import Access, AccessDenied
 from coldchain.services.principals import Forbidden, Principal
@@ -32,6 +33,16 @@ def anybody(access: Access, scope: str) -> Guard:
         return principal
 
     return guard
+
+
+def presented(access: Access, connection: HTTPConnection, scope: str) -> Principal:
+    """The same for what is no request, a WebSocket that opens."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise AccessDenied("expected the header Authorization: Bearer <token>")
+    principal = access.principal(token.strip(), address_of(connection))
+    principal.require(scope)
+    return principal
 
 
 def overseers(access: Access) -> Guard:
@@ -61,5 +72,5 @@ def operator_only(access: Access) -> Guard:
     return guard
 
 
-def address_of(request: Request) -> str:
+def address_of(request: HTTPConnection) -> str:
     return request.client.host if request.client else ""

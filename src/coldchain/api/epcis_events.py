@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 from sqlalchemy import Connection
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from coldchain.api.access import anybody
@@ -45,7 +46,7 @@ def add_routes(routes: APIRouter, ports: AppPorts) -> None:
         return answer(document(ports, request, page, SIMPLE))
 
 
-def asked(request: Request, *besides: str) -> dict[str, list[str]]:
+def asked(request: HTTPConnection, *besides: str) -> dict[str, list[str]]:
     """The query's parameters in an address, each with all its values, without those of paging."""
     found: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():

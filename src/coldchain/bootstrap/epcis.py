@@ -8,12 +8,12 @@ from coldchain.bootstrap.webhooks import Webhooks
 from coldchain.db.epcis_subscriptions import SqlSubscriptions
 from coldchain.db.queries_epcis import newest_seq
 from coldchain.projections.epcis_answers import look_beyond
-from coldchain.services.epcis_subscriptions import Delivery, Look, NamedQuery
+from coldchain.services.epcis_subscriptions import Delivery, Look, Maker, NamedQuery
 from coldchain.services.ports import Clock
 from coldchain_ledger.store import Store
 
 
-def delivery(engine: Engine, store: Store, clock: Clock, *, private: bool) -> Delivery:
+def delivery(engine: Engine, store: Store, clock: Clock, maker: Maker, *, private: bool) -> Delivery:
     """Tells subscribers what their queries find."""
 
     def newest() -> int:
@@ -23,4 +23,4 @@ def delivery(engine: Engine, store: Store, clock: Clock, *, private: bool) -> De
     def find(query: NamedQuery, cursor: int, subscription: str) -> Look:
         return look_beyond(engine, store, clock, query, cursor, subscription)
 
-    return Delivery(SqlSubscriptions(engine), find, newest, Webhooks(private=private).post, clock)
+    return Delivery(SqlSubscriptions(engine), find, newest, Webhooks(private=private).post, clock, maker)

@@ -33,6 +33,9 @@ class Patient(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self.transport.get_protocol() is not self:  # it is a WebSocket now, which pings
+            self._await("")
+            return
         between = self.cycle is None or self.cycle.response_complete
         self._await("head" if between else "body" if self.cycle.more_body else "")
 

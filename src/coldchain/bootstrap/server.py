@@ -133,14 +133,15 @@ class Running:
         self._ingest = Ingest(core, self._admit)
         self._capturing = Worker("capturing", self._capture, CAPTURE_IDLE_S)
         core.follower.give_way = self._capturing.give_way
-        telling = delivery(core.engine, core.store, core.clock, private=core.settings.webhooks_private)
-        self._delivering = Worker("delivering", telling.step, DELIVERY_IDLE_S)
         self._ports = app_ports(
             core,
             lambda: self._ingest.subscriber,
             lambda: self._following.fault or self._capturing.fault or self._delivering.fault,
             wake=self._wake,
         )
+        maker, private = self._ports.access.standing, core.settings.webhooks_private
+        telling = delivery(core.engine, core.store, core.clock, maker, private=private)
+        self._delivering = Worker("delivering", telling.step, DELIVERY_IDLE_S)
 
     @contextmanager
     def started(self) -> Iterator[Running]:
@@ -218,6 +219,8 @@ def serve_pages(ports: AppPorts, listener: socket.socket, on_ready: Callable[[],
         timeout_keep_alive=patience.IDLE_S,
         limit_concurrency=patience.CONNECTIONS,
         h11_max_incomplete_event_size=64 * 1024,
+        ws="websockets-sansio",
+        ws_max_size=1024,  # receivers have nothing to say
     )
     _Uvicorn(config, on_ready).run(sockets=[listener])
 

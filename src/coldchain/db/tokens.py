@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sqlalchemy import Engine, insert, select, update
 
 from coldchain.db.engine import writing
 from coldchain.db.tables.access import api_token
+from coldchain.db.tables.parties import party
 from coldchain.services.principals import Token
 
 
@@ -23,6 +25,14 @@ class SqlTokens:
         with self._engine.connect() as connection:
             row = connection.execute(select(api_token).where(api_token.c.id == token_id)).one_or_none()
         return None if row is None else _token(row)
+
+    def holds_role(self, org: str, role: str, now_us: int) -> bool:
+        """Whether the organisation is registered in that role, or not at all."""
+        c = party.c
+        held = select(c.body).where(c.op == "org", c.id == org, c.from_us <= now_us).order_by(c.n.desc()).limit(1)
+        with self._engine.connect() as connection:
+            body = connection.scalar(held)
+        return body is None or role in json.loads(body)["roles"]
 
     def keep(self, token: Token) -> None:
         """In force when it returns."""

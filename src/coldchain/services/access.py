@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from coldchain.services.ports import Clock
-from coldchain.services.principals import Principal, Tokens, operator_principal, secret_digest
+from coldchain.services.principals import Principal, Token, Tokens, operator_principal, secret_digest
 
 SECOND_US = 1_000_000
 CODE_LIFE_S = 15 * 60
@@ -66,6 +66,22 @@ class Access:
         if known is None or not known.is_good(presented, self._clock()):
             self._failures.count(address)
             raise AccessDenied("the bearer token is none of this server's, or is expired or revoked")
+        return self._in_its_role(known)
+
+    def standing(self, org: str, token: str) -> Principal:
+        """What a token of that organisation, by its id ("" for the operator's), may do by now: for what goes on after
+        the request that began it. Raises AccessDenied where it opens nothing any more."""
+        if not token and org == self._operator.org:
+            return self._operator
+        known = self._tokens.find(token) if self._tokens is not None and token else None
+        if known is None or known.org != org or not known.in_force(self._clock()):
+            raise AccessDenied("the token by which it was made is unknown, revoked or expired")
+        return self._in_its_role(known)
+
+    def _in_its_role(self, known: Token) -> Principal:
+        assert self._tokens is not None
+        if not self._tokens.holds_role(known.org, known.role, self._clock()):
+            raise AccessDenied(f"{known.org} is not registered as {known.role} any more, for which this token speaks")
         return known.principal
 
     def attempt(self, address: str) -> Attempt:

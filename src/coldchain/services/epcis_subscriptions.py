@@ -15,11 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from coldchain.services.access import AccessDenied
 from coldchain.services.epcis_conditions import Query
 from coldchain.services.epcis_fields import time_us
 from coldchain.services.epcis_query import QueryError, parse_query
 from coldchain.services.epcis_schedule import ScheduleError, parse_schedule
 from coldchain.services.ports import Clock
+from coldchain.services.principals import Forbidden, Principal
 
 MAX_QUERIES = 500
 MAX_SUBSCRIPTIONS = 500
@@ -31,6 +33,7 @@ _NAME = re.compile(r"[A-Za-z0-9._~-]{1,100}", re.ASCII)
 _MEMBERS = frozenset({"dest", "signatureToken", "secret", "stream", "schedule", "reportIfEmpty", "initialRecordTime"})
 _SECOND_US = 1_000_000
 _MAX_PAUSE_S = 3_600
+NEVER_US = 2**62
 _DUE_AT_ONCE = 50
 _TELLERS = 4
 """Threads that wait for receivers: one that hangs holds up a quarter of the others for its time limit."""
@@ -63,6 +66,11 @@ class NamedQuery:
         query = parse_query(self.body)
         return query if self.sees_all else replace(query, by=self.org)
 
+    def require(self, asking: Principal) -> None:
+        """Raises Forbidden where the query shows more than this one of its organisation may see."""
+        if self.sees_all and not asking.sees_all:
+            raise Forbidden(f"the query {self.name!r} speaks of everybody's goods, which {asking.role} may not ask for")
+
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
@@ -84,6 +92,13 @@ class Subscription:
     due_us: int
     failures: int = 0
     fault: str = ""
+    token: str = ""
+    """Id of the token by which it was made; "" for the operator's."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """It tells nobody any more: whoever made it may not ask so any more."""
+        return self.due_us >= NEVER_US
 
     def next_due_us(self, now_us: int) -> int:
         return now_us if self.stream else parse_schedule(self.schedule).next_us(now_us)
@@ -115,15 +130,39 @@ Post = Callable[[str, bytes, Mapping[str, str]], None]
 """(destination, body, headers). Raises NotDelivered."""
 
 
+Maker = Callable[[str, str], Principal]
+"""(organisation, token id) -> what that token may do by now. Raises AccessDenied."""
+
+
+def lost(one: Subscription, query: NamedQuery, maker: Maker) -> str:
+    """Why the subscription may tell nobody any more: its maker may not ask any more what it asks; "" while it may."""
+    try:
+        now = maker(one.org, one.token)
+        now.require("read")
+        query.require(now)
+    except (AccessDenied, Forbidden) as error:
+        return f"stopped: {error}"
+    return ""
+
+
 class Delivery:
     """Tells subscribers. A crash between a receiver's 2xx and `advance` tells the same events again."""
 
-    def __init__(self, subscriptions: Subscriptions, find: Find, newest: Callable[[], int], post: Post, clock: Clock):
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        find: Find,
+        newest: Callable[[], int],
+        post: Post,
+        clock: Clock,
+        maker: Maker,
+    ) -> None:
         self._subscriptions = subscriptions
         self._find = find
         self._newest = newest
         self._post = post
         self._clock = clock
+        self._maker = maker
 
     def step(self) -> bool:
         """Everybody due is told, or tried; True where somebody is to be told more at once."""
@@ -135,6 +174,9 @@ class Delivery:
 
     def _tell(self, subscription: Subscription, query: NamedQuery) -> bool:
         now_us = self._clock()
+        if fault := lost(subscription, query, self._maker):
+            self._subscriptions.advance(replace(subscription, due_us=NEVER_US, fault=fault))
+            return False
         try:
             look = self._find(query, subscription.cursor, subscription.id)
             if look.count or (subscription.report_if_empty and not subscription.stream):
@@ -184,9 +226,17 @@ def named_query(org: str, sees_all: bool, stated: Any, prefixes: Mapping[str, st
 
 
 def subscription(
-    query: NamedQuery, stated: Any, new_id: str, now_us: int, newest: int, before: Callable[[int], int]
+    query: NamedQuery,
+    stated: Any,
+    new_id: str,
+    now_us: int,
+    newest: int,
+    before: Callable[[int], int],
+    maker: Principal,
 ) -> Subscription:
-    """What is to be kept. newest: the last position; before: the last one of a time. Raises SubscriptionRefused."""
+    """What is to be kept. newest: the last position; before: the last one of a time. Raises SubscriptionRefused, and
+    Forbidden for a query that shows more than its maker may see."""
+    query.require(maker)
     if not isinstance(stated, dict):
         raise SubscriptionRefused('expected {"dest": …, "stream": true} or a schedule in its place')
     for name in stated:
@@ -208,6 +258,7 @@ def subscription(
         notified_us=None,
         cursor=newest if initial_us >= now_us else before(initial_us),
         due_us=now_us,
+        token=maker.token,
     )
     return replace(made, due_us=made.next_due_us(now_us))
 

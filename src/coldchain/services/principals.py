@@ -37,6 +37,8 @@ class Principal:
     scopes: frozenset[str]
     name: str
     """Of the token, for logs and lists."""
+    token: str = ""
+    """Its id; "" for the operator's."""
 
     @property
     def is_operator(self) -> bool:
@@ -75,18 +77,25 @@ class Token:
 
     @property
     def principal(self) -> Principal:
-        return Principal(self.org, self.role, frozenset(self.scopes), self.name)
+        return Principal(self.org, self.role, frozenset(self.scopes), self.name, self.id)
 
     def is_good(self, presented: str, now_us: int) -> bool:
         """Whether it is this token and in force; takes the same time for every wrong one."""
-        same = hmac.compare_digest(secret_digest(presented), self.digest)
-        return same and self.revoked_us is None and (self.expires_us is None or now_us < self.expires_us)
+        return hmac.compare_digest(secret_digest(presented), self.digest) and self.in_force(now_us)
+
+    def in_force(self, now_us: int) -> bool:
+        """Neither revoked nor expired."""
+        return self.revoked_us is None and (self.expires_us is None or now_us < self.expires_us)
 
 
 class Tokens(Protocol):
     """Where tokens are kept."""
 
     def find(self, token_id: str) -> Token | None: ...
+
+    def holds_role(self, org: str, role: str, now_us: int) -> bool:
+        """Whether the organisation is registered in that role, or not at all."""
+        ...
 
 
 def secret_digest(secret: str) -> bytes:

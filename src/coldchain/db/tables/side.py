@@ -111,6 +111,7 @@ epcis_subscription = Table(
     Column("due_us", BigInteger, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("fault", Text, nullable=False),
+    Column("token", Text, nullable=False, server_default=""),
     ForeignKeyConstraint(["org", "query"], ["epcis_query.org", "epcis_query.name"], ondelete="CASCADE"),
     Index("ix_epcis_subscription_query", "org", "query"),
     Index("ix_epcis_subscription_due_us", "due_us"),
