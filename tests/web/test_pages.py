@@ -96,7 +96,7 @@ def test_a_page_is_whole_and_needs_nothing_from_elsewhere(visitor: httpx.Client,
 def test_every_template_is_rendered_by_some_test(visitor: httpx.Client) -> None:
     (broken,) = re.findall(r"/findings/([0-9a-f]{32})", visitor.get(f"/units/{PALLET}").text)
     assert visitor.get(f"/findings/{broken}").status_code == 200
-    seen = {*PAGES.values(), "finding.html", "signed_in.html", "base.html", "macros.html"}
+    seen = {*PAGES.values(), "finding.html", "signed_in.html", "base.html", "macros.html", "exposure.html"}
     seen |= {"answer.html", "answered.html"}  # tests/web/test_answer_links.py
     assert seen == {path.name for path in (WEB / "templates").iterdir()}
 

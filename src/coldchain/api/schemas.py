@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from coldchain.api.schema_base import Answer as Answer
+from coldchain.api.schema_base import Time
+from coldchain.api.schemas_exposure import Exposure
 
 Item = TypeVar("Item")
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-
-
-class Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Page(Answer, Generic[Item]):
@@ -400,6 +399,7 @@ class Unit(Answer):
     verdicts: list[Verdict]
     findings: list[UnitFinding]
     temperature: list[AirTemperature]
+    exposure: Annotated[list[Exposure], Field(description="one for each pack; of lots, for each way the goods went")]
     limits: Annotated[list[str], Field(description="what this answer cannot say")]
 
 

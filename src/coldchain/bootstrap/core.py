@@ -34,6 +34,7 @@ from coldchain.decoders.readers import Readers
 from coldchain.decoders.wire import SignedWire
 from coldchain.domain.parties import Registration
 from coldchain.projections import all_projections
+from coldchain.projections.exposures import Exposures
 from coldchain.projections.follow import Follower
 from coldchain.rules import shipped_documents
 from coldchain.services.admit import Admission, Refused
@@ -194,7 +195,7 @@ class Core:
         """
         past = None if as_of is None else self.believed.at(as_of, most)
         with past or self.engine.connect() as connection:
-            return inspect(InspectQueries(connection), about, at_us)
+            return inspect(InspectQueries(connection), Exposures(connection), about, at_us)
 
     def trace(self, about: str) -> dict[str, Any] | None:
         """Back, forward and contacts of one unit; None where no entry names it."""

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from coldchain.cli.common import BROKEN, Data, data_options, fail
+from coldchain.cli.exposure import exposure_lines
 
 SHOWN = 40
 """Lines of a list on the screen; the document has more."""
@@ -66,6 +67,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         "temperature",
         (f"{_span(t)}  {t['place']} {t['channel']}  {t['state']}{_warmest(t)}" for t in document["temperature"]),
     )
+    yield from _section("exposure", (line for one in document["exposure"] for line in exposure_lines(one)))
     yield from _section(f"history ({document['history_total']} events, newest first)", map(_event, document["history"]))
     yield from _section("what this does not say", document["limits"])
 

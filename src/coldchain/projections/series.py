@@ -234,6 +234,51 @@ def readings(connection: Connection, device_name: str, from_us: int, to_us: int,
     return _with_conflicts(sorted(found, key=lambda reading: (reading.name, reading.t_us, reading.entry)))
 
 
+def items_between(connection: Connection, device_no: int, from_us: int, to_us: int) -> dict[str, list[Item]]:
+    """What messages that are evidence say of each probe, without `temp/`, from `from_us` to before `to_us`; merged."""
+    disputed = {(row.boot, row.seq) for row in _of(connection, device_disputed, device_no)}
+    held = {row.entry for row in _of(connection, device_held, device_no)}
+    found: dict[str, list[Item]] = {}
+    for boot, seq, entry, runs in _messages(connection, device_no, from_us, to_us):
+        if (boot, seq) not in disputed and entry not in held:
+            for run in runs:
+                found.setdefault(run.name[len(PROBES) :], []).extend(run_items(run))
+    return {
+        name: [item for item in merged(items) if from_us <= item[0] < to_us] for name, items in sorted(found.items())
+    }
+
+
+def warm_times(connection: Connection, device_no: int, from_us: int, to_us: int, above_mc: int) -> list[int]:
+    """When any message, evidence or not, tells of more than that, from `from_us` to before `to_us`."""
+    return [
+        t_us
+        for *_, runs in _messages(connection, device_no, from_us, to_us)
+        for run in runs
+        for t_us in warm_in(run, above_mc)
+        if from_us <= t_us < to_us
+    ]
+
+
+def warm_in(run: Run, above_mc: int) -> list[int]:
+    """When a probe was warmer than that."""
+    if run.quality or not run.name.startswith(PROBES):
+        return []
+    return [t_us for t_us, mc in zip(run.times, run.values, strict=True) if mc > above_mc]  # type: ignore[operator]
+
+
+def _messages(
+    connection: Connection, device_no: int, from_us: int, to_us: int
+) -> Iterator[tuple[int, int, int, list[Run]]]:
+    """(boot, seq, entry, what it says of probes) of messages with times in [from_us, to_us)."""
+    query = (
+        "SELECT boot, seq, entry, first_us, block FROM series"
+        " WHERE device_no = ? AND cell BETWEEN ? AND ? AND first_us < ? AND last_us >= ?"
+    )
+    rows = fetch(connection, query, device_no, from_us // CELL_US, (to_us - 1) // CELL_US, to_us, from_us)
+    for boot, seq, entry, first_us, block in rows:
+        yield boot, seq, entry, [run for run in unpack(block, first_us) if run.name.startswith(PROBES)]
+
+
 def _with_conflicts(found: list[Reading]) -> list[Reading]:
     values: dict[tuple[str, int], set[Value | None]] = {}
     for reading in found:

@@ -11,6 +11,7 @@ from coldchain.domain.continuity import is_pallet
 from coldchain.domain.segments import WORST_LAST
 from coldchain.domain.tracing import FOREVER_US
 from coldchain.services import inspect_parts as parts
+from coldchain.services.exposure import ExposureSource, exposures
 from coldchain.services.inspect_parts import NOW_US, PartsSource
 from coldchain.services.moments import rfc3339, rfc3339_or_none
 from coldchain.services.trace import TraceSource, canonical_name
@@ -65,7 +66,9 @@ class InspectSource(TraceSource, PartsSource, Protocol):
         ...
 
 
-def inspect(source: InspectSource, identifier: str, at_us: int | None = None) -> dict[str, Any] | None:
+def inspect(
+    source: InspectSource, telemetry: ExposureSource, identifier: str, at_us: int | None = None
+) -> dict[str, Any] | None:
     """The document, or None where no event names the unit. Times are RFC 3339, ledger entries are indices.
 
     at_us: as of that moment in the goods' own time: what had begun by then, where it was then, what was in it then.
@@ -112,6 +115,7 @@ def inspect(source: InspectSource, identifier: str, at_us: int | None = None) ->
         "verdicts": [_timed(row) for row in verdicts],
         "findings": [_timed(row) for row in _begun(source.findings_on({name, *pallets}), t_us)],
         "temperature": [_timed(row) for row in _begun(_temperature(source, stays, name), t_us)],
+        "exposure": exposures(telemetry, source, name, t_us, ledger_us),
     }
     return {**document, "limits": parts.limits(name, document)}
 

@@ -28,6 +28,9 @@ LOOKS = {
     "in_range": GOOD,
     "unknown": UNKNOWN,
     "breach": BAD,
+    # what goods spent of a budget (docs/temperature.md 6.2)
+    "kept": GOOD,
+    "exceeded": BAD,
     # the life of a finding (domain §3)
     "suspected": UNKNOWN,
     "asked": PENDING,

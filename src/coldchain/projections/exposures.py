@@ -1,0 +1,121 @@
+"""Where devices were judged by which pack, and what their probes say there: read from the tables of telemetry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from sqlalchemy import Connection, select
+
+from coldchain.db.bulk import fetch
+from coldchain.db.queries_events import chunks
+from coldchain.db.queries_fittings import fittings_of
+from coldchain.db.tables.telemetry import device, device_mounting, rule_pack
+from coldchain.domain.exposure import Interval, Movement, Probe, Span, Watch, climb
+from coldchain.domain.fittings import Fitting, probe_kind
+from coldchain.domain.rulepacks import Mounting, RulePack, parse_pack, regimes, stage_of
+from coldchain.domain.tracing import FOREVER_US
+from coldchain.projections.series import items_between
+from coldchain.rules import shipped_packs
+
+
+class Exposures:
+    """What is asked of telemetry to judge goods by; over one connection, for one batch or one answer."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.packs: Mapping[tuple[str, int], RulePack] = _packs(connection)
+
+    def around(self, units: Iterable[str]) -> dict[str, list[Interval]]:
+        """By unit: everything that was ever around it, at any height."""
+        return climb(units, lambda several: movements(self._connection, several))
+
+    def at(self, places: Iterable[str]) -> dict[str, list[Watch]]:
+        """By place: every watch there, by time and device."""
+        wanted = set(places)
+        c = device_mounting.c
+        numbers = {
+            number
+            for part in chunks(wanted)
+            for number in self._connection.scalars(select(c.device_no).where(c.place.in_(part)))
+        }
+        found: dict[str, list[Watch]] = {}
+        for watch in self.of(numbers):
+            if watch.place in wanted:
+                found.setdefault(watch.place, []).append(watch)
+        return found
+
+    def of(self, device_nos: Iterable[int] | None = None) -> list[Watch]:
+        """Every watch of these devices, or of all; by time and device."""
+        c = device_mounting.c
+        query = select(*c, device.c.device, device.c.grade).join(device, device.c.device_no == c.device_no)
+        parts = [None] if device_nos is None else chunks(device_nos)
+        by_device: dict[int, list[tuple[str, str, int, str, str]]] = {}
+        for part in parts:
+            rows = self._connection.execute(query if part is None else query.where(c.device_no.in_(part)))
+            for row in rows:
+                posting = row.device, row.grade, row.at_us, row.place, row.profile
+                by_device.setdefault(row.device_no, []).append(posting)
+        found = [watch for number, posted in by_device.items() for watch in self._watches(number, posted)]
+        return sorted(found, key=lambda watch: (watch.from_us, watch.device))
+
+    def _watches(self, number: int, posted: list[tuple[str, str, int, str, str]]) -> Iterable[Watch]:
+        posted.sort(key=lambda posting: posting[2])
+        name, grade = posted[0][:2]
+        starts = [-FOREVER_US, *(at_us for _, _, at_us, _, _ in posted[1:]), FOREVER_US]
+        schedule = regimes(self.packs.values(), [Mounting(p[2], stage_of(p[3]), p[4]) for p in posted])
+        turns = [-FOREVER_US, *(regime.from_us for regime in schedule[1:]), FOREVER_US]
+        for (_, _, _, place, _), hung in zip(posted, pairwise(starts), strict=True):
+            for regime, ruled in zip(schedule, pairwise(turns), strict=True):
+                from_us, to_us = max(hung[0], ruled[0]), min(hung[1], ruled[1])
+                if place and regime.rule is not None and from_us < to_us:
+                    judged = regime.pack, regime.version, regime.stage, regime.rule
+                    yield Watch(number, name, grade, place, from_us, to_us, *judged)
+
+    def probes(self, watches: Iterable[Watch], span: Span) -> list[Probe]:
+        """The probes of these watches, with all that is needed of their readings to know the span."""
+        here = [one for one in watches if one.from_us < span[1] and span[0] < one.to_us]
+        fitted = fittings_of(self._connection, {watch.device_no for watch in here}) if here else {}
+        found: list[Probe] = []
+        for watch in here:
+            gap_us = watch.rule.max_gap_us
+            within = max(span[0], watch.from_us), min(span[1], watch.to_us)
+            items = items_between(self._connection, watch.device_no, within[0] - gap_us, within[1] + gap_us + 1)
+            for name, said in items.items():
+                for kind, begin, end in _kinds(fitted.get(watch.device_no, ()), name, within):
+                    found.append(Probe(kind, begin, end, gap_us, said))
+        return found
+
+    def newest(self, watches: Iterable[Watch]) -> dict[int, int]:
+        """By device: its newest usable reading."""
+        numbers = {watch.device_no for watch in watches}
+        query = "SELECT device_no, max(last_us) FROM channel WHERE device_no IN ({}) GROUP BY device_no"
+        return {
+            number: last_us
+            for part in chunks(numbers)
+            for number, last_us in fetch(self._connection, query.format(", ".join("?" * len(part))), *part)
+            if last_us is not None
+        }
+
+
+def _kinds(history: Sequence[Fitting], probe: str, span: Span) -> Iterable[tuple[str, int, int]]:
+    """(`air` or `product`, from, to): what a probe measured when."""
+    turns = [span[0], *(one.from_us for one in history if span[0] < one.from_us < span[1]), span[1]]
+    for begin, end in pairwise(turns):
+        yield probe_kind(history, probe, begin), begin, end
+
+
+def movements(connection: Connection, units: Iterable[str]) -> list[Movement]:
+    """What these units were directly in, ever."""
+    found: list[Movement] = []
+    for part in chunks(units):
+        query = f"SELECT child, parent, from_us, to_us FROM containment WHERE child IN ({', '.join('?' * len(part))})"  # noqa: S608
+        for child, parent, from_us, to_us in fetch(connection, query, *part):
+            found.append((child, parent, from_us, FOREVER_US if to_us is None else to_us))
+    return found
+
+
+def _packs(connection: Connection) -> dict[tuple[str, int], RulePack]:
+    recorded = (parse_pack(json.loads(body)) for (body,) in connection.execute(select(rule_pack.c.body)))
+    return {(pack.name, pack.version): pack for pack in (*shipped_packs(), *recorded)}
