@@ -202,7 +202,7 @@ def test_a_server_that_waits_for_its_broker_ends_when_told(tmp_path: Path, free_
         while not (tmp_path / "data" / "server.json").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         waiting.terminate()
-        assert waiting.wait(5) == 0
+        assert waiting.wait(15) == 0
         assert waiting.stderr is not None
         assert b"Traceback" not in waiting.stderr.read()
     assert not (tmp_path / "data" / "server.json").exists()

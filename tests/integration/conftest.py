@@ -68,9 +68,9 @@ class Accounts(ABC):
 class Nats(Accounts):
     name = "nats"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, port: int) -> None:
         super().__init__()
-        self.broker = EmbeddedBroker(directory, self.source, port=0)
+        self.broker = EmbeddedBroker(directory, self.source, port=port)
         self.broker.start()
 
     @property
@@ -134,11 +134,11 @@ Broker = Nats | Mosquitto
 
 
 @pytest.fixture
-def nats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nats]:
+def nats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: Callable[[], int]) -> Iterator[Nats]:
     monkeypatch.setattr(nats_config, "ACK_WAIT", "1s")  # how long a test waits for a repetition
     monkeypatch.setattr(embedded, "RESTART_AFTER_S", 0.1)
     monkeypatch.setattr(embedded, "LOCK_TIMEOUT_S", 0.1)
-    broker = Nats(tmp_path / "broker")
+    broker = Nats(tmp_path / "broker", free_port())  # not the kernel's: killed, it must get the same one again
     yield broker
     broker.stop()
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from coldchain.mqtt.accounts import new_account
 from coldchain.mqtt.embedded import EmbeddedBroker
 account, _ = new_account("server")
-broker = EmbeddedBroker(Path(sys.argv[1]), lambda: [account], port=0)
+broker = EmbeddedBroker(Path(sys.argv[1]), lambda: [account], port=int(sys.argv[2]))
 broker.start()
-print(broker.pid, broker.address[1], flush=True)
+print(broker.pid, flush=True)
 time.sleep(60)
 """
 
@@ -36,11 +36,13 @@ def accounts():
     return [new_account("server")[0]]
 
 
-def test_killing_the_server_ends_its_broker_and_frees_the_store(tmp_path, wait_for, accounts):
-    server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+def test_killing_the_server_ends_its_broker_and_frees_the_store(tmp_path, wait_for, accounts, free_port):
+    port = free_port()
+    command = [sys.executable, "-c", SERVER, str(tmp_path), str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     with server:
         assert server.stdout is not None
-        pid, port = map(int, server.stdout.readline().split())
+        pid = int(server.stdout.readline())
         assert Path(f"/proc/{pid}/comm").read_text().strip() == "nats-server"
         server.kill()
 
@@ -70,11 +72,9 @@ def test_a_second_broker_on_the_same_store_is_refused_by_name(nats):
     assert probe_login(nats.address, nats.server, 1.0)
 
 
-def test_a_taken_port_is_named_and_nothing_is_left_running(tmp_path, accounts):
-    with socket.socket() as occupant:
-        occupant.bind(("127.0.0.1", 0))
-        occupant.listen()
-        port = occupant.getsockname()[1]
+def test_a_taken_port_is_named_and_nothing_is_left_running(tmp_path, accounts, free_port):
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         broker = EmbeddedBroker(tmp_path, lambda: accounts, port=port)
         with pytest.raises(BrokerError, match=f"port {port} on 127.0.0.1 is taken"):
             broker.start()
