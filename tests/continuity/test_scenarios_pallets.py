@@ -89,6 +89,26 @@ STORIES = (
         ],  # declared and linked
     ),
     Story(
+        "its board, with the same lot and count, under a new number",
+        "P3",
+        S,
+        [
+            pack(0, S, lots=[(LOT, 40)], at=OUT, board=BOARD),
+            read(1, OUT, S, lots=[(LOT, 40)]),
+            read(8, DOCK, T, lots=[(LOT, 40)], board=BOARD),
+            read(9, STORE, T, lots=[(LOT, 40)], board=BOARD),
+        ],
+        "E9",
+        "old_unit",
+        [
+            pack(0, S, lots=[(LOT, 40)], at=OUT, board=BOARD),
+            read(1, OUT, S, lots=[(LOT, 40)]),
+            read(8, DOCK, T, lots=[(LOT2, 36)], board=BOARD),
+            read(9, STORE, T, lots=[(LOT2, 36)], board=BOARD),
+        ],  # boards are used again
+        channel=T,
+    ),
+    Story(
         "a case of one load packed onto another",
         "P4",
         S,

@@ -13,6 +13,7 @@ from coldchain.domain.continuity.contents import History, observe
 from coldchain.domain.continuity.counts import drifts
 from coldchain.domain.continuity.facts import names_beside, names_board
 from coldchain.domain.continuity.legs import Leg, legs, palletised_only
+from coldchain.domain.continuity.loose import few_loaded, floor_loaded, loose_case, loose_in_container
 from coldchain.domain.continuity.model import InForce, Opportunity, Rules, is_pallet, merged, point_of
 from coldchain.domain.continuity.places import Sites
 from coldchain.domain.continuity.presence import impossible_travel, off_vehicle, two_parents
@@ -56,7 +57,7 @@ class Found:
     opened_us: int | None = None
     """Before it, it was stock that nobody had counted yet."""
     strayed: frozenset[str] = frozenset()
-    """Cases packed elsewhere: sightings of them under other parents matter."""
+    """Cases packed elsewhere, or loaded without a pallet: sightings of them under other parents matter."""
 
 
 def ties(unit: str, events: Iterable[Event]) -> frozenset[str]:
@@ -67,12 +68,12 @@ def ties(unit: str, events: Iterable[Event]) -> frozenset[str]:
         return declared_cases(unit, events) | boards
     if is_followed(unit, events):
         return inner_names(unit, events) | {unit}
-    return frozenset()
+    return floor_loaded(unit, events) if unit.startswith("cont:") else frozenset()
 
 
 def is_followed(unit: str, events: Iterable[Event]) -> bool:
-    """A case with a life of its own on record: looked at, unpacked, scanned by itself, or issued twice. All others are
-    followed with their pallets."""
+    """A case with a life of its own on record: looked at, unpacked, scanned or loaded by itself, or issued twice. All
+    others are followed with their pallets."""
     events = list(events)
     if not unit.startswith("case:"):
         return False
@@ -87,6 +88,7 @@ def followed_cases(event: Event) -> frozenset[str]:
     is_scan = event.kind == "ObjectEvent" and event.action == "OBSERVE" and bool(site_of(point_of(event)))
     if is_scan and len(scanned) <= MAX_SCANNED:
         found.update(scanned)
+    found.update(few_loaded(event))
     return frozenset(found | ({event.parent} if event.parent.startswith("case:") else set()))
 
 
@@ -115,11 +117,15 @@ def found_on(unit: str, events: Iterable[Event], world: World) -> Found:
         found += rules.find(lambda one: opened(unit, mine, sites, one))
         found += rules.find(lambda one: swapped(unit, known, one))
         found += rules.find(lambda one: impossible_travel(unit, mine, sites, one))
+        found += rules.find(lambda one: loose_case(unit, mine, sites, one))
     elif not unit.startswith("case:"):
         found += rules.find(lambda one: seal_breaks(unit, mine, one))
     if unit.startswith("cont:"):
         found += rules.find(lambda one: impossible_travel(unit, mine, sites, one))
         found += rules.find(lambda one: two_parents(unit, mine, one))
+        loose = floor_loaded(unit, mine)
+        found += rules.find(lambda one: loose_in_container(unit, known, sites, one)) if loose else ()
+        return Found(_seal_history(unit, mine), merged(found), strayed=loose)
     return Found(_seal_history(unit, mine), merged(found))
 
 
