@@ -20,7 +20,8 @@ from coldchain.db.migrate import migrate
 from coldchain.db.tables import metadata, telemetry
 from coldchain.db.tables.verdicts import verdict, verdict_touched
 from coldchain.decoders import decode_recorded
-from coldchain.domain.temperature import advance, merged, open_segments
+from coldchain.domain.rulepacks import Stage, parse_pack
+from coldchain.domain.temperature import Beside, Segment, advance, merged, open_segments
 from coldchain.projections.series import readings
 from coldchain.projections.telemetry import TelemetryViews
 from coldchain.rules import shipped_packs
@@ -52,6 +53,11 @@ class Device:
             for minute, value in samples
         ]
         return self.sends(f"[{','.join(records)}]")
+
+    def shows(self, name: str, *samples: tuple[float, bool]) -> bytes:
+        """A message of a door or of defrosting; samples are (minute, whether)."""
+        records = [{"n": name, "t": (START + round(minute * MINUTE)) / 1e6, "vb": on} for minute, on in samples]
+        return self.sends(json.dumps(records))
 
     def sends(self, body: str, typ: str = "senml+json") -> bytes:
         jws = self.signs(body, typ)
@@ -224,6 +230,7 @@ def test_a_breach_is_found_with_its_thresholds_and_the_entries_that_confirm_it(w
         "limit_mc": -18_000,
         "max_mc": -12_250,
         "pack": "CN-frozen",
+        "severity": "alarm",
         "stage": "transport",
         "verified": False,
         "version": 1,
@@ -258,6 +265,71 @@ def test_a_late_reading_that_fills_the_silence_takes_the_verdict_back(world: Wor
     world.fold(now_us=START + 40 * MINUTE)
     assert world.segments() == [(0, None, "in_range", "", None)]
     assert world.verdicts("rule") == []
+
+
+def open_breaches(world: World) -> list[tuple[Any, ...]]:
+    """(minute confirmed, minute critical, severity)"""
+    details = [json.loads(detail) for (detail,) in world.verdicts("detail")]
+    return [
+        (_minute(d["confirmed_us"]), _minute(d["critical_us"]) if "critical_us" in d else None, d["severity"])
+        for d in details
+    ]
+
+
+def test_a_breach_becomes_critical_and_else_an_open_one_says_the_same(world: World, truck: Device) -> None:
+    strictly(world)
+    heard = []
+    for n, message in enumerate(steady(truck, 0, 40, -10, per_message=1)):
+        world.hear(message)
+        heard.append(world.fold(now_us=START + n * 5 * MINUTE).verdicts("rule", "state", "detail"))
+    assert [len(rows) for rows in heard] == [0, 0, 0, 1, 1, 1, 1, 1, 1]
+    assert heard[3] == [("CN-frozen transport limit", "open", heard[3][0][2])]
+    assert open_breaches(world) == [(15, 20, "critical")]
+    assert heard[4] == heard[-1] != heard[3]
+
+
+def test_goods_too_cold_breach_the_low_limit(world: World, truck: Device) -> None:
+    strictly(world)
+    world.hear(*steady(truck, 0, 20, -20), *steady(truck, 25, 30, -25), *steady(truck, 35, 40, -15))
+    world.fold(now_us=START + 40 * MINUTE)
+    ((rule, detail),) = world.verdicts("rule", "detail")
+    assert rule == "CN-frozen transport low limit"
+    assert json.loads(detail) == {
+        **{name: value for name, value in STRICT.items() if name not in ("low_mc", "max_gap_s")},
+        "limit_mc": -19_000,
+        "min_mc": -25_000,
+        "confirmed_us": START + 15 * MINUTE,
+        "critical_us": START + 20 * MINUTE,
+        "pack": "CN-frozen",
+        "version": 2,
+        "stage": "transport",
+        "verified": True,
+        "severity": "critical",
+    }
+
+
+@pytest.mark.parametrize("door_first", [True, False])
+def test_an_open_door_stops_the_timers_whether_it_is_told_of_in_time_or_late(
+    world: World, truck: Device, door_first: bool
+) -> None:
+    strictly(world)
+    door, warm = truck.shows("door/rear", (5, True), (10, True), (12, False)), steady(truck, 0, 30, -10)
+    for message in [door, *warm] if door_first else [*warm, door]:
+        world.hear(message)
+        world.fold(now_us=START + 30 * MINUTE)
+    assert open_breaches(world) == [(25, 30, "critical")]
+
+
+def test_a_door_told_of_by_a_message_that_does_not_count_stops_nothing(world: World, truck: Device) -> None:
+    strictly(world)
+    world.hear(*steady(truck, 0, 30, -10))
+    door = truck.signs(json.dumps([{"n": "door/rear", "t": (START + 5 * MINUTE) / 1e6, "vb": True}]))
+    world.hear(door)
+    world.fold(now_us=START + 30 * MINUTE)
+    assert open_breaches(world) == [(25, 30, "critical")]
+    world.hear(truck.signs(_pack(200, -10, 200)))
+    world.fold(now_us=START + 30 * MINUTE)
+    assert open_breaches(world) == [(15, 20, "critical")]
 
 
 def test_fault_values_are_neither_breach_nor_in_range(world: World, truck: Device) -> None:
@@ -433,14 +505,31 @@ contents = st.lists(st.lists(st.tuples(moments, celsius), min_size=1, max_size=5
 views = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+STRICT = {"clause": "t", "limit_mc": -12_000, "hysteresis_mc": 300, "consecutive_s": 300, "max_gap_s": 900}
+STRICT |= {"low_mc": -19_000, "tolerance_mc": 3_000, "tolerance_s": 900, "critical_s": 1_200}
+STRICT |= {"defrost_cap_s": 900, "door_cap_s": 600}
+
+
+def strictly(world: World) -> None:
+    """A rule with all a rule may say."""
+    pack = {"name": "CN-frozen", "version": 2, "clause": "t", "verified": True, "stages": {"transport": STRICT}}
+    world.record("rules", "rules/CN-frozen/2", _json(pack))
+
+
 def told(world: World, contents: Sequence[Sequence[tuple[float, Any]]], rng: random.Random) -> list[bytes]:
-    """Messages of one truck with two probes, some of them lost, repeated with another content, or after a reboot."""
+    """Messages of one truck with two probes and a door, some of them lost, repeated with another content, or after a
+    reboot."""
     device = Device()
     world.enrol(device)
+    if rng.random() < 0.6:
+        strictly(world)
     messages = []
     for samples in contents:
         if rng.random() < 0.1:
             messages.append(device.signs(_pack(10, -3, 30)))
+        if rng.random() < 0.5:
+            shown = [(minute + rng.choice([0, 1, 5]), rng.random() < 0.6) for minute, _ in samples]
+            messages.append(device.shows(rng.choice(["defrost", "door/rear"]), *shown))
         message = device.says(*samples, probe=rng.choice(["air", "air", "box"]))
         messages += [message] if rng.random() < 0.9 else []
         if rng.random() < 0.1:
@@ -503,6 +592,57 @@ def something_happens(world: World, rng: random.Random) -> None:
 
 
 @views
+@given(contents, contents, st.randoms(use_true_random=False), st.integers(1, 5))
+def test_with_doors_and_defrosts_the_segments_are_those_of_one_fold_too(
+    sqlite_engine: Engine,
+    contents: list[list[tuple[float, Any]]],
+    shown: list[list[tuple[float, Any]]],
+    rng: random.Random,
+    size: int,
+) -> None:
+    rule, now_us = strict_rule(), START + 800 * MINUTE
+    world, device = World(sqlite_engine), Device()
+    world.enrol(device)
+    strictly(world)
+    messages = [device.says(*samples) for samples in contents]
+    pauses = [(rng.choice(["defrost", "door/rear"]), [(m, v == -17) for m, v in samples]) for samples in shown]
+    messages += [device.shows(name, *samples) for name, samples in pauses]
+    rng.shuffle(messages)
+    for message in messages:
+        world.hear(message)
+    world.fold(size, now_us)
+    windows: dict[str, dict[int, bool]] = {}
+    for name, samples in pauses:
+        for minute, on in samples:
+            at_us = START + minute * MINUTE
+            windows.setdefault(name, {})[at_us] = on or windows.setdefault(name, {}).get(at_us, False)
+    beside = Beside(lambda _from_us, _to_us: {name: sorted(said.items()) for name, said in windows.items()})
+    state, closed = advance(rule, None, merged(_items(contents)), beside)
+    assert state is not None
+    assert world.segments() == _told(closed + open_segments(rule, state, now_us))
+
+
+def strict_rule() -> Stage:
+    pack = {"name": "p", "version": 1, "clause": "t", "verified": True, "stages": {"transport": STRICT}}
+    return parse_pack(pack).stages["transport"]
+
+
+def _items(contents: Sequence[Sequence[tuple[float, Any]]]) -> list[tuple[int, int | None]]:
+    return [
+        (START + round(m * MINUTE), round(v * 1000) if isinstance(v, (int, float)) and v < 85 else None)
+        for samples in contents
+        for m, v in samples
+    ]
+
+
+def _told(segments: Sequence[Segment]) -> list[tuple[Any, ...]]:
+    return [
+        (_minute(s.from_us), None if s.to_us is None else _minute(s.to_us), s.state, s.reason, s.max_mc)
+        for s in segments
+    ]
+
+
+@views
 @given(contents, st.randoms(use_true_random=False))
 def test_the_segments_are_those_of_the_fold_over_everything_at_once(
     sqlite_engine: Engine, contents: list[list[tuple[float, Any]]], rng: random.Random
@@ -515,18 +655,9 @@ def test_the_segments_are_those_of_the_fold_over_everything_at_once(
     rng.shuffle(messages)
     world.hear(*messages)
     world.fold(3, now_us)
-    items = [
-        (START + m * MINUTE, round(v * 1000) if isinstance(v, (int, float)) and v < 85 else None)
-        for samples in contents
-        for m, v in samples
-    ]
-    state, closed = advance(rule, None, merged(items))
+    state, closed = advance(rule, None, merged(_items(contents)))
     assert state is not None
-    expected = closed + open_segments(rule, state, now_us)
-    assert world.segments() == [
-        (_minute(s.from_us), None if s.to_us is None else _minute(s.to_us), s.state, s.reason, s.max_mc)
-        for s in expected
-    ]
+    assert world.segments() == _told(closed + open_segments(rule, state, now_us))
 
 
 def a_day(world: World, rng: random.Random) -> list[bytes]:
@@ -534,6 +665,8 @@ def a_day(world: World, rng: random.Random) -> list[bytes]:
     readings still follow each other closely enough."""
     device = Device()
     world.enrol(device)
+    if rng.random() < 0.5:
+        strictly(world)
     minute, messages = 0, []
     while minute < 960:
         value = rng.choice([-20, -20, -20, -17, -5, 85.0])
@@ -541,6 +674,8 @@ def a_day(world: World, rng: random.Random) -> list[bytes]:
             for first in (0, 5):
                 said = value if rng.random() < 0.9 else rng.choice([-20, -17])
                 messages.append(device.says((minute + first, said), (minute + first + 10, said)))
+            if rng.random() < 0.3:
+                messages.append(device.shows("door/rear", (minute, True), (minute + rng.choice([5, 25]), False)))
             minute += 20
         minute += rng.choice([0, 0, 0, 60])
     return messages
@@ -555,6 +690,7 @@ def test_a_backlog_in_whatever_pieces_ends_as_if_it_had_come_in_order(
     now_us = START + rng.choice([970, 2_000]) * MINUTE
     one = World(sqlite_engine)
     messages = a_day(one, rng)
+    before = list(one.entries)
     first, last = sorted(rng.sample(range(len(messages)), 2))
     backlog, live = messages[first:last], messages[last:]
     if rng.random() < 0.3:
@@ -571,7 +707,7 @@ def test_a_backlog_in_whatever_pieces_ends_as_if_it_had_come_in_order(
     rows = one.fold(size, now_us).rows()
     assert one.rebuilt(now_us=now_us).rows() == rows
     other = World(sqlite_engine)
-    other.entries = one.entries[:1]
+    other.entries = before
     other.hear(*messages)
     facts = other.fold(now_us=now_us).rows(facts_only=True)
     assert one.rebuilt(size, now_us).rows(facts_only=True) == facts

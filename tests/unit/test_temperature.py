@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, Regime, Stage
 from coldchain.domain.temperature import (
     BREACH,
+    HIGH,
     IN_RANGE,
     UNKNOWN,
     FoldState,
@@ -106,12 +107,12 @@ def _with_breach(segment: Segment, readings: Sequence[Item], starts: dict[int, t
         return segment
     _, confirmed = starts[segment.from_us]
     if segment.to_us is None:
-        return segment._replace(confirmed_us=readings[confirmed][0])
+        return segment._replace(confirmed_us=readings[confirmed][0], limit=HIGH)
     last = segment.to_us
     within = [mc for t, mc in readings if segment.from_us <= t <= last]
     if within[-1] <= RULE.clear_mc:
         within.pop()
-    return segment._replace(confirmed_us=readings[confirmed][0], max_mc=max(within))
+    return segment._replace(confirmed_us=readings[confirmed][0], max_mc=max(within), limit=HIGH)
 
 
 def fold(items: Sequence[Item], now_us: int, rule: Stage = RULE) -> list[Segment]:
@@ -176,7 +177,7 @@ def test_a_breach_starts_at_the_first_reading_beyond_the_limit_once_it_lasted() 
     items = minutes((0, COLD), (5, WARM), (10, HOT), (15, WARM), (20, WARM), (25, COLD))
     assert fold(items, 25 * MINUTE) == [
         Segment(0, 5 * MINUTE, IN_RANGE),
-        Segment(5 * MINUTE, 25 * MINUTE, BREACH, "", HOT, 20 * MINUTE),
+        Segment(5 * MINUTE, 25 * MINUTE, BREACH, "", HOT, 20 * MINUTE, HIGH),
         Segment(25 * MINUTE, None, IN_RANGE),
     ]
 
@@ -196,7 +197,7 @@ def test_silence_never_extends_a_breach() -> None:
     items = minutes((0, HOT), (8, HOT), (16, HOT))
     assert fold(items, 26 * MINUTE)[-1].state == BREACH
     assert fold(items, 26 * MINUTE + 1) == [
-        Segment(0, 16 * MINUTE, BREACH, "", HOT, 16 * MINUTE),
+        Segment(0, 16 * MINUTE, BREACH, "", HOT, 16 * MINUTE, HIGH),
         Segment(16 * MINUTE, None, UNKNOWN, "gap"),
     ]
 
@@ -268,7 +269,7 @@ def judged(schedule: Sequence[Regime], items: Sequence[Item]) -> list[Segment]:
 
 def test_history_is_judged_by_the_rule_of_its_day() -> None:
     items = minutes((0, HOT), (8, HOT), (16, HOT), (24, -16_000), (50, -16_000), (80, -16_000))
-    assert judged(MOVED, items) == [Segment(0, 16 * MINUTE, BREACH, "", HOT, 16 * MINUTE)]
+    assert judged(MOVED, items) == [Segment(0, 16 * MINUTE, BREACH, "", HOT, 16 * MINUTE, HIGH)]
 
 
 def test_a_device_that_is_taken_off_is_unknown_only_until_then() -> None:

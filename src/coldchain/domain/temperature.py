@@ -1,19 +1,21 @@
-"""Temperature of one probe, judged by one rule: readings in time order to segments (design §7, telemetry §4).
+"""Temperature of one probe, judged by one rule: readings in time order to segments (docs/temperature.md 2, 3).
 
-What is known is the time between two readings no further apart than the rule's longest gap with fewer than three fault
-values between them; a state holds from the reading that shows it to the next one. All other time is unknown: silence is
-neither a breach nor in range. Inside the known time a breach is a run of readings beyond the limit that lasts the
-consecutive time; it starts at its first reading and ends at the first that is colder than the limit by the hysteresis,
-or at the last reading before the unknown. Warm readings that do not last are in range.
+What is known is the time between two readings no further apart than the rule's longest gap, with fewer than three fault
+values between them, of a sensor that is not stuck; a state holds from the reading that shows it to the next one. All
+other time is unknown: silence is neither a breach nor in range. Inside the known time a breach is a run of readings
+beyond one limit that lasts longer than is tolerated; it starts at its first reading and ends at the first that is back
+by the hysteresis, or at the last reading before the unknown. Readings beyond that do not last are in range.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
-from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, Regime, Stage, regime_at
+from coldchain.domain.pauses import Pauses, Told, can_pause, reach_us
+from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, SECOND_US, Regime, Stage, regime_at
 
 IN_RANGE = "in_range"
 BREACH = "breach"
@@ -21,8 +23,24 @@ UNKNOWN = "unknown"
 UNJUDGED = "unjudged"
 """No rule is in force: the newest reading is kept, and there are no segments."""
 
+HIGH = "high"
+LOW = "low"
+
 Item = tuple[int, int | None]
 """(time in µs, milli-°C); None where the sensor answered without a usable value."""
+
+
+class Beside(NamedTuple):
+    """What the fold of a probe looks at beside its readings."""
+
+    told: Callable[[int, int], Told] = lambda _from_us, _to_us: {}
+    """What its device tells of defrosts and doors from one time to another, both included. Asked only about readings
+    that have been beyond a limit for long enough to matter, of what lies before them."""
+    stuck: Sequence[tuple[int, int]] = ()
+    """First and last reading of each stretch in which the sensor is stuck, ascending, apart from each other."""
+
+
+ALONE = Beside()
 
 
 class Segment(NamedTuple):
@@ -33,11 +51,17 @@ class Segment(NamedTuple):
     """None while it lasts."""
     state: str
     reason: str = ""
-    """Of the unknown: `gap` or `fault`."""
+    """Of the unknown: `fault`, `stuck` or `gap`."""
     max_mc: int | None = None
-    """Of a breach: its warmest reading."""
+    """Of a breach of the high limit that ended: its warmest reading."""
     confirmed_us: int | None = None
     """Of a breach: the reading that completed the consecutive time."""
+    limit: str = ""
+    """Of a breach: `high` or `low`."""
+    min_mc: int | None = None
+    """Of a breach of the low limit that ended: its coldest reading."""
+    critical_us: int | None = None
+    """Of a breach: the reading from which it is critical."""
 
 
 class FoldState(NamedTuple):
@@ -53,13 +77,18 @@ class FoldState(NamedTuple):
     seen_us: int
     """The newest item, usable or not."""
     beyond_us: int | None = None
-    """First of the readings now beyond the limit in a row."""
+    """First of the readings now beyond a limit in a row: where the run began."""
     confirmed_us: int | None = None
-    max_mc: int | None = None
-    """The warmest since `beyond_us`."""
+    extreme_mc: int | None = None
+    """Of the run: the warmest or, at the low limit, coldest since `beyond_us`."""
     faults: int = 0
     """Fault values since `last_us`."""
     reason: str = ""
+    limit: str = ""
+    """Which one the run is beyond."""
+    far_us: int | None = None
+    """First of the readings of an unconfirmed run that lie beyond the tolerance in a row."""
+    critical_us: int | None = None
 
 
 def merged(items: Iterable[Item]) -> list[Item]:
@@ -71,10 +100,12 @@ def merged(items: Iterable[Item]) -> list[Item]:
     return sorted(at.items())
 
 
-def advance(rule: Stage, state: FoldState | None, items: Iterable[Item]) -> tuple[FoldState | None, list[Segment]]:
+def advance(
+    rule: Stage, state: FoldState | None, items: Sequence[Item], beside: Beside = ALONE
+) -> tuple[FoldState | None, list[Segment]]:
     """Fold items that are merged and newer than `state.seen_us`. Returns the state after them and the segments that
     ended; the open one is in the state."""
-    run = _Run(rule, state)
+    run = _Run(rule, state, items[-1][0] if items else 0, beside)
     for t_us, mc in items:
         if mc is None:
             run.unusable(t_us)
@@ -86,8 +117,10 @@ def advance(rule: Stage, state: FoldState | None, items: Iterable[Item]) -> tupl
 def advance_quiet(rule: Stage, state: FoldState, times: Sequence[int], values: Sequence[int]) -> FoldState | None:
     """The short way for a message that continues in range without an event: the same state `advance` gives, or None
     where the message needs it. `times` and `values` are of equal, positive length; any order."""
-    now, since_us, last_us, _, _, beyond_us, _, _, faults, _ = state
+    now, since_us, last_us, _, _, beyond_us, _, _, faults, _, _, _, _ = state
     if now != IN_RANGE or beyond_us is not None or faults or last_us is None or max(values) > rule.limit_mc:
+        return None
+    if rule.low_mc is not None and min(values) < rule.low_mc:
         return None
     gap_us = rule.max_gap_us
     for t_us in times:
@@ -98,7 +131,7 @@ def advance_quiet(rule: Stage, state: FoldState, times: Sequence[int], values: S
 
 
 def judge(
-    schedule: Sequence[Regime], state: FoldState | None, items: Sequence[Item]
+    schedule: Sequence[Regime], state: FoldState | None, items: Sequence[Item], beside: Beside = ALONE
 ) -> tuple[FoldState | None, list[Segment]]:
     """`advance` under whichever rule is in force at each item. A breach ends with the rule it breaks."""
     closed: list[Segment] = []
@@ -106,12 +139,12 @@ def judge(
         place = regime_at(schedule, items[0][0])
         stop = len(items)
         if place + 1 < len(schedule):
-            stop = bisect_left(items, schedule[place + 1].from_us, key=lambda item: item[0])
+            stop = bisect_left(items, schedule[place + 1].from_us, key=itemgetter(0))
         if state is not None and regime_at(schedule, state.seen_us) != place:
-            state, ended = _hand_over(schedule, state, items[0][0])
+            state, ended = _hand_over(schedule, state, items[0][0], beside)
             closed += ended
         rule = schedule[place].rule
-        state, ended = _keep(state, items[:stop]) if rule is None else advance(rule, state, items[:stop])
+        state, ended = _keep(state, items[:stop]) if rule is None else advance(rule, state, items[:stop], beside)
         closed += ended
         items = items[stop:]
     return state, closed
@@ -131,11 +164,13 @@ def lost_after_us(rule: Stage, state: FoldState, until_us: int | None) -> int:
     return silent_us if until_us is None else min(silent_us, until_us - 1)
 
 
-def open_segments(rule: Stage, state: FoldState, now_us: int, until_us: int | None = None) -> list[Segment]:
+def open_segments(
+    rule: Stage, state: FoldState, now_us: int, until_us: int | None = None, beside: Beside = ALONE
+) -> list[Segment]:
     """The segments not yet ended, as far as `now_us`, the newest time the ledger knows: at most two.
 
-    After the longest gap without a usable reading the time since the last one is unknown. until_us: when the device
-    stopped being judged.
+    After the longest gap without a usable reading the time since the last one is unknown; a sensor that is stuck stays
+    so until it is not. until_us: when the device stopped being judged.
     """
     ended = until_us is not None and until_us <= now_us
     to_us = until_us if ended else None
@@ -146,28 +181,50 @@ def open_segments(rule: Stage, state: FoldState, now_us: int, until_us: int | No
     end_us = max(now_us, state.seen_us) if to_us is None else to_us
     lost = faulty or end_us - state.last_us > rule.max_gap_us
     if state.state == UNKNOWN:
-        if lost:
-            return [Segment(state.since_us, to_us, UNKNOWN, "fault" if state.reason == "fault" else reason)]
+        if lost or (not ended and _ends_stuck(beside.stuck, state.last_us)):
+            return [Segment(state.since_us, to_us, UNKNOWN, _graver(state.reason, reason if lost else ""))]
         past = Segment(state.since_us, state.last_us, UNKNOWN, state.reason)
         return [past] if state.since_us < state.last_us else []
     if not lost and not ended:
-        return [Segment(state.since_us, None, state.state, "", None, state.confirmed_us)]
+        return [_lasting(state)]
     segments = [_ending_at(state, state.last_us)] if state.since_us < state.last_us else []
     return [*segments, Segment(state.last_us, to_us, UNKNOWN, reason)] if lost else segments
 
 
+def _graver(reason: str, other: str) -> str:
+    """Of two reasons of time that is unknown throughout, the one to tell (2.1)."""
+    return next((one for one in ("fault", "stuck") if one in (reason, other)), other or reason)
+
+
+def _ends_stuck(stuck: Sequence[tuple[int, int]], last_us: int) -> bool:
+    return bool(stuck) and stuck[-1][0] < last_us <= stuck[-1][1]
+
+
+def _lasting(state: FoldState) -> Segment:
+    """Its extreme is told once it ended: what is open does not change by the minute."""
+    if state.state != BREACH:
+        return Segment(state.since_us, None, state.state)
+    return Segment(state.since_us, None, BREACH, "", None, state.confirmed_us, state.limit, None, state.critical_us)
+
+
 def _ending_at(state: FoldState, to_us: int) -> Segment:
-    max_mc = state.max_mc if state.state == BREACH else None
-    return Segment(state.since_us, to_us, state.state, state.reason, max_mc, state.confirmed_us)
+    if state.state != BREACH:
+        return Segment(state.since_us, to_us, state.state, state.reason)
+    warmest, coldest = (state.extreme_mc, None) if state.limit == HIGH else (None, state.extreme_mc)
+    return Segment(
+        state.since_us, to_us, BREACH, "", warmest, state.confirmed_us, state.limit, coldest, state.critical_us
+    )
 
 
-def _hand_over(schedule: Sequence[Regime], state: FoldState, t_us: int) -> tuple[FoldState | None, list[Segment]]:
+def _hand_over(
+    schedule: Sequence[Regime], state: FoldState, t_us: int, beside: Beside
+) -> tuple[FoldState | None, list[Segment]]:
     """What the rule at a later time goes on with: all that the old one saw ends at its last reading, or with it."""
     rule, until_us = schedule[regime_at(schedule, state.seen_us)].rule, judged_until(schedule, state.seen_us)
     if rule is None:
         return None, []
     if until_us is not None and until_us <= t_us:
-        return None, open_segments(rule, state, until_us, until_us)
+        return None, open_segments(rule, state, until_us, until_us, beside)
     last_us = state.last_us
     if last_us is None:
         return state, []
@@ -185,10 +242,13 @@ def _keep(state: FoldState | None, items: Sequence[Item]) -> tuple[FoldState, li
 class _Run:
     """The fold at work: the fields of FoldState, and the segments that ended."""
 
-    def __init__(self, rule: Stage, start: FoldState | None) -> None:
+    def __init__(self, rule: Stage, start: FoldState | None, until_us: int, beside: Beside) -> None:
         self.rule = rule
         self.closed: list[Segment] = []
         self.started = start is not None
+        self._until_us = until_us
+        self._beside = beside
+        self._pauses: Pauses | None = None
         (
             self.now,
             self.since_us,
@@ -197,14 +257,18 @@ class _Run:
             self.seen_us,
             self.beyond_us,
             self.confirmed_us,
-            self.max_mc,
+            self.extreme_mc,
             self.faults,
             self.reason,
+            self.limit,
+            self.far_us,
+            self.critical_us,
         ) = start or FoldState(UNKNOWN, 0, None, None, 0)
 
     def state(self) -> FoldState | None:
-        if not self.started:
-            return None
+        return self._state() if self.started else None
+
+    def _state(self) -> FoldState:
         return FoldState(
             self.now,
             self.since_us,
@@ -213,9 +277,12 @@ class _Run:
             self.seen_us,
             self.beyond_us,
             self.confirmed_us,
-            self.max_mc,
+            self.extreme_mc,
             self.faults,
             self.reason,
+            self.limit,
+            self.far_us,
+            self.critical_us,
         )
 
     def unusable(self, t_us: int) -> None:
@@ -234,37 +301,88 @@ class _Run:
         self.last_us, self.last_mc, self.seen_us, self.faults = t_us, mc, t_us, 0
 
     def _join(self, t_us: int, last_us: int) -> None:
-        """The time between two readings: known or not."""
-        if t_us - last_us <= self.rule.max_gap_us and self.faults < FAULTS_IN_A_ROW:
+        """The time between two readings: known or not (2.1)."""
+        if self.faults >= FAULTS_IN_A_ROW:
+            reason = "fault"
+        elif self._beside.stuck and self._is_stuck(last_us, t_us):
+            reason = "stuck"
+        elif t_us - last_us > self.rule.max_gap_us:
+            reason = "gap"
+        else:
             if self.now == UNKNOWN:
                 self._turn(IN_RANGE, last_us)
             return
-        reason = "fault" if self.faults >= FAULTS_IN_A_ROW else "gap"
         if self.now != UNKNOWN:
             self._turn(UNKNOWN, last_us)
-            self.reason = reason
-        elif self.reason != "fault":
-            self.reason = reason
-        self.beyond_us = self.confirmed_us = self.max_mc = None
+        self.reason = _graver(self.reason, reason)
+        self._end_run()
+
+    def _is_stuck(self, from_us: int, to_us: int) -> bool:
+        stuck = self._beside.stuck
+        place = bisect_right(stuck, from_us, key=itemgetter(0))
+        return place > 0 and to_us <= stuck[place - 1][1]
 
     def _judge(self, t_us: int, mc: int) -> None:
-        if self.now == BREACH:
-            if mc <= self.rule.clear_mc:
-                self._turn(IN_RANGE, t_us)
-                self.beyond_us = self.confirmed_us = self.max_mc = None
-            else:
-                self.max_mc = mc if self.max_mc is None else max(self.max_mc, mc)
-        elif mc <= self.rule.limit_mc:
-            self.beyond_us = self.max_mc = None
-        else:
-            self.beyond_us = t_us if self.beyond_us is None else self.beyond_us
-            self.max_mc = mc if self.max_mc is None else max(self.max_mc, mc)
-            if self.now == IN_RANGE and t_us - self.beyond_us >= self.rule.consecutive_us:
-                self._turn(BREACH, self.beyond_us)
-                self.confirmed_us = t_us
+        if self.now == BREACH and self._is_back(mc):
+            self._turn(IN_RANGE, t_us)
+            self._end_run()
+        limit = self.limit if self.now == BREACH else self._beyond(mc)
+        if not limit:
+            self._end_run()
+            return
+        if limit != self.limit:
+            self._end_run()
+            self.limit, self.beyond_us = limit, t_us
+        worse = max if limit == HIGH else min
+        self.extreme_mc = mc if self.extreme_mc is None else worse(mc, self.extreme_mc)
+        if self.now != BREACH:
+            self._confirm(t_us, mc)
+        if self.now == BREACH and self.critical_us is None and self.rule.critical_s is not None:
+            self.critical_us = t_us if self._lasted(self.beyond_us, t_us, self.rule.critical_s) else None
+
+    def _is_back(self, mc: int) -> bool:
+        if self.limit == HIGH or self.rule.low_mc is None:
+            return mc <= self.rule.clear_mc
+        return mc >= self.rule.low_mc + self.rule.hysteresis_mc
+
+    def _beyond(self, mc: int) -> str:
+        if mc > self.rule.limit_mc:
+            return HIGH
+        return LOW if self.rule.low_mc is not None and mc < self.rule.low_mc else ""
+
+    def _confirm(self, t_us: int, mc: int) -> None:
+        """3.3; nothing is confirmed by the first reading after the unknown."""
+        rule = self.rule
+        low_mc = rule.limit_mc if rule.low_mc is None else rule.low_mc
+        far = mc - rule.limit_mc if self.limit == HIGH else low_mc - mc
+        if far <= rule.tolerance_mc:
+            self.far_us = None
+        elif self.far_us is None:
+            self.far_us = t_us
+        tolerated_s = max(rule.consecutive_s, rule.tolerance_s)
+        if self._lasted(self.beyond_us, t_us, tolerated_s) or self._lasted(self.far_us, t_us, rule.consecutive_s):
+            assert self.beyond_us is not None
+            self._turn(BREACH, self.beyond_us)
+            self.confirmed_us, self.far_us = t_us, None
+
+    def _lasted(self, from_us: int | None, t_us: int, least_s: int) -> bool:
+        """Whether so much time was counted between two readings of the run (3.2). Pauses are looked at only where that
+        can change the answer."""
+        if from_us is None or t_us - from_us < least_s * SECOND_US:
+            return False
+        if not can_pause(self.rule):
+            return True
+        if self._pauses is None:
+            begun_us = from_us if self.beyond_us is None else self.beyond_us
+            told = self._beside.told(begun_us - reach_us(self.rule), self._until_us)
+            self._pauses = Pauses(self.rule, told)
+        return t_us - from_us - self._pauses.between(from_us, t_us) >= least_s * SECOND_US
+
+    def _end_run(self) -> None:
+        self.limit = ""
+        self.beyond_us = self.confirmed_us = self.extreme_mc = self.far_us = self.critical_us = None
 
     def _turn(self, to: str, at_us: int) -> None:
         if self.since_us < at_us:
-            max_mc = self.max_mc if self.now == BREACH else None
-            self.closed.append(Segment(self.since_us, at_us, self.now, self.reason, max_mc, self.confirmed_us))
+            self.closed.append(_ending_at(self._state(), at_us))
         self.now, self.since_us, self.reason = to, at_us, ""

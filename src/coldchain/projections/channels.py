@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from coldchain.domain.pauses import longest_reach_us
 from coldchain.domain.rulepacks import Regime, Stage, regime_at
-from coldchain.domain.temperature import UNKNOWN, FoldState, Segment, judged_until, lost_after_us, open_segments
+from coldchain.domain.temperature import (
+    UNKNOWN,
+    Beside,
+    FoldState,
+    Segment,
+    judged_until,
+    lost_after_us,
+    open_segments,
+)
 from coldchain.projections.device_state import Device
-from coldchain.projections.series import CELL_US
+from coldchain.projections.series import CELL_US, Reader
 
 FOREVER_US = 2**62
 
@@ -44,6 +53,8 @@ class Channel:
     """Until then the same rule is in force and the same cell goes on."""
     judged_until_us: int | None = None
     """When, after the newest item, no rule is in force any more."""
+    stuck: list[tuple[int, int]] = field(default_factory=list)
+    """Stretches in which the sensor is stuck, as `Beside.stuck`. Whoever changes one touches its times."""
 
     def find_rule(self) -> None:
         seen_us = self.state.seen_us if self.state is not None else 0
@@ -59,6 +70,19 @@ class Channel:
             from_us, to_us = min(from_us, self.late[0]), max(to_us, self.late[1])
         self.late = (from_us, to_us)
 
+    def touch_pauses(self, from_us: int, to_us: int) -> bool:
+        """Mark what samples of the device between these times may change of what the tables hold: where the timers
+        stand still. True where that is anything."""
+        if self.stored is None or from_us >= self.stored.seen_us:
+            return False
+        reach_us = longest_reach_us(self.schedule)
+        if reach_us:
+            self.touch(from_us, to_us + reach_us)
+        return reach_us > 0
+
+    def beside(self, reader: Reader) -> Beside:
+        return Beside(lambda from_us, to_us: reader.told(self.device, from_us, to_us), self.stuck)
+
     def lost_after_us(self) -> int:
         """The newest ledger time at which the open segment stands; for ever where nothing is judged."""
         if self.state is None or self.rule is None:
@@ -68,7 +92,7 @@ class Channel:
     def open_now(self, ledger_time_us: int) -> list[Segment]:
         if self.state is None or self.rule is None:
             return []
-        return open_segments(self.rule, self.state, ledger_time_us, self.judged_until_us)
+        return open_segments(self.rule, self.state, ledger_time_us, self.judged_until_us, Beside(stuck=self.stuck))
 
 
 @dataclass(slots=True)
@@ -85,8 +109,13 @@ def continued(probe: Channel, ledger_time_us: int) -> list[Rewrite]:
     """Rows that change though everything came in order; none for a probe that just goes on."""
     old, new = probe.stored, probe.state
     lost = probe.lost_after_us() < ledger_time_us
-    goes_on = old is not None and new is not None and (old.state, old.since_us) == (new.state, new.since_us)
+    goes_on = old is not None and new is not None and _told_of(old) == _told_of(new)
     if goes_on and not (probe.closed or lost or probe.lost) and new is not None and new.state != UNKNOWN:
         return []
     from_us = old.since_us if old is not None else 0
     return [Rewrite(probe, from_us, FOREVER_US, probe.closed + probe.open_now(ledger_time_us))]
+
+
+def _told_of(state: FoldState) -> tuple[str, int, int | None]:
+    """What the row of an open segment says that may change while it lasts: a breach becomes critical."""
+    return state.state, state.since_us, state.critical_us

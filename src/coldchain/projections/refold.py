@@ -62,6 +62,7 @@ class _Run:
         self._connection = connection
         self._reader = reader
         self._probe = probe
+        self._beside = probe.beside(reader)
         self._before: Segment | None = None
         """The stored segment looked at last."""
         self.state = self.resume = begin
@@ -95,7 +96,7 @@ class _Run:
             cell = next_cell(self._connection, known.no, cell + 1)
 
     def _take(self, items: list[Item]) -> None:
-        self.state, ended = judge(self._probe.schedule, self.state, items)
+        self.state, ended = judge(self._probe.schedule, self.state, items, self._beside)
         self.closed += ended
 
     def _met(self, late_us: int) -> bool:

@@ -14,6 +14,7 @@ from coldchain.db.tables.telemetry import device, device_disputed, device_held, 
 from coldchain.domain.blocks import PROBES as PROBES
 from coldchain.domain.blocks import Block, block_of, unpack
 from coldchain.domain.devices import Position
+from coldchain.domain.pauses import tells_of_pause
 from coldchain.domain.telemetry import Run, Value
 from coldchain.domain.temperature import Item, merged
 from coldchain.projections.device_state import Device, Heard
@@ -54,13 +55,13 @@ def append(connection: Connection, heard: Iterable[Heard]) -> None:
 
 
 def remove_loose(connection: Connection, known: Device) -> list[tuple[str, int, int]]:
-    """Forget what gateways passed on of the device, which is about to be told anew. Returns each probe that was spoken
-    of, with the first and last time."""
+    """Forget what gateways passed on of the device, which is about to be told anew. Returns each name that judging
+    looks at and that was spoken of, with the first and last time."""
     query = "SELECT first_us, block FROM series WHERE device_no = ? AND boot = ?"
     spans: dict[str, tuple[int, int]] = {}
     for base_us, block in fetch(connection, query, known.no, LOOSE):
         for run in unpack(block, base_us or 0):
-            if run.name.startswith(PROBES) and run.quality != "bad-time":
+            if _is_judged(run.name) and run.quality != "bad-time":
                 from_us, to_us = spans.get(run.name, (run.times[0], run.times[0]))
                 spans[run.name] = min(from_us, *run.times), max(to_us, *run.times)
     remove_rows(connection, series, [(known.no, LOOSE)], ("device_no =", "boot ="))
@@ -136,11 +137,24 @@ class Reader:
 
     def items(self, known: Device, name: str, cell: int, after_us: int) -> list[Item]:
         """Of one probe in a cell and later than a time, as the fold takes it."""
+        found = self._cell(known, cell, after_us).get(name, [])
+        return found[bisect_right(found, after_us, key=itemgetter(0)) :]
+
+    def told(self, known: Device, from_us: int, to_us: int) -> dict[str, list[tuple[int, bool]]]:
+        """Of defrosts and doors from one time to another, both included; of two answers at one time, yes."""
+        found: dict[str, list[tuple[int, bool]]] = {}
+        for cell in range(from_us // CELL_US, to_us // CELL_US + 1):
+            for name, items in self._cell(known, cell, from_us - 1).items():
+                if tells_of_pause(name):
+                    said = [(t_us, said) for t_us, said in items if from_us <= t_us <= to_us and isinstance(said, bool)]
+                    found.setdefault(name, []).extend(said)
+        return found
+
+    def _cell(self, known: Device, cell: int, after_us: int) -> dict[str, list[Item]]:
         read = self._cells.get((known.no, cell))
         if read is None or after_us < read[0]:
             read = self._cells[known.no, cell] = after_us, self._items(known, cell, after_us)
-        found = read[1].get(name, [])
-        return found[bisect_right(found, after_us, key=itemgetter(0)) :]
+        return read[1]
 
     def _items(self, known: Device, cell: int, after_us: int) -> dict[str, list[Item]]:
         query = (
@@ -178,15 +192,19 @@ class Reader:
 
 
 def _evidence(known: Device, rows: Iterable[Any]) -> Iterator[tuple[int, int, list[Run]]]:
-    """(entry, grade, what it says of probes) of the messages that count."""
+    """(entry, grade, what it says that judging looks at) of the messages that count."""
     held = {message.ref for message in known.chain.held.values()}
     for boot, seq, entry, grade, first_us, block in rows:
         if (boot, seq) not in known.chain.disputed and entry not in held:
-            yield entry, grade, [run for run in unpack(block, first_us) if run.name.startswith(PROBES)]
+            yield entry, grade, [run for run in unpack(block, first_us) if _is_judged(run.name)]
+
+
+def _is_judged(name: str) -> bool:
+    return name.startswith(PROBES) or tells_of_pause(name)
 
 
 def run_items(run: Run) -> list[Item]:
-    """A probe's run as the fold takes it: a fault is a time without a value, an unbelievable time nothing at all."""
+    """A run as the fold takes it: a fault is a time without a value, an unbelievable time nothing at all."""
     if run.quality == "bad-time":
         return []
     if run.quality:
@@ -194,12 +212,12 @@ def run_items(run: Run) -> list[Item]:
     return list(zip(run.times, run.values, strict=True))  # type: ignore[arg-type]
 
 
-def probes_of(connection: Connection, device_no: int, entry: int, first_us: int, last_us: int) -> set[str]:
-    """Names of the probes a message speaks of between these times."""
+def names_of(connection: Connection, device_no: int, entry: int, first_us: int, last_us: int) -> set[str]:
+    """Names that judging looks at and a message speaks of between these times."""
     query = "SELECT first_us, block FROM series WHERE device_no = ? AND cell BETWEEN ? AND ? AND entry = ?"
     rows = fetch(connection, query, device_no, first_us // CELL_US, last_us // CELL_US, entry)
     runs = (run for base_us, block in rows for run in unpack(block, base_us))
-    return {run.name for run in runs if run.name.startswith(PROBES) and run.quality != "bad-time"}
+    return {run.name for run in runs if _is_judged(run.name) and run.quality != "bad-time"}
 
 
 def spans(connection: Connection, device_no: int, positions: Collection[Position]) -> list[Span]:

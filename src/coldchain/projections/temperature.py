@@ -17,13 +17,14 @@ from sqlalchemy import Connection, select
 
 from coldchain.db.bulk import append_rows, put_rows, remove_rows, update_rows
 from coldchain.db.tables.telemetry import channel, channel_snapshot, segment
+from coldchain.domain.pauses import tells_of_pause
 from coldchain.domain.rulepacks import first_difference
 from coldchain.domain.temperature import FoldState, Item, advance_quiet, judge, merged
 from coldchain.projections.channels import FOREVER_US, Channel, Rewrite, continued
 from coldchain.projections.device_state import Device, Heard, entry_ref
 from coldchain.projections.refold import refold
 from coldchain.projections.rulebook import Rulebook
-from coldchain.projections.series import CELL_US, PROBES, Reader, Span, probes_of, run_items
+from coldchain.projections.series import CELL_US, PROBES, Reader, Span, names_of, run_items
 from coldchain.projections.temperature_verdicts import write_verdicts
 from coldchain.services.ports import Recorded
 
@@ -57,9 +58,7 @@ class Temperature:
         """Readings of these probes between these times are in the series no more; the next `apply` folds without."""
         for known, spans in gone:
             for name, from_us, to_us in spans:
-                probe = self._channel(known, name)
-                probe.touch(from_us, to_us)
-                self._touched[probe] = None
+                self._touch(known, name, from_us, to_us)
 
     def apply(
         self,
@@ -71,17 +70,18 @@ class Temperature:
         ledger_time_us: int,
     ) -> None:
         """Fold the batch. The series holds it already. turned: earlier messages that are evidence no more, or now."""
+        reader = Reader(connection)
         self._record_rules(connection, [recorded for recorded in batch if recorded.entry.kind == "rules"])
         for known in moved:
             self._reschedule(self._channels.get(known.no, {}).values())
         for message in heard:
             if message.is_evidence:
-                self._hear(message)
+                self._hear(message, reader)
         for known, spans in turned:
             for span in spans:
                 self._turn(connection, known, span)
         self._end_silences(ledger_time_us)
-        self._write(connection, ledger_time_us)
+        self._write(connection, reader, ledger_time_us)
 
     def _record_rules(self, connection: Connection, batch: Iterable[Recorded]) -> None:
         fresh = [self._rules.record(connection, one.body, entry_ref(one.log, one.index)) for one in batch]
@@ -107,8 +107,15 @@ class Temperature:
             found.find_rule()
         return found
 
-    def _hear(self, message: Heard) -> None:
-        probes = [run for run in message.runs if run.name.startswith(PROBES) and run.quality != "bad-time"]
+    def _hear(self, message: Heard, reader: Reader) -> None:
+        probes = []
+        for run in message.runs:
+            if run.quality == "bad-time":
+                continue
+            if run.name.startswith(PROBES):
+                probes.append(run)
+            elif tells_of_pause(run.name):
+                self._pause(message.device, min(run.times), max(run.times))
         mixed = {run.name for run in probes if run.quality}
         for run in probes:
             name, _, times, values = run
@@ -122,23 +129,24 @@ class Temperature:
                     probe.state = quiet
                     self._quiet[probe] = None
                     continue
-            self._take(probe, merged(run_items(run)))
+            self._take(probe, merged(run_items(run)), reader)
         for name in mixed:
             items = [item for run in probes if run.name == name for item in run_items(run)]
-            self._take(self._channel(message.device, name), merged(items))
+            self._take(self._channel(message.device, name), merged(items), reader)
 
-    def _take(self, probe: Channel, items: Sequence[Item]) -> None:
+    def _take(self, probe: Channel, items: Sequence[Item], reader: Reader) -> None:
         self._touched[probe] = None
         state = probe.state
         if state is not None and items[0][0] <= state.seen_us:
             probe.touch(items[0][0], items[-1][0])
             return
+        beside = probe.beside(reader)
         while items:
             cell = items[0][0] // CELL_US
             stop = bisect_left(items, (cell + 1) * CELL_US, key=lambda item: item[0])
             if state is None or state.seen_us // CELL_US != cell:
                 probe.snapshots.append((cell, state))
-            state, ended = judge(probe.schedule, state, items[:stop])
+            state, ended = judge(probe.schedule, state, items[:stop], beside)
             probe.closed += ended
             items = items[stop:]
         probe.state = state
@@ -147,10 +155,23 @@ class Temperature:
     def _turn(self, connection: Connection, known: Device, span: Span) -> None:
         if span.first_us is None or span.last_us is None:
             return
-        for name in probes_of(connection, known.no, span.entry, span.first_us, span.last_us):
-            probe = self._channel(known, name)
-            probe.touch(span.first_us, span.last_us)
-            self._touched[probe] = None
+        for name in names_of(connection, known.no, span.entry, span.first_us, span.last_us):
+            self._touch(known, name, span.first_us, span.last_us)
+
+    def _touch(self, known: Device, name: str, from_us: int, to_us: int) -> None:
+        """Samples of this name between these times are others than before."""
+        if tells_of_pause(name):
+            self._pause(known, from_us, to_us)
+            return
+        probe = self._channel(known, name)
+        probe.touch(from_us, to_us)
+        self._touched[probe] = None
+
+    def _pause(self, known: Device, from_us: int, to_us: int) -> None:
+        """The device tells of its defrosts or doors anew: what is folded already may rest on that (3.4)."""
+        for probe in self._channels.get(known.no, {}).values():
+            if probe.touch_pauses(from_us, to_us):
+                self._touched[probe] = None
 
     def _await_silence(self, probe: Channel, lost_after_us: int) -> None:
         if lost_after_us < probe.queued_us and not probe.lost and probe.rule is not None:
@@ -190,12 +211,11 @@ class Temperature:
         self._quiet = {}
         update_rows(connection, channel, ("last_us", "last_mc", "seen_us"), rows)
 
-    def _write(self, connection: Connection, ledger_time_us: int) -> None:
+    def _write(self, connection: Connection, reader: Reader, ledger_time_us: int) -> None:
         rewrites: list[Rewrite] = []
         gone: list[tuple[int, str]] = []
         rows: list[tuple[Any, ...]] = []
         snapshots: list[tuple[Any, ...]] = []
-        reader = Reader(connection)
         self._write_quiet(connection, ledger_time_us)
         for probe in self._touched:
             if probe.late is None:

@@ -12,8 +12,8 @@ from coldchain.db import lanes
 from coldchain.db.bulk import append_rows, fetch, remove_rows
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.pacing import Lane
-from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, Regime, regime_at
-from coldchain.domain.temperature import BREACH, IN_RANGE, Segment
+from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, Regime, Stage, regime_at
+from coldchain.domain.temperature import BREACH, IN_RANGE, LOW, Segment
 from coldchain.projections.channels import Channel, Rewrite
 from coldchain.projections.device_state import Device
 from coldchain.projections.series import GRADES, PROBES, Reader
@@ -81,12 +81,19 @@ def _regime(schedule: Sequence[Regime], found: Segment) -> Regime:
 
 def _rule(regime: Regime, found: Segment) -> str:
     if found.state == BREACH:
-        return f"{regime.pack} {regime.stage} limit"
-    return f"{regime.pack} sensor fault" if found.reason == "fault" else f"{regime.pack} gap"
+        return (
+            f"{regime.pack} {regime.stage} low limit" if found.limit == LOW else f"{regime.pack} {regime.stage} limit"
+        )
+    return f"{regime.pack} {_UNKNOWN[found.reason]}"
+
+
+_UNKNOWN = {"fault": "sensor fault", "stuck": "stuck sensor", "gap": "gap"}
+_TIMERS = ("tolerance_mc", "tolerance_s", "critical_s", "defrost_cap_s", "door_cap_s")
 
 
 def _detail(regime: Regime, found: Segment) -> dict[str, Any]:
-    """What was applied. A breach tells its warmest reading once it ended: open verdicts do not change by the minute."""
+    """What was applied, and how grave it is. A breach tells its extreme reading once it ended: open verdicts do not
+    change by the minute."""
     rule = regime.rule
     assert rule is not None, "only what a rule judged has segments"
     detail: dict[str, Any] = {
@@ -97,16 +104,28 @@ def _detail(regime: Regime, found: Segment) -> dict[str, Any]:
         "verified": regime.verified,
     }
     if found.state == BREACH:
-        detail |= {
-            "limit_mc": rule.limit_mc,
-            "hysteresis_mc": rule.hysteresis_mc,
-            "consecutive_s": rule.consecutive_s,
-            "confirmed_us": found.confirmed_us,
-        }
-        return detail if found.max_mc is None else detail | {"max_mc": found.max_mc}
+        return detail | _breach(rule, found)
+    detail["severity"] = "warning"
     if found.reason == "fault":
         return detail | {"faults_in_a_row": FAULTS_IN_A_ROW}
+    if found.reason == "stuck":
+        quality = regime.quality
+        return detail | {"stuck_samples": quality.stuck_samples, "stuck_move_mc": quality.stuck_move_mc}
     return detail | {"max_gap_s": rule.max_gap_s}
+
+
+def _breach(rule: Stage, found: Segment) -> dict[str, Any]:
+    """What is not known yet, and thresholds the rule does not use, are left out."""
+    said = {
+        "severity": "alarm" if found.critical_us is None else "critical",
+        "limit_mc": rule.low_mc if found.limit == LOW else rule.limit_mc,
+        "hysteresis_mc": rule.hysteresis_mc,
+        "consecutive_s": rule.consecutive_s,
+        "confirmed_us": found.confirmed_us,
+    }
+    known = {"critical_us": found.critical_us, "max_mc": found.max_mc, "min_mc": found.min_mc}
+    said |= {name: value for name, value in known.items() if value is not None}
+    return said | {name: value for name in _TIMERS if (value := getattr(rule, name))}
 
 
 def _basis(reader: Reader, known: Device, name: str, found: Segment) -> tuple[list[int], str]:

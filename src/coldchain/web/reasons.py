@@ -18,6 +18,13 @@ _DEVICE_RULES = {
 }
 
 
+_ENDINGS = (
+    (" low limit", "low_limit"),
+    (" limit", "limit"),
+    (" gap", "silence"),
+    (" sensor fault", "fault"),
+    (" stuck sensor", "stuck"),
+)
 CONTINUITY = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "B1", "B2", "B3", "B4", "B5", "B6")
 
 
@@ -51,7 +58,7 @@ class Conclusion(NamedTuple):
             return _DEVICE_RULES.get(rest, rest)
         if first in CONTINUITY:
             return first
-        for ending, kind in ((" limit", "limit"), (" gap", "silence"), (" sensor fault", "fault")):
+        for ending, kind in _ENDINGS:
             if self.rule.endswith(ending):
                 return kind
         return self.rule
@@ -118,6 +125,7 @@ def _figures(it: Conclusion) -> dict[str, object]:
     return {
         "limit": celsius(detail.get("limit_mc")),
         "max": celsius(detail.get("max_mc")),
+        "min": celsius(detail.get("min_mc")),
         "minutes": detail.get("consecutive_s", detail.get("max_gap_s", 0)) // 60,
         "boot": detail.get("boot"),
         "seq": detail.get("seq"),

@@ -193,9 +193,12 @@ channel = Table(
     Column("seen_us", BigInteger, nullable=False),
     Column("beyond_us", BigInteger),
     Column("confirmed_us", BigInteger),
-    Column("max_mc", BigInteger),
+    Column("extreme_mc", BigInteger),
     Column("faults", BigInteger, nullable=False),
     Column("reason", String(16), nullable=False),
+    Column("beyond_limit", String(8), nullable=False),
+    Column("far_us", BigInteger),
+    Column("critical_us", BigInteger),
 )
 """One probe: where its fold stands (`coldchain.domain.temperature.FoldState`), so the newest reading is here too.
 lost: 1 once nothing usable has followed for longer than the rule allows; `state` and `since_us` then tell of before."""
@@ -211,6 +214,9 @@ segment = Table(
     Column("reason", String(16), nullable=False),
     Column("max_mc", BigInteger),
     Column("confirmed_us", BigInteger),
+    Column("beyond_limit", String(8), nullable=False),
+    Column("min_mc", BigInteger),
+    Column("critical_us", BigInteger),
 )
 """in_range, breach, unknown, one after the other; to_us NULL while one lasts (`channel.last_us` says how far)."""
 
