@@ -16,6 +16,7 @@ from coldchain.db.tables.continuity import door_position
 from coldchain.db.tables.events import door_mount, door_sample, door_window
 from coldchain.domain.devices import Enrolment
 from coldchain.domain.doors import STOP_NAMES, Window, windows
+from coldchain.domain.halts import Position
 from coldchain.domain.mounting import Turn
 from coldchain.domain.telemetry import Run
 from coldchain.projections.mounts import enrolled, remounted
@@ -56,6 +57,7 @@ class Openings:
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], _Door] = {}
         self._heard: dict[str, int] = {}
+        self._where: dict[str, Position] = {}
         self._carried = Carried()
         self._scales = Scales()
         self.weighed: set[str] = set()
@@ -66,6 +68,7 @@ class Openings:
     def reset(self) -> None:
         self._newest.clear()
         self._heard.clear()
+        self._where.clear()
         self._carried = Carried()
         self._scales.reset()
         self._sealed.clear()
@@ -80,7 +83,7 @@ class Openings:
         fresh: list[tuple[str, str, int, bool, int]] = []
         found: list[tuple[str, str, int, int | None, int]] = []
         late: dict[tuple[str, str], Samples] = {}
-        noted = _Noted(self._heard)
+        noted = _Noted(self._heard, self._where)
         for item in batch:
             if item.telemetry is not None:
                 noted.take(item.telemetry.device, item.telemetry.runs, item.index)
@@ -116,6 +119,7 @@ class Openings:
             for table in (door_sample, door_window, door_position):
                 remove_rows(connection, table, [(device,)], ("device =",))
             self._heard.pop(device, None)
+            self._where.pop(device, None)
         self._newest = {door: known for door, known in self._newest.items() if door[0] not in devices}
         places = _places(connection, devices)
         return [Span(place, -ALWAYS_US, ALWAYS_US) for device in sorted(devices) for place in places.get(device, ())]
@@ -170,12 +174,15 @@ class _Noted:
 
     heard: dict[str, int]
     """By device: the newest time its refrigeration unit was told of. Survives the batch."""
+    where: dict[str, Position]
+    """By device: its newest position. Survives the batch."""
     doors: dict[tuple[str, str], dict[tuple[int, bool], int]] = field(default_factory=dict)
     """By device and door: (time, open) with the first entry that says it."""
     positions: set[tuple[str, int, int, int]] = field(default_factory=set)
     """(device, time, latitude, longitude) of messages that show a door open."""
     stops: list[tuple[str, int, int]] = field(default_factory=list)
-    """(device, from, to) of messages that show a stop with the unit off, or that come late and may interrupt one."""
+    """(device, from, to) of messages that show a stop with the unit off, or the vehicle where it was before, or that
+    come late and may interrupt one."""
 
     def take(self, device: str, runs: Sequence[Run], entry: int) -> None:
         beside: dict[str, Run] = {}
@@ -191,12 +198,25 @@ class _Noted:
                     if isinstance(is_open, bool):
                         said.setdefault((t_us, is_open), entry)
                         opened = opened or is_open
-        if opened and "lat" in beside and "lon" in beside:
+        if "lat" in beside and "lon" in beside:
             east = dict(zip(beside["lon"].times, beside["lon"].values, strict=True))
-            for t_us, lat in zip(beside["lat"].times, beside["lat"].values, strict=True):
-                if isinstance(lat, int) and isinstance(lon := east.get(t_us), int):
-                    self.positions.add((device, t_us, lat, lon))
+            found = [
+                Position(t_us, lat, lon)
+                for t_us, lat in zip(beside["lat"].times, beside["lat"].values, strict=True)
+                if isinstance(lat, int) and isinstance(lon := east.get(t_us), int)
+            ]
+            self.positions.update((device, *one) for one in found if opened)
+            self._take_halt(device, sorted(found))
         self._take_stop(device, [beside[name] for name in STOP_NAMES if name in beside])
+
+    def _take_halt(self, device: str, positions: Sequence[Position]) -> None:
+        if not positions:
+            return
+        before, newest = self.where.get(device), positions[-1]
+        if before is None or positions[0].t_us <= before.t_us or any(one.is_near(before) for one in positions):
+            self.stops.append((device, positions[0].t_us, newest.t_us))
+        if before is None or before.t_us < newest.t_us:
+            self.where[device] = newest
 
     def _take_stop(self, device: str, runs: Sequence[Run]) -> None:
         if not runs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,21 +17,15 @@ from coldchain.domain.continuity.corroboration import corroborated
 from coldchain.domain.continuity.sealing import sealed_spans
 from coldchain.domain.doors import STOP_NAMES, Window, idled, stops, uncovered
 from coldchain.domain.events import in_force
+from coldchain.domain.halts import SUFFIX, Position, halted, halts
 from coldchain.projections.doors import ALWAYS_US, Span
 from coldchain.projections.judging import Bench, is_opening, judged_rows, operators
 from coldchain.projections.series import readings
 from coldchain.projections.verdict_rows import Row, replace_verdicts
 
 Evidence = dict[Opportunity, tuple[str, Sequence[int]]]
-
-
-class _Device(NamedTuple):
-    """A device while it hung in the vehicle."""
-
-    name: str
-    grade: str
-    since_us: int
-    until_us: int | None
+_Leg = tuple[str, int, int]
+"""(what wore the seal, from, to)"""
 
 
 class _Opening(NamedTuple):
@@ -55,6 +49,7 @@ def judge_openings(bench: Bench, spans: Iterable[Span]) -> list[Row]:
         found = _doors(bench, span.place, openings)
         legs = _sealed_legs(bench, wide) if span.place in sealed else []
         found |= _stops(bench, span.place, legs)
+        found |= _halts(bench, span.place, legs)
         borne_out = _borne_out(bench, span.place, found) if found else {}  # of all openings nearly every one: nothing
         rows = [row for _, row in judged_rows(bench, list(borne_out), _around, borne_out)]
         starts = {opening.window.from_us for opening in openings}
@@ -80,7 +75,7 @@ def _is_rejudged(row: Row, *, wide: Span, starts: set[int], legs_us: Sequence[tu
     if not is_opening(row):
         return False
     from_us = row["from_us"]
-    if row["channel"].endswith(" reefer"):
+    if row["channel"].endswith((" reefer", SUFFIX)):
         return wide.from_us <= from_us <= wide.to_us or any(a <= from_us <= b for a, b in legs_us)
     return wide.from_us <= from_us <= wide.to_us or from_us in starts
 
@@ -129,7 +124,7 @@ def _outside(bench: Bench, device: str, window: Window) -> bool:
     return bool(seen) and not any(sites.inside_any(lat, lon, window.from_us) for lat, lon in seen)
 
 
-def _sealed_legs(bench: Bench, span: Span) -> list[tuple[str, int, int]]:
+def _sealed_legs(bench: Bench, span: Span) -> list[_Leg]:
     """(what wore the seal, from, to) of the vehicle and of containers on it, as far as they touch the span."""
     connection = bench.connection
     aboard = {
@@ -145,30 +140,65 @@ def _sealed_legs(bench: Bench, span: Span) -> list[tuple[str, int, int]]:
     ]
 
 
-def _stops(bench: Bench, vehicle: str, legs: Sequence[tuple[str, int, int]]) -> Evidence:
+def _stops(bench: Bench, vehicle: str, legs: Sequence[_Leg]) -> Evidence:
     """One for each stop, whichever of several seals it was under."""
     seen: dict[tuple[str, int], tuple[Opportunity, tuple[str, Sequence[int]]]] = {}
-    connection, world = bench.connection, bench.world
+    for device, grade, unit, from_us, to_us in _rides(bench, vehicle, legs):
+        samples = _samples(bench, device, from_us, to_us, STOP_NAMES)
+        for stop in stops((name, t_us, value) for name, t_us, value, _ in samples):
+            aboard = _aboard(bench, vehicle, unit, stop)
+            rules = bench.world.rules.at(stop[0])
+            it = idled(vehicle, device, stop, aboard, [(from_us, to_us)], rules)
+            if it is not None:
+                ends = {entry for _, t_us, _, entry in samples if t_us in stop}
+                seen.setdefault((it.channel, it.from_us), (it, (grade, sorted(ends))))
+    return dict(seen.values())
+
+
+def _halts(bench: Bench, vehicle: str, legs: Sequence[_Leg]) -> Evidence:
+    """The same for each time it stood outside every registered place."""
+    seen: dict[tuple[str, int], tuple[Opportunity, tuple[str, Sequence[int]]]] = {}
+    for device, grade, unit, from_us, to_us in _rides(bench, vehicle, legs):
+        samples = _samples(bench, device, from_us, to_us, ("lat", "lon"))
+        east = {t_us: value for name, t_us, value, _ in samples if name == "lon" and isinstance(value, int)}
+        positions = [
+            Position(t_us, value, east[t_us])
+            for name, t_us, value, _ in samples
+            if name == "lat" and isinstance(value, int) and t_us in east
+        ]
+        for halt in halts(positions, bench.world.rules.at(from_us).idle_us):
+            span = halt[0].t_us, halt[-1].t_us
+            aboard = _aboard(bench, vehicle, unit, span)
+            it = halted(vehicle, device, halt, aboard, bench.world.sites, bench.world.rules.at(span[0]))
+            if it is not None:
+                ends = {entry for _, t_us, _, entry in samples if t_us in span}
+                seen.setdefault((it.channel, it.from_us), (it, (grade, sorted(ends))))
+    return dict(seen.values())
+
+
+def _rides(bench: Bench, vehicle: str, legs: Sequence[_Leg]) -> Iterator[tuple[str, str, str, int, int]]:
+    """(device, grade, what wore the seal, from, to) of each leg, while the device hung in the vehicle."""
     query = "SELECT device, grade, since_us, until_us FROM door_mount WHERE place = ? ORDER BY device, since_us"
-    devices = [_Device(*row) for row in fetch(connection, query, vehicle)] if legs else []
-    for device, grade, since_us, until_us in devices:
+    for device, grade, since_us, until_us in fetch(bench.connection, query, vehicle) if legs else ():
         for unit, from_us, to_us in legs:
             from_us, to_us = max(from_us, since_us), to_us if until_us is None else min(to_us, until_us)
-            if from_us > to_us:
-                continue  # it hung elsewhere then
-            samples = [
-                (reading.name, reading.t_us, reading.value, reading.entry)
-                for name in STOP_NAMES
-                for reading in readings(connection, device, from_us, to_us + 1, name)
-                if reading.name == name and reading.quality not in ("fault", "bad-time", "bad-type", "not-finite")
-            ]
-            for stop in stops((name, t_us, value) for name, t_us, value, _ in samples):
-                aboard = {i.child for i in q.aboard(connection, vehicle, *stop)}
-                if unit != vehicle and unit not in aboard:
-                    continue
-                rules = world.rules.at(stop[0])
-                it = idled(vehicle, device, stop, sorted(aboard), [(from_us, to_us)], rules)
-                if it is not None:
-                    ends = {entry for _, t_us, _, entry in samples if t_us in stop}
-                    seen.setdefault((it.channel, it.from_us), (it, (grade, sorted(ends))))
-    return dict(seen.values())
+            if from_us <= to_us:
+                yield device, grade, unit, from_us, to_us
+
+
+def _samples(
+    bench: Bench, device: str, from_us: int, to_us: int, names: Iterable[str]
+) -> list[tuple[str, int, object, int]]:
+    """(name, time, value, entry) of what can be read of these names."""
+    return [
+        (name, reading.t_us, reading.value, reading.entry)
+        for name in names
+        for reading in readings(bench.connection, device, from_us, to_us + 1, name)
+        if reading.name == name and reading.quality not in ("fault", "bad-time", "bad-type", "not-finite")
+    ]
+
+
+def _aboard(bench: Bench, vehicle: str, sealed: str, span: tuple[int, int]) -> list[str]:
+    """What was in the vehicle then, sorted; nothing where what wore the seal was not in it."""
+    aboard = {interval.child for interval in q.aboard(bench.connection, vehicle, *span)}
+    return sorted(aboard) if sealed == vehicle or sealed in aboard else []
