@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from coldchain.db.queries_inspect import InspectQueries
+from coldchain.projections.exposures import Exposures
 from coldchain.services.inspect import inspect
 from coldchain.services.ports import Recorded
 from continuity.facts import (
@@ -299,7 +300,7 @@ def test_an_entry_that_states_no_rules_changes_nothing(worlds: type[World]) -> N
 
 
 def verdicts_of(world: World, unit: str) -> list[str]:
-    document = inspect(InspectQueries(world.connection), unit)
+    document = inspect(InspectQueries(world.connection), Exposures(world.connection), unit)
     assert document is not None
     return [segment["verdict"] for segment in document["segments"]]
 

@@ -26,6 +26,7 @@ from coldchain.domain.telemetry import Sample, Telemetry, runs_of
 from coldchain.projections.containment import Containment
 from coldchain.projections.continuity import Continuity
 from coldchain.projections.events import Events
+from coldchain.projections.exposures import Exposures
 from coldchain.projections.findings import Findings
 from coldchain.projections.follow import digests
 from coldchain.services.chores import ask_entry
@@ -439,9 +440,9 @@ def test_an_inspection_tells_the_whole_story_of_a_case(world: World) -> None:
     world.record(*swap())
     world.settle()
     with world.engine.connect() as connection:
-        document = inspect(source(connection), "https://id.gs1.org/01/16901234500018/21/011")
-        assert inspect(source(connection), "case:16901234500018/999") is None
-        assert inspect(source(connection), "no identifier") is None
+        document = inspect(source(connection), Exposures(connection), "https://id.gs1.org/01/16901234500018/21/011")
+        assert inspect(source(connection), Exposures(connection), "case:16901234500018/999") is None
+        assert inspect(source(connection), Exposures(connection), "no identifier") is None
     assert document is not None
     assert document["id"] == tags(11)[0]
     assert document["verdict"] == "BROKEN_PENDING"
