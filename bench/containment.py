@@ -28,6 +28,7 @@ from coldchain.db.tables.events import containment
 from coldchain.domain.events import Event
 from coldchain.projections.containment import Containment
 from coldchain.projections.events import Events
+from coldchain.projections.exposures import Exposures
 from coldchain.services.inspect import inspect
 from coldchain.services.ports import Recorded
 from coldchain_ledger.entry import Entry
@@ -81,7 +82,7 @@ def _answer(connection: Connection, number: int, t_us: int) -> None:
 
 
 def _document(connection: Connection, number: int, t_us: int) -> None:
-    document = inspect(InspectQueries(connection), _pallet(number), t_us)
+    document = inspect(InspectQueries(connection), Exposures(connection), _pallet(number), t_us)
     assert document is not None
     assert len(document["contents"]) >= ON_A_PALLET - 3
 
