@@ -18,7 +18,7 @@ SHANGHAI, ROADSIDE, FURTHER = (31.2, 121.5), (30.0, 120.0), (30.01, 120.0)
 MINUTE = 60_000_000
 SITES = (
     site("w1", "cold-store", lat=SHANGHAI[0], lon=SHANGHAI[1]),
-    site("w2", "cold-store", lat=23.1, lon=113.3, org="w2"),
+    site("w2", "cold-store", lat=29.5, lon=119.0, org="w2"),
 )
 RIDE = [
     SITES[0],
