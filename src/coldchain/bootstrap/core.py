@@ -36,6 +36,7 @@ from coldchain.domain.parties import Registration
 from coldchain.projections import all_projections
 from coldchain.projections.exposures import Exposures
 from coldchain.projections.follow import Follower
+from coldchain.projections.history import History
 from coldchain.rules import shipped_documents
 from coldchain.services.admit import Admission, Refused
 from coldchain.services.capture import captured, document_entry
@@ -78,6 +79,8 @@ class Core:
         self.registry = Registry(load_key)
         self.rejects = SqlRejects(engine, settings.rejects_per_sender, settings.rejects_days)
         self.follower = Follower(engine, store, all_projections(), decode_recorded)
+        self.history = History(engine)
+        self.follower.tidy = self.history.catch_up
         self.conclusions = Conclusions(engine, store, log, self.follower, self.rejects, clock, settings)
         self.believed = Believed(store)
         self.tokens = SqlTokens(engine)

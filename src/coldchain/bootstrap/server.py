@@ -167,11 +167,13 @@ class Running:
         return replies
 
     def _follow(self) -> bool:
-        """Projections, conclusions and chores, all that is due.
+        """Projections, conclusions and chores, all that is due; of what may wait, some in each round.
 
         Where it fails nothing is lost: rows and cursors rolled back together, the next round folds the same entries.
         """
         self._core.settle()
+        if self._core.history.step():
+            self._following.wake()
         return False
 
     def _capture(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, select
 
 from coldchain.db.queries_events import intervals
+from coldchain.db.series_rows import FOREVER_US, spoken
 from coldchain.db.tables import continuity, events, telemetry
 from coldchain.domain.containment import Interval
 from coldchain_ledger.store import Snapshot
@@ -87,15 +88,10 @@ def _entries_of_unit(connection: Connection, stay: Interval) -> set[int]:
 
 def _messages_at(connection: Connection, stay: Interval) -> set[int]:
     """Entries of the messages of devices mounted at the place, with samples within the stay."""
-    series, device = telemetry.series, telemetry.device
-    query = (
-        select(series.c.entry)
-        .join(device, device.c.device_no == series.c.device_no)
-        .where(device.c.place == stay.parent, series.c.last_us >= stay.from_us)
-    )
-    if stay.to_us is not None:
-        query = query.where(series.c.first_us <= stay.to_us)
-    return {row.entry for row in connection.execute(query)}
+    device = telemetry.device.c
+    mounted = connection.scalars(select(device.device_no).where(device.place == stay.parent)).all()
+    to_us = FOREVER_US if stay.to_us is None else stay.to_us
+    return {one.entry for one in spoken(connection, mounted, stay.from_us, to_us)}
 
 
 def _rules(connection: Connection) -> set[int]:

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from coldchain.db.queries_continuity import recorded_rules
+from coldchain.db.series_rows import spoken
 from coldchain.db.tables.events import event_unit, finding
-from coldchain.db.tables.telemetry import device, rule_pack, rule_profile, series
+from coldchain.db.tables.telemetry import device, rule_pack, rule_profile, series, series_packed
 from coldchain.domain.findings import WITHDRAWN
 from coldchain.domain.rulepacks import PACK_KIND
 from coldchain.services.moments import rfc3339, rfc3339_or_none
@@ -18,23 +19,23 @@ from coldchain_ledger.store import Snapshot
 
 
 def reading_count(connection: Connection) -> int:
-    return connection.scalar(select(func.coalesce(func.sum(series.c.count), 0))) or 0
+    counts = [select(func.coalesce(func.sum(table.c.count), 0)) for table in (series, series_packed)]
+    return sum(int(connection.scalar(count) or 0) for count in counts)
 
 
 def late_messages(connection: Connection, snapshot: Snapshot, late_us: int) -> list[dict[str, Any]]:
     """By device, its messages received more than `late_us` after their newest sample: how many, of when, and when."""
-    newest = func.max(series.c.last_us).label("newest")
-    query = (
-        select(device.c.device, series.c.entry, func.min(series.c.first_us).label("oldest"), newest)
-        .join(device, device.c.device_no == series.c.device_no)
-        .group_by(device.c.device, series.c.entry)
-        .order_by(device.c.device, series.c.entry)
-    )
+    spans: dict[tuple[int, int], tuple[int, int]] = {}
+    for one in spoken(connection):
+        key = one.device_no, one.entry
+        oldest, newest = spans.get(key, (one.first_us, one.last_us))
+        spans[key] = min(oldest, one.first_us), max(newest, one.last_us)
+    names = {row.device_no: row.device for row in connection.execute(select(device.c.device_no, device.c.device))}
     found: dict[str, list[tuple[int, int, int]]] = {}
-    for row in connection.execute(query):
-        at_us = scan_entry(snapshot.entry(row.entry))[0]
-        if row.newest is not None and at_us - row.newest > late_us:
-            found.setdefault(row.device, []).append((row.oldest, row.newest, at_us))
+    for (device_no, entry), (oldest, newest) in sorted(spans.items(), key=lambda item: (names[item[0][0]], item[0])):
+        at_us = scan_entry(snapshot.entry(entry))[0]
+        if at_us - newest > late_us:
+            found.setdefault(names[device_no], []).append((oldest, newest, at_us))
     return [
         {
             "device": name,

@@ -7,12 +7,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, select
 
-from coldchain.db.bulk import append_rows, fetch, remove_rows
-from coldchain.db.tables.telemetry import device, device_disputed, device_held, series
+from coldchain.db.bulk import append_rows, put_rows
+from coldchain.db.series_rows import messages, remove_boot, spoken
+from coldchain.db.series_rows import next_cell as next_cell
+from coldchain.db.tables.telemetry import device, device_disputed, device_held, series, series_due
 from coldchain.domain.blocks import PROBES as PROBES
-from coldchain.domain.blocks import Block, block_of, unpack
+from coldchain.domain.blocks import Block, block_of
+from coldchain.domain.cells import Message
 from coldchain.domain.devices import Position
 from coldchain.domain.pauses import tells_of_pause
 from coldchain.domain.telemetry import Run, Value
@@ -49,22 +52,25 @@ class Span(NamedTuple):
     last_us: int | None
 
 
-def append(connection: Connection, heard: Iterable[Heard]) -> None:
-    """Keep the samples of messages recorded now, whatever they are worth."""
-    append_rows(connection, series, [row for message in heard for row in _rows(message)])
+def append(connection: Connection, heard: Iterable[Heard]) -> set[tuple[int, int]]:
+    """Keep the samples of messages recorded now, whatever they are worth. Returns the (device, cell) they lie in."""
+    rows = [row for message in heard for row in _rows(message)]
+    append_rows(connection, series, rows)
+    return {row[:2] for row in rows}
 
 
 def remove_loose(connection: Connection, known: Device) -> list[tuple[str, int, int]]:
     """Forget what gateways passed on of the device, which is about to be told anew. Returns each name that judging
     looks at and that was spoken of, with the first and last time."""
-    query = "SELECT first_us, block FROM series WHERE device_no = ? AND boot = ?"
     spans: dict[str, tuple[int, int]] = {}
-    for base_us, block in fetch(connection, query, known.no, LOOSE):
-        for run in unpack(block, base_us or 0):
+    gone = remove_boot(connection, known.no, LOOSE)
+    for _, message in gone:
+        for run in message.runs:
             if _is_judged(run.name) and run.quality != "bad-time":
                 from_us, to_us = spans.get(run.name, (run.times[0], run.times[0]))
                 spans[run.name] = min(from_us, *run.times), max(to_us, *run.times)
-    remove_rows(connection, series, [(known.no, LOOSE)], ("device_no =", "boot ="))
+    due = sorted({(known.no, cell) for cell, _ in gone if cell})
+    put_rows(connection, series_due, due, "ON CONFLICT DO NOTHING")
     return [(name, *span) for name, span in spans.items()]
 
 
@@ -110,12 +116,6 @@ def _by_cell(runs: Iterable[Run], first_cell: int) -> dict[int, list[Run]]:
     return cells
 
 
-def next_cell(connection: Connection, device_no: int, cell: int) -> int | None:
-    """The first cell from this one on that holds anything of the device."""
-    query = "SELECT min(cell) FROM series WHERE device_no = ? AND cell >= ?"
-    return fetch(connection, query, device_no, cell)[0][0]  # type: ignore[no-any-return]
-
-
 class Told(NamedTuple):
     """When a message that is evidence had usable values of each probe."""
 
@@ -157,12 +157,8 @@ class Reader:
         return read[1]
 
     def _items(self, known: Device, cell: int, after_us: int) -> dict[str, list[Item]]:
-        query = (
-            "SELECT boot, seq, entry, grade, first_us, block FROM series"
-            " WHERE device_no = ? AND cell = ? AND last_us > ?"
-        )
         found: dict[str, list[Item]] = {}
-        for *_, runs in _evidence(known, fetch(self._connection, query, known.no, cell, after_us)):
+        for *_, runs in _evidence(known, messages(self._connection, known.no, (cell, cell), after_us + 1)):
             for run in runs:
                 found.setdefault(run.name, []).extend(run_items(run))
         return {name: merged(items) for name, items in found.items()}
@@ -176,11 +172,8 @@ class Reader:
         return {told.entry for told in found}, {told.grade for told in found}
 
     def _times(self, known: Device, from_us: int, to_us: int) -> list[Told]:
-        query = (
-            "SELECT boot, seq, entry, grade, first_us, block FROM series"
-            " WHERE device_no = ? AND cell BETWEEN ? AND ? AND first_us <= ? AND last_us >= ?"
-        )
-        rows = fetch(self._connection, query, known.no, from_us // CELL_US, to_us // CELL_US, to_us, from_us)
+        cells = from_us // CELL_US, to_us // CELL_US
+        rows = messages(self._connection, known.no, cells, from_us, to_us)
         found = []
         for entry, grade, runs in _evidence(known, rows):
             told = Told(entry, grade, {})
@@ -191,12 +184,12 @@ class Reader:
         return found
 
 
-def _evidence(known: Device, rows: Iterable[Any]) -> Iterator[tuple[int, int, list[Run]]]:
+def _evidence(known: Device, found: Iterable[Message]) -> Iterator[tuple[int, int, list[Run]]]:
     """(entry, grade, what it says that judging looks at) of the messages that count."""
     held = {message.ref for message in known.chain.held.values()}
-    for boot, seq, entry, grade, first_us, block in rows:
-        if (boot, seq) not in known.chain.disputed and entry not in held:
-            yield entry, grade, [run for run in unpack(block, first_us) if _is_judged(run.name)]
+    for message in found:
+        if (message.boot, message.seq) not in known.chain.disputed and message.entry not in held:
+            yield message.entry, message.grade, [run for run in message.runs if _is_judged(run.name)]
 
 
 def _is_judged(name: str) -> bool:
@@ -214,17 +207,19 @@ def run_items(run: Run) -> list[Item]:
 
 def names_of(connection: Connection, device_no: int, entry: int, first_us: int, last_us: int) -> set[str]:
     """Names that judging looks at and a message speaks of between these times."""
-    query = "SELECT first_us, block FROM series WHERE device_no = ? AND cell BETWEEN ? AND ? AND entry = ?"
-    rows = fetch(connection, query, device_no, first_us // CELL_US, last_us // CELL_US, entry)
-    runs = (run for base_us, block in rows for run in unpack(block, base_us))
+    found = messages(connection, device_no, (first_us // CELL_US, last_us // CELL_US))
+    runs = (run for message in found if message.entry == entry for run in message.runs)
     return {run.name for run in runs if _is_judged(run.name) and run.quality != "bad-time"}
 
 
 def spans(connection: Connection, device_no: int, positions: Collection[Position]) -> list[Span]:
-    """Every copy of the messages at these places. Walks the device's index: for the rare case."""
-    columns = (series.c.boot, series.c.seq, series.c.entry, series.c.first_us, series.c.last_us)
-    query = select(*columns).where(series.c.device_no == device_no, tuple_(*columns[:2]).in_(positions))
-    return [Span(*row) for row in connection.execute(query)]
+    """Every copy of the messages at these places. Walks all of the device's: for the rare case."""
+    c = series.c
+    wanted = set(positions)
+    timeless = select(c.boot, c.seq, c.entry, c.first_us, c.last_us).where(c.device_no == device_no, c.cell == 0)
+    found = [Span(*row) for row in connection.execute(timeless.where(c.first_us.is_(None)))]
+    found += [Span(*one[1:]) for one in spoken(connection, [device_no])]
+    return [span for span in found if (span.boot, span.seq) in wanted]
 
 
 def readings(connection: Connection, device_name: str, from_us: int, to_us: int, prefix: str = "") -> list[Reading]:
@@ -234,15 +229,11 @@ def readings(connection: Connection, device_name: str, from_us: int, to_us: int,
         return []
     disputed = {(row.boot, row.seq) for row in _of(connection, device_disputed, no)}
     held = {row.entry for row in _of(connection, device_held, no)}
-    query = (
-        "SELECT boot, seq, entry, first_us, block FROM series"
-        " WHERE device_no = ? AND cell BETWEEN ? AND ? AND first_us < ? AND last_us >= ?"
-    )
-    rows = fetch(connection, query, no, from_us // CELL_US, (to_us - 1) // CELL_US, to_us, from_us)
     found = []
-    for boot, seq, entry, first_us, block in rows:
+    for message in messages(connection, no, (from_us // CELL_US, (to_us - 1) // CELL_US), from_us, to_us - 1):
+        boot, seq, entry = message[:3]
         worth = "disputed" if (boot, seq) in disputed else "revoked" if entry in held else ""
-        for run in unpack(block, first_us):
+        for run in message.runs:
             if run.name.startswith(prefix):
                 found += [
                     Reading(run.name, t_us, value, worth or run.quality, boot, seq, entry)
@@ -288,13 +279,9 @@ def _messages(
     connection: Connection, device_no: int, from_us: int, to_us: int
 ) -> Iterator[tuple[int, int, int, list[Run]]]:
     """(boot, seq, entry, what it says of probes) of messages with times in [from_us, to_us)."""
-    query = (
-        "SELECT boot, seq, entry, first_us, block FROM series"
-        " WHERE device_no = ? AND cell BETWEEN ? AND ? AND first_us < ? AND last_us >= ?"
-    )
-    rows = fetch(connection, query, device_no, from_us // CELL_US, (to_us - 1) // CELL_US, to_us, from_us)
-    for boot, seq, entry, first_us, block in rows:
-        yield boot, seq, entry, [run for run in unpack(block, first_us) if run.name.startswith(PROBES)]
+    cells = from_us // CELL_US, (to_us - 1) // CELL_US
+    for message in messages(connection, device_no, cells, from_us, to_us - 1):
+        yield *message[:3], [run for run in message.runs if run.name.startswith(PROBES)]
 
 
 def _with_conflicts(found: list[Reading]) -> list[Reading]:

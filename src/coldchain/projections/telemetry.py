@@ -16,7 +16,8 @@ from coldchain.domain.devices import Changes
 from coldchain.projections import series
 from coldchain.projections.device_findings import write_chain_findings, write_clock_findings, write_revoked_findings
 from coldchain.projections.device_state import Device, DeviceState
-from coldchain.projections.series import Span
+from coldchain.projections.history import Marks
+from coldchain.projections.series import CELL_US, Span
 from coldchain.projections.temperature import Temperature
 from coldchain.services.ports import Projection, Recorded
 
@@ -38,6 +39,10 @@ class TelemetryViews(Projection):
         tables.device_disputed.name,
         tables.device_held.name,
         tables.series.name,
+        tables.series_packed.name,
+        tables.series_due.name,
+        tables.rollup_due.name,
+        tables.rollup.name,
         tables.channel.name,
         tables.segment.name,
         tables.channel_snapshot.name,
@@ -52,6 +57,7 @@ class TelemetryViews(Projection):
     def reset(self) -> None:
         self._devices = DeviceState()
         self._temperature = Temperature()
+        self._marks = Marks()
         self._loaded = False
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
@@ -62,7 +68,7 @@ class TelemetryViews(Projection):
             self._loaded = True
         heard = self._devices.take(connection, batch)
         gone = [(known, series.remove_loose(connection, known)) for known in self._devices.remapped.values()]
-        series.append(connection, heard)
+        touched = series.append(connection, heard)
         chains = self._devices.write(connection)
         turned = [(known, _turned(connection, known, changes)) for known, changes in chains]
         write_chain_findings(connection, chains, {known.no: spans for known, spans in turned}, ledger_time_us)
@@ -71,6 +77,15 @@ class TelemetryViews(Projection):
         moved = self._devices.moved.values()
         self._temperature.forget(gone)
         self._temperature.apply(connection, batch, heard, moved, turned, ledger_time_us)
+        touched |= {pair for known, spans in turned for span in spans for pair in _cells(known, span)}
+        self._marks.mark(connection, touched, ledger_time_us)
+        self._marks.rejudged(connection, self._temperature.rejudged)
+
+
+def _cells(known: Device, span: Span) -> list[tuple[int, int]]:
+    if span.first_us is None or span.last_us is None:
+        return []
+    return [(known.no, cell) for cell in range(span.first_us // CELL_US, span.last_us // CELL_US + 1)]
 
 
 def _turned(connection: Connection, known: Device, changes: Changes) -> list[Span]:

@@ -42,6 +42,8 @@ class Temperature:
         """Channels touched by passing time alone, and since when they are lost."""
         self._quiet: dict[Channel, None] = {}
         """Channels that this batch advanced within their open segment; nothing else is new unless they are touched."""
+        self.rejudged: dict[int, int] = {}
+        """Devices of which this batch judges anew what was heard from a time on, by number."""
 
     def load(self, connection: Connection, devices: Iterable[Device]) -> None:
         """Everything the tables hold, so that no batch reads them again."""
@@ -70,6 +72,7 @@ class Temperature:
         ledger_time_us: int,
     ) -> None:
         """Fold the batch. The series holds it already. turned: earlier messages that are evidence no more, or now."""
+        self.rejudged = {}
         reader = Reader(connection)
         self._record_rules(connection, [recorded for recorded in batch if recorded.entry.kind == "rules"])
         for known in moved:
@@ -95,6 +98,8 @@ class Temperature:
             differs_us = first_difference(old, probe.schedule)
             if differs_us is not None and probe.state is not None:
                 probe.touch(min(differs_us, probe.state.seen_us), FOREVER_US)
+                no = probe.device.no
+                self.rejudged[no] = min(differs_us, self.rejudged.get(no, FOREVER_US))
                 self._touched[probe] = None
 
     def _channel(self, known: Device, name: str) -> Channel:

@@ -13,6 +13,9 @@ from sqlalchemy import BigInteger, Column, Float, Index, LargeBinary, SmallInteg
 from coldchain.db.tables import metadata
 
 _PROVENANCE = {"provenance": True}
+_HOW = {"facts": False}
+"""Of a table that says how rows lie or what is to be done with them: it may differ where the facts are the same
+(docs/decisions/0012-packed-cells.md)."""
 
 
 def _device_no(**options: Any) -> Column[int]:
@@ -179,6 +182,60 @@ series = Table(
 )
 """One row per message and cell of time, samples packed (`coldchain.domain.blocks`). cell: six hours of device time, 0
 for samples without a believable one. min, max: over usable temperatures. Signed events have a row without samples."""
+
+series_packed = Table(
+    "series_packed",
+    metadata,
+    _device_no(primary_key=True),
+    Column("cell", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("places", LargeBinary, nullable=False),
+    Column("samples", LargeBinary, nullable=False),
+    info=_HOW,
+)
+"""Rows of `series`, many in one, once their cell is over (`coldchain.domain.cells`)."""
+
+series_due = Table(
+    "series_due",
+    metadata,
+    _device_no(primary_key=True),
+    Column("cell", BigInteger, primary_key=True, autoincrement=False, index=True),
+    info=_HOW,
+)
+"""Cells of `series` that changed since they were packed and rolled up, if they ever were."""
+
+rollup_due = Table(
+    "rollup_due",
+    metadata,
+    _device_no(primary_key=True),
+    Column("cell", BigInteger, nullable=False),
+    info=_HOW,
+)
+"""Devices whose roll-ups from a cell on were made by another rule than is in force by now."""
+
+rollup = Table(
+    "rollup",
+    metadata,
+    _device_no(primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("hours", SmallInteger, primary_key=True, autoincrement=False),
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("readings", BigInteger, nullable=False),
+    Column("low", BigInteger, nullable=False),
+    Column("high", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("squares", BigInteger),
+    Column("first_us", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("gap_us", BigInteger, nullable=False),
+    Column("silence_us", BigInteger, nullable=False),
+)
+"""Readings that are evidence, summed up by hour (hours 1) and day (24) of cells that are over; bucket: hours or days
+since the epoch (`coldchain.domain.rollups.Bucket`). channel: the name of its samples. Values: thousandths of a unit."""
 
 channel = Table(
     "channel",
