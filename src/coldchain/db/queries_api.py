@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, or_, select
 
 from coldchain.db.tables.cursor import cursor
 from coldchain.db.tables.events import finding, unit_segment
@@ -18,14 +18,11 @@ from coldchain.db.tables.side import rejected
 from coldchain.db.tables.telemetry import (
     channel,
     device,
-    device_disputed,
-    device_held,
     device_key,
     device_mounting,
     device_state,
     rule_pack,
     segment,
-    series,
 )
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.findings import SETTLED, WITHDRAWN
@@ -162,25 +159,6 @@ def conspicuous_segments(connection: Connection, device_no: int, from_us: int, t
     c = segment.c
     query = select(segment).where(c.device_no == device_no, c.state != "in_range", c.from_us < to_us)
     return connection.execute(query.where(or_(c.to_us.is_(None), c.to_us > from_us))).all()
-
-
-def message_ranges(connection: Connection, name: str, from_us: int, to_us: int, cell_us: int) -> Rows:
-    """Coldest and warmest reading of each message of a device that counts and touches [from, to), by time.
-
-    cell_us: width of the series' cells, by which its index finds them.
-    """
-    c = series.c
-    disputed = exists().where(
-        device_disputed.c.device_no == c.device_no, device_disputed.c.boot == c.boot, device_disputed.c.seq == c.seq
-    )
-    held = exists().where(device_held.c.device_no == c.device_no, device_held.c.entry == c.entry)
-    query = (
-        select(c.first_us, c.last_us, c.min_mc, c.max_mc)
-        .join(device, device.c.device_no == c.device_no)
-        .where(device.c.device == name, c.cell.between(from_us // cell_us, to_us // cell_us))
-        .where(c.first_us < to_us, c.last_us >= from_us, c.max_mc.is_not(None), ~disputed, ~held)
-    )
-    return connection.execute(query.order_by(c.first_us)).all()
 
 
 class Posting(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 from fastapi import Query
 
+from coldchain.projections.rollups import Stretch
 from coldchain.projections.series import Reading
 
 SECOND_US = 1_000_000
@@ -24,18 +25,22 @@ MAX_POINTS = 700
 MAX_ROWS = 60
 Until = Annotated[int | None, Query(ge=1, le=2**53)]
 """End of the time a chart shows, microseconds; the newest where it is left out."""
-_ROW_WIDTHS = (HOUR_US, 3 * HOUR_US, 6 * HOUR_US, 12 * HOUR_US, DAY_US)
+RAW_US = 2 * DAY_US
+"""Up to here every reading is drawn, beyond it hours, and beyond `HOURLY_US` days."""
+HOURLY_US = 62 * DAY_US
+_ROW_WIDTHS = (HOUR_US, 3 * HOUR_US, 6 * HOUR_US, 12 * HOUR_US, DAY_US, 7 * DAY_US, 30 * DAY_US)
 _EVIDENCE = ("", "conflict")
 """Qualities of readings that are judged; of several values at one time the warmest is."""
 
 
 class Point(NamedTuple):
-    """One reading, or all readings of one message."""
+    """One reading, or all readings of one hour or day."""
 
     t_us: int
     low_mc: int | None
     """None where nothing of it is evidence."""
     high_mc: int | None
+    readings: int = 1
 
 
 class Row(NamedTuple):
@@ -61,7 +66,7 @@ class _Cell:
         if point.low_mc is None or point.high_mc is None:
             self.unusable += 1
             return
-        self.usable += 1
+        self.usable += point.readings
         self.low = point.low_mc if self.low is None else min(self.low, point.low_mc)
         self.high = point.high_mc if self.high is None else max(self.high, point.high_mc)
 
@@ -78,7 +83,10 @@ class Chart:
     """Times to shade behind the lines."""
     silence_us: int = HOUR_US // 2
     """Between readings further apart nothing is drawn."""
+    bucket_us: int = 0
+    """Width of the hours or days whose extremes are drawn; 0 for single readings."""
     _points: dict[str, list[Point]] = field(default_factory=dict)
+    _lifted: dict[str, set[int]] = field(default_factory=dict)
 
     def apply(self, rules: Sequence[Mapping[str, Any]]) -> None:
         """Draw the limit the rules agree on, and lift lines at the longest silence one of them allows."""
@@ -97,6 +105,14 @@ class Chart:
     def add(self, line: str, points: Iterable[Point]) -> None:
         self._points.setdefault(line, []).extend(points)
 
+    def add_stretches(self, line: str, found: Iterable[Stretch]) -> None:
+        """Hours or days of one channel, as wide as `bucket_us`."""
+        for stretch in found:
+            bucket = stretch.bucket
+            self.add(line, [Point(stretch.from_us, bucket.low, bucket.high, bucket.readings)])
+            if stretch.silent_before:
+                self._lifted.setdefault(line, set()).add(stretch.from_us - self.bucket_us // 2)
+
     def __bool__(self) -> bool:
         return any(self._points.values())
 
@@ -112,29 +128,39 @@ class Chart:
         return sorted(found, key=lambda row: (row.from_us, row.line))
 
     def lines(self) -> str:
-        """JSON for the chart: one line for each name, its warmest reading in each step of time."""
-        return self._json({line: _high(_cells(points, self._step_us())) for line, points in self._points.items()})
+        """JSON for the chart: one line for each name, its warmest reading in each step of time; of hours and days the
+        coldest too."""
+        cells = {line: _cells(points, self._step_us()) for line, points in self._points.items()}
+        lows = {line: _low(found) for line, found in cells.items()} if self.bucket_us else {}
+        return self._json({line: _high(found) for line, found in cells.items()}, lows)
 
     def envelope(self, warmest: str, coldest: str) -> str:
         """JSON for the chart: the warmest and the coldest of all lines in each step of time."""
         everything = [point for points in self._points.values() for point in points]
         cells = _cells(everything, self._step_us())
-        low = {bucket: cell.low for bucket, cell in cells.items() if cell.low is not None}
-        return self._json({warmest: _high(cells), coldest: low})
+        return self._json({warmest: _high(cells), coldest: _low(cells)}, {})
 
     def _step_us(self) -> int:
-        """Whole minutes, so that lines of one device share their steps."""
+        """Whole minutes, so that lines of one device share their steps. Between two hours or days there is one to
+        lift the line in."""
+        if self.bucket_us:
+            return self.bucket_us // 2
         minute = 60 * SECOND_US
         return max(minute, -(-(self.to_us - self.from_us) // MAX_POINTS // minute) * minute)
 
-    def _json(self, lines: Mapping[str, Mapping[int, int]]) -> str:
+    def _json(self, lines: Mapping[str, Mapping[int, int]], lows: Mapping[str, Mapping[int, int]]) -> str:
         step = self._step_us()
-        gaps = {name: _gaps(sorted(values), max(2, -(-self.silence_us // step))) for name, values in lines.items()}
+        longest = max(2, -(-(self.bucket_us or self.silence_us) // step))
+        gaps = {
+            name: _gaps(sorted(values), longest) | {t_us // step for t_us in self._lifted.get(name, ())}
+            for name, values in lines.items()
+        }
         buckets = sorted({bucket for values in lines.values() for bucket in values} | set().union(*gaps.values()))
         document = {
             "times": [bucket * step // SECOND_US for bucket in buckets],
             "lines": [
                 {"name": name, "values": [_value(values, gaps[name], bucket) for bucket in buckets]}
+                | ({"low": [_value(lows[name], gaps[name], bucket) for bucket in buckets]} if name in lows else {})
                 for name, values in lines.items()
             ],
             "limit": None if self.limit_mc is None else self.limit_mc / 1000,
@@ -159,6 +185,10 @@ def _cells(points: Iterable[Point], width_us: int) -> dict[int, _Cell]:
 
 def _high(cells: Mapping[int, _Cell]) -> dict[int, int]:
     return {bucket: cell.high for bucket, cell in cells.items() if cell.high is not None}
+
+
+def _low(cells: Mapping[int, _Cell]) -> dict[int, int]:
+    return {bucket: cell.low for bucket, cell in cells.items() if cell.low is not None}
 
 
 def _seconds(spans: Iterable[tuple[int, int]]) -> list[list[int]]:

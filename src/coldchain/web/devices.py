@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Request
+from sqlalchemy import Connection, Row
 from starlette.responses import HTMLResponse
 
 from coldchain.db import queries_api as q
+from coldchain.domain.rollups import DAY_HOURS
 from coldchain.domain.rulepacks import stage_of
+from coldchain.projections.rollups import stretches
 from coldchain.projections.series import PROBES, readings
-from coldchain.web.chart import DAY_US, Chart, Until, point_of
+from coldchain.web.chart import DAY_US, HOUR_US, HOURLY_US, RAW_US, Chart, Until, point_of
 from coldchain.web.findings import conclusion
 from coldchain.web.reasons import title
 from coldchain.web.site import Site
 
 PAGE = 50
 DeviceId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-SHOWN_US = DAY_US
+Shown = Literal["day", "week", "month", "year"]
+SHOWN_US: dict[Shown, int] = {"day": DAY_US, "week": 7 * DAY_US, "month": 31 * DAY_US, "year": 366 * DAY_US}
 
 
 def router(site: Site) -> APIRouter:
@@ -31,15 +35,13 @@ def router(site: Site) -> APIRouter:
         return site.page(request, "devices.html", devices=devices, probes=probes, next=following)
 
     @routes.get("/devices/{device}")
-    def show_device(request: Request, device: DeviceId, until: Until = None) -> HTMLResponse:
+    def show_device(request: Request, device: DeviceId, until: Until = None, span: Shown = "day") -> HTMLResponse:
         """until: end of the time the chart shows, microseconds; the newest reading by default."""
+        now_us = q.ledger_state(site.ports.engine, site.ports.store, site.ports.log).at_us
         with site.ports.engine.connect() as connection:
             row = q.device_row(connection, device)
             to_us = until or (row.last_us or 0) + 1
-            chart = Chart(max(0, to_us - SHOWN_US), to_us)
-            chart.apply(q.stage_rules(connection, [(row.profile, stage_of(row.place))]))
-            for reading in readings(connection, device, chart.from_us, to_us, PROBES):
-                chart.add(reading.name.removeprefix(PROBES), [point_of(reading)])
+            chart = _chart(connection, row, (max(0, to_us - SHOWN_US[span]), to_us), now_us)
             for segment in q.conspicuous_segments(connection, row.device_no, chart.from_us, to_us):
                 chart.shade(segment.state, segment.from_us, segment.to_us)
             findings, _ = q.findings(connection, q.FindingFilter(subject=f"dev:{device}"), None, PAGE)
@@ -53,8 +55,26 @@ def router(site: Site) -> APIRouter:
                 findings=[(one, conclusion(one)) for one in findings],
                 chart=chart,
                 earlier=chart.from_us if chart.from_us > 0 else None,
+                span=span,
+                spans=tuple(SHOWN_US),
+                until=until,
                 title_of=title,
                 check=site.check(request, f"dev:{device}"),
             )
 
     return routes
+
+
+def _chart(connection: Connection, row: Row[Any], span: tuple[int, int], now_us: int) -> Chart:
+    """The device's probes: reading by reading, or by hour or day where the time is long."""
+    chart = Chart(*span)
+    chart.apply(q.stage_rules(connection, [(row.profile, stage_of(row.place))]))
+    if span[1] - span[0] <= RAW_US:
+        for reading in readings(connection, row.device, *span, PROBES):
+            chart.add(reading.name.removeprefix(PROBES), [point_of(reading)])
+        return chart
+    hours = 1 if span[1] - span[0] <= HOURLY_US else DAY_HOURS
+    chart.bucket_us = hours * HOUR_US
+    for stretch in stretches(connection, row.device_no, hours, span, now_us, PROBES):
+        chart.add_stretches(stretch.channel.removeprefix(PROBES), [stretch])
+    return chart

@@ -13,8 +13,9 @@ from coldchain.db import queries_api as q
 from coldchain.db.queries_units import UnitQueries
 from coldchain.decoders.scans import named, subject_of
 from coldchain.domain.rulepacks import stage_of
-from coldchain.projections.series import CELL_US, PROBES, readings
-from coldchain.web.chart import WINDOW_US, Chart, Point, Until, point_of
+from coldchain.projections.rollups import stretches
+from coldchain.projections.series import PROBES, readings
+from coldchain.web.chart import HOUR_US, RAW_US, WINDOW_US, Chart, Point, Until, point_of
 from coldchain.web.formats import micros
 from coldchain.web.reasons import Conclusion, reasons, title
 from coldchain.web.site import Site, dossier_name
@@ -136,15 +137,19 @@ def _strips(document: Document, now_us: int) -> dict[str, Any] | None:
     }
 
 
-def _points(connection: Connection, device: str, from_us: int, to_us: int) -> Iterator[Point]:
-    """One point a message, by its own summary; only messages that straddle the unit's coming or going are unpacked."""
-    for message in q.message_ranges(connection, device, from_us, to_us, CELL_US):
-        if from_us <= message.first_us and message.last_us < to_us:
-            yield Point(message.first_us, message.min_mc, message.max_mc)
-        else:
-            part = max(from_us, message.first_us), min(to_us, message.last_us + 1)
-            found = (point_of(reading) for reading in readings(connection, device, *part, PROBES))
-            yield from (point for point in found if point.high_mc is not None)
+def _points(connection: Connection, device: str, from_us: int, to_us: int, chart: Chart) -> Iterator[Point]:
+    """What counts of a device's readings: one by one, or the whole hours that lie within the time and the rest of it
+    one by one."""
+    begin_us, end_us = -(-from_us // HOUR_US) * HOUR_US, to_us // HOUR_US * HOUR_US
+    if not chart.bucket_us or begin_us >= end_us:
+        begin_us = end_us = to_us
+    else:
+        no = q.device_row(connection, device).device_no
+        for stretch in stretches(connection, no, 1, (begin_us, end_us), end_us, PROBES):
+            yield Point(stretch.from_us, stretch.bucket.low, stretch.bucket.high, stretch.bucket.readings)
+    for part in ((from_us, begin_us), (end_us, to_us)):
+        found = (point_of(reading) for reading in readings(connection, device, *part, PROBES))
+        yield from (point for point in found if point.high_mc is not None)
 
 
 def _stays(document: Document, place: str) -> list[tuple[int, int | None]]:
@@ -173,10 +178,12 @@ def _chart(connection: Connection, document: Document, until_us: int, now_us: in
     to_us = min(until_us, max(ended for _, _, ended, _ in rides))
     begun = min(begun for _, begun, _, _ in rides)
     chart = Chart(max(begun, to_us - WINDOW_US), to_us)
+    if to_us - chart.from_us > RAW_US:
+        chart.bucket_us = HOUR_US
     for place, ride_from, ride_to, posting in rides:
         from_us, end_us = max(ride_from, chart.from_us), min(ride_to, chart.to_us)
         if from_us < end_us:
-            chart.add(place, _points(connection, posting.device, from_us, end_us))
+            chart.add(place, _points(connection, posting.device, from_us, end_us, chart))
     chart.apply(q.stage_rules(connection, [(posting.profile, stage_of(place)) for place, _, _, posting in rides]))
     for row in document["temperature"]:
         for from_us, ended in _stays(document, row["place"]):

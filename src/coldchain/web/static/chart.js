@@ -36,7 +36,11 @@ document.querySelectorAll(".chart").forEach((box) => {
     c.restore();
   };
   const axis = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 } };
-  const values = data.lines.flatMap((line) => line.values.filter((v) => typeof v === "number"));
+  // Hours and days are drawn as a band from their coldest to their warmest reading.
+  const lines = data.lines.flatMap((line, i) => [{ ...line, colour: colours[i % colours.length], dash: i > 3 ? [6, 4] : [] },
+    ...(line.low ? [{ name: line.name + " ↓", values: line.low, colour: colours[i % colours.length], dash: [2, 3], low: true }] : [])]);
+  const bands = lines.flatMap((line, i) => (line.low === true ? [{ series: [i, i + 1], fill: line.colour + "22" }] : []));
+  const values = lines.flatMap((line) => line.values.filter((v) => typeof v === "number"));
   if (values.length === 0) return;
   const low = Math.min(data.limit ?? Infinity, ...values);
   const high = Math.max(data.limit ?? -Infinity, ...values);
@@ -53,13 +57,14 @@ document.querySelectorAll(".chart").forEach((box) => {
     ],
     series: [
       { label: "UTC", value: day + " {HH}:{mm}" },
-      ...data.lines.map((line, i) => ({
-        label: line.name, stroke: colours[i % colours.length], width: 1.5, dash: i > 3 ? [6, 4] : [], value: degrees, points: { size: 4 },
+      ...lines.map((line) => ({
+        label: line.name, stroke: line.colour, width: line.low === true ? 1 : 1.5, dash: line.dash, value: degrees, points: { size: 4 },
       })),
     ],
+    bands,
     hooks: { drawClear: [ground], drawAxes: [limit] },
   });
-  const series = [data.times, ...data.lines.map((line) => line.values.map((v) => (v === false ? undefined : v)))];
+  const series = [data.times, ...lines.map((line) => line.values.map((v) => (v === false ? undefined : v)))];
   const plot = new uPlot(options(), series, box);
   new ResizeObserver(() => plot.setSize({ width: box.clientWidth - 24, height: 320 })).observe(box);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => location.reload());
