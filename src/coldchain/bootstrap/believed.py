@@ -126,14 +126,20 @@ def _scratch(store: SqlStore) -> _Scratch:
     """An empty one. A crash leaves the folder to whoever cleans the system's temporary files."""
     folder = Path(tempfile.mkdtemp(prefix="coldchain-as-of-"))
     try:
-        engine = make_engine(f"sqlite:///{folder / 'scratch.db'}")
-        event.listen(engine, "connect", _hurry)
-        all_tables()
-        metadata.create_all(engine)
+        engine = scratch_engine(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return _Scratch(folder, engine, Follower(engine, store, all_projections(), decode_recorded))
+
+
+def scratch_engine(folder: Path) -> Engine:
+    """An empty database with every table, for a while."""
+    engine = make_engine(f"sqlite:///{folder / 'scratch.db'}")
+    event.listen(engine, "connect", _hurry)
+    all_tables()
+    metadata.create_all(engine)
+    return engine
 
 
 def _hurry(connection: Any, _record: Any) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
-from coldchain.cli.common import Data, data_options
+from coldchain.cli.common import BROKEN, Data, data_options, fail
 
 HEAD = ("name", "version", "kind", "from_us", "verified", "clause")
 """What every pack says of itself, whatever it is about."""
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+MOST = 50
 
 
 @click.group(name="rules")
 def command() -> None:
-    """Rule packs: versioned values with the clause they come from."""
+    """Rule packs, profiles and continuity rules: versioned values with the clause they come from."""
 
 
 @command.command(name="list")
@@ -35,6 +38,155 @@ def show(data: Data, name: str) -> None:
     if not packs:
         raise click.BadParameter(f"no rule pack {name!r} in this ledger: see `coldchain rules list`")
     data.show({"items": packs}, _lines)
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.argument("file", type=FILE)
+def check(file: Path, as_json: bool) -> None:
+    """Whether a file is a pack, profile or continuity rules; else the field and line at fault."""
+    from coldchain.cli.rule_files import read_rules
+
+    known = read_rules(file)
+    document = {"kind": "temperature", **{name: known.stated[name] for name in HEAD if name in known.stated}}
+    Data(None, None, as_json).show({**document, "cases": len(known.cases)}, lambda d: iter([_line(d)]))
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.argument("file", type=FILE)
+def test(file: Path, as_json: bool) -> None:
+    """Judge the example cases in a pack's file or beside it (NAME.cases.toml). Exit 1 where one comes out otherwise."""
+    from coldchain.cli.rule_files import read_rules
+    from coldchain.domain.rulecases import failures
+    from coldchain.domain.rulefields import RulePackError
+    from coldchain.domain.rulepacks import RulePack
+    from coldchain.rules import parse_document
+
+    known = read_rules(file)
+    pack = parse_document(known.stated)
+    if not isinstance(pack, RulePack):
+        fail(f"{file}: only temperature packs have cases")
+    try:
+        failed = failures(pack, known.cases)
+    except RulePackError as error:
+        fail(f"{file}: {error}")
+    document = {"cases": len(known.cases), "failed": [dict(zip(_CASE, one, strict=True)) for one in failed]}
+    Data(None, None, as_json).show(document, _case_lines)
+    if failed:
+        raise SystemExit(BROKEN)
+
+
+_CASE = ("name", "expected", "found")
+
+
+@command.command()
+@data_options
+@click.argument("old")
+@click.argument("new")
+def diff(data: Data, old: str, new: str) -> None:
+    """What differs, field by field. Each is a FILE, NAME or NAME@VERSION of this ledger; NAME is its newest version."""
+    from coldchain.domain.rulechanges import differences
+
+    before, after = (_either(data, one) for one in (old, new))
+    items = [{"field": field, "old": was, "new": now} for field, was, now in differences(before, after)]
+    data.show({"items": items}, lambda d: (f"{one['field']}: {one['old']} -> {one['new']}" for one in d["items"]))
+
+
+@command.command(name="dry-run")
+@data_options
+@click.argument("file", type=FILE)
+@click.option("--from", "from_", metavar="TIME", help="Only what changes from this time on.")
+@click.option("--to", metavar="TIME", help="Only what changes before this time.")
+@click.option("--device", help="Only the probes of this device.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=MOST, show_default=True, help="Changes printed; all count."
+)
+def dry_run(data: Data, file: Path, from_: str | None, to: str | None, device: str | None, limit: int) -> None:
+    """Which verdicts would change if the file were recorded. Judges what is stored in a copy; nothing is written."""
+    from coldchain.cli.rule_files import read_rules
+    from coldchain.services.moments import moment_us
+
+    known = read_rules(file)
+    from_us = 0 if from_ is None else moment_us(from_)
+    to_us = 2**62 if to is None else moment_us(to)
+    with data.core() as core:
+        document = _tried(core, known.stated, device, from_us, to_us, limit)
+    data.show(document, _change_lines)
+
+
+@command.command()
+@data_options
+@click.argument("file", type=FILE)
+def record(data: Data, file: Path) -> None:
+    """Record a pack, profile or continuity rules: they judge from their `from_us` on, the past included. The operator's
+    to do; a version that is recorded or shipped with another content is refused."""
+    from coldchain.cli.rule_files import read_rules
+    from coldchain.services.chores import rule_entries
+    from coldchain.services.identity import CommandRefused
+    from coldchain.services.moments import rfc3339
+
+    known = read_rules(file)
+    name = f"{known.stated['name']} v{known.stated['version']}"
+    with data.core() as core:
+        if any(_same_version(one, known.stated) and one != known.stated for one in _shipped()):
+            raise CommandRefused(f"{name} is shipped with another content: give a change a version of its own")
+        document = _tried(core, known.stated, None, 0, 2**62, 0)
+        (draft,) = rule_entries(core.log.origin, [known.stated])
+        outcome = core.record(draft)
+    past = {"judged_from": rfc3339(known.stated.get("from_us", 0)), "totals": document["totals"]}
+    data.show({"key": draft.key, "index": outcome.index, "status": outcome.status, **past}, _record_lines)
+
+
+def _shipped() -> list[dict[str, Any]]:
+    from coldchain.rules import shipped_documents
+
+    return shipped_documents()
+
+
+def _same_version(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return (one["name"], one["version"]) == (other["name"], other["version"])
+
+
+def _tried(
+    core: Any, stated: dict[str, Any], device: str | None, from_us: int, to_us: int, limit: int
+) -> dict[str, Any]:
+    from collections import Counter
+
+    from coldchain.bootstrap.dryrun import dry_run
+    from coldchain.db.queries_api import NotKnown
+
+    core.catch_up_if_alone()
+    try:
+        tried = dry_run(core, stated, device)
+    except NotKnown as error:
+        fail(str(error))
+    wanted = [one for one in tried.changes if one.from_us < to_us and (one.to_us is None or one.to_us > from_us)]
+    totals = dict.fromkeys(("new", "gone", "moved", "graver", "milder"), 0) | Counter(one.kind for one in wanted)
+    return {"changes": [_change(one) for one in wanted[:limit]], "totals": {**totals, "same": tried.same}}
+
+
+def _change(one: Any) -> dict[str, Any]:
+    from coldchain.services.moments import rfc3339, rfc3339_or_none
+
+    spans = {
+        side: None if told is None else {"from": rfc3339(told.from_us), "to": rfc3339_or_none(told.to_us)}
+        for side, told in (("before", one.before), ("after", one.after))
+    }
+    verdict = (one.after or one.before).verdict
+    return {"change": one.kind, **one.lane._asdict(), "verdict": verdict, **spans}
+
+
+def _either(data: Data, named: str) -> dict[str, Any]:
+    from coldchain.cli.rule_files import read_rules
+
+    if (path := Path(named)).is_file():
+        return {"kind": "temperature", **read_rules(path).stated}
+    name, _, version = named.partition("@")
+    found = [one for one in _packs(data) if one["name"] == name and version in ("", str(one["version"]))]
+    if not found:
+        fail(f"{named!r} is no file, and no pack or profile of this ledger: see `coldchain rules list`")
+    return max(found, key=lambda one: int(one["version"]))
 
 
 def _packs(data: Data) -> list[dict[str, Any]]:
@@ -64,3 +216,31 @@ def _values(stated: dict[str, Any], indent: str) -> Iterator[str]:
             yield from _values(value, f"{indent}  ")
         else:
             yield f"{indent}{name}: {value}"
+
+
+def _case_lines(document: dict[str, Any]) -> Iterator[str]:
+    for one in document["failed"]:
+        yield f"✗ {one['name']}"
+        yield f"  expected {', '.join(one['expected'])}"
+        yield f"  found    {', '.join(one['found'])}"
+    yield f"{document['cases'] - len(document['failed'])} of {document['cases']} cases come out as they say"
+
+
+def _change_lines(document: dict[str, Any]) -> Iterator[str]:
+    for one in document["changes"]:
+        spans = " -> ".join(_span(one[side]) for side in ("before", "after") if one[side] is not None)
+        yield f"{one['change']:6}  {one['rule']}  {one['subject']} {one['channel']}  {spans}"
+    yield _totals(document["totals"])
+
+
+def _span(told: Mapping[str, Any]) -> str:
+    return f"{told['from']} to {told['to'] or 'now'}"
+
+
+def _totals(totals: Mapping[str, int]) -> str:
+    return "verdicts: " + ", ".join(f"{count} {kind}" for kind, count in totals.items())
+
+
+def _record_lines(document: dict[str, Any]) -> Iterator[str]:
+    yield f"{document['key']} is entry {document['index']}; it judges from {document['judged_from']} on"
+    yield _totals(document["totals"])

@@ -50,5 +50,15 @@ def shipped_cases() -> dict[tuple[str, int], list[dict[str, Any]]]:
     return {(stated["name"], stated["version"]): stated["cases"] for stated in documents}
 
 
+def parse_document(stated: dict[str, Any]) -> RulePack | Profile | Rules:
+    """What a `rules` entry states, whatever its kind. Raises RulePackError or RulesError."""
+    kind = stated.get("kind", PACK_KIND)
+    if kind == RULES_KIND:
+        return parse_rules(stated)
+    if kind == PROFILE_KIND:
+        return parse_profile(stated)
+    return parse_pack(stated)
+
+
 def is_continuity(stated: dict[str, Any]) -> bool:
     return stated.get("kind") == RULES_KIND
