@@ -120,6 +120,17 @@ def test_demo_and_what_is_derived_from_it(played: Played, demo: Any) -> None:
     played.answer("rebuild", "--check")
 
 
+def test_rules_as_files(played: Played, demo: Any, tmp_path: Path) -> None:
+    shipped = resources.files("coldchain") / "rules" / "cn-frozen-1.toml"
+    stricter = tmp_path / "stricter.toml"
+    stricter.write_text(shipped.read_text().replace("version = 1", "version = 2").replace("-18000", "-21000"))
+    played.answer("rules", "check", str(stricter))
+    assert played.answer("rules", "test", str(shipped))["failed"] == []
+    assert played.answer("rules", "diff", "CN-frozen", str(stricter))["items"]
+    assert played.answer("rules", "dry-run", str(stricter))["changes"]
+    played.answer("rules", "record", str(stricter))
+
+
 def test_the_ledger_and_the_directory(played: Played, demo: Any, tmp_path: Path) -> None:
     note = tmp_path / "old.note"
     note.write_text(played.answer("log", "checkpoint")["checkpoint"])

@@ -41,21 +41,21 @@ def show(data: Data, name: str) -> None:
 
 
 @command.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@data_options
 @click.argument("file", type=FILE)
-def check(file: Path, as_json: bool) -> None:
+def check(data: Data, file: Path) -> None:
     """Whether a file is a pack, profile or continuity rules; else the field and line at fault."""
     from coldchain.cli.rule_files import read_rules
 
     known = read_rules(file)
     document = {"kind": "temperature", **{name: known.stated[name] for name in HEAD if name in known.stated}}
-    Data(None, None, as_json).show({**document, "cases": len(known.cases)}, lambda d: iter([_line(d)]))
+    data.show({**document, "cases": len(known.cases)}, lambda d: iter([_line(d)]))
 
 
 @command.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@data_options
 @click.argument("file", type=FILE)
-def test(file: Path, as_json: bool) -> None:
+def test(data: Data, file: Path) -> None:
     """Judge the example cases in a pack's file or beside it (NAME.cases.toml). Exit 1 where one comes out otherwise."""
     from coldchain.cli.rule_files import read_rules
     from coldchain.domain.rulecases import failures
@@ -72,7 +72,7 @@ def test(file: Path, as_json: bool) -> None:
     except RulePackError as error:
         fail(f"{file}: {error}")
     document = {"cases": len(known.cases), "failed": [dict(zip(_CASE, one, strict=True)) for one in failed]}
-    Data(None, None, as_json).show(document, _case_lines)
+    data.show(document, _case_lines)
     if failed:
         raise SystemExit(BROKEN)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
@@ -11,13 +10,15 @@ from sqlalchemy import Connection, select
 from coldchain.db.bulk import fetch
 from coldchain.db.queries_events import chunks
 from coldchain.db.queries_fittings import fittings_of
-from coldchain.db.tables.telemetry import device, device_mounting, rule_pack
+from coldchain.db.tables.telemetry import device, device_mounting
 from coldchain.domain.exposure import Interval, Movement, Probe, Span, Watch, climb
 from coldchain.domain.fittings import Fitting, probe_kind
-from coldchain.domain.rulepacks import Mounting, RulePack, parse_pack, regimes, stage_of
+from coldchain.domain.rulepacks import RulePack
 from coldchain.domain.tracing import FOREVER_US
+from coldchain.projections.mounts import Posting
+from coldchain.projections.rulebook import Rulebook
 from coldchain.projections.series import items_between
-from coldchain.rules import shipped_packs
+from coldchain.projections.sites import Sites
 
 
 class Exposures:
@@ -25,7 +26,10 @@ class Exposures:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.packs: Mapping[tuple[str, int], RulePack] = _packs(connection)
+        self._rules, self._sites = Rulebook(), Sites()
+        self._rules.load(connection)
+        self._sites.load(connection)
+        self.packs: Mapping[tuple[str, int], RulePack] = self._rules.packs
 
     def around(self, units: Iterable[str]) -> dict[str, list[Interval]]:
         """By unit: everything that was ever around it, at any height."""
@@ -64,7 +68,7 @@ class Exposures:
         posted.sort(key=lambda posting: posting[2])
         name, grade = posted[0][:2]
         starts = [-FOREVER_US, *(at_us for _, _, at_us, _, _ in posted[1:]), FOREVER_US]
-        schedule = regimes(self.packs.values(), [Mounting(p[2], stage_of(p[3]), p[4]) for p in posted])
+        schedule = self._rules.schedule(self._sites.mountings([Posting(*p[2:]) for p in posted]))
         turns = [-FOREVER_US, *(regime.from_us for regime in schedule[1:]), FOREVER_US]
         for (_, _, _, place, _), hung in zip(posted, pairwise(starts), strict=True):
             for regime, ruled in zip(schedule, pairwise(turns), strict=True):
@@ -114,8 +118,3 @@ def movements(connection: Connection, units: Iterable[str]) -> list[Movement]:
         for child, parent, from_us, to_us in fetch(connection, query, *part):
             found.append((child, parent, from_us, FOREVER_US if to_us is None else to_us))
     return found
-
-
-def _packs(connection: Connection) -> dict[tuple[str, int], RulePack]:
-    recorded = (parse_pack(json.loads(body)) for (body,) in connection.execute(select(rule_pack.c.body)))
-    return {(pack.name, pack.version): pack for pack in (*shipped_packs(), *recorded)}
