@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from coldchain.domain.rulepacks import RulePack
 from coldchain.rules import shipped_cases, shipped_packs
 
 PACKS = {(pack.name, pack.version): pack for pack in shipped_packs()}
+FROZEN = PACKS["CN-frozen", 1]
 CASES = [
     pytest.param(PACKS[key], stated, id=f"{key[0]} {key[1]}: {stated['name']}")
     for key, cases in sorted(shipped_cases().items())
@@ -29,8 +31,21 @@ def test_every_shipped_pack_has_examples() -> None:
     assert shipped_cases().keys() == PACKS.keys()
 
 
+def test_defrosts_and_open_doors_let_the_timer_stand_still_as_far_as_the_pack_allows() -> None:
+    stage = replace(FROZEN.stages["transport"], defrost_cap_s=1_200, door_cap_s=300)
+    pack = replace(FROZEN, stages={"transport": stage})
+    warm = {"name": "n", "stage": "transport", "readings": "0..10/5: -20, 15..40/5: -10, 45: -20"}
+    assert outcome(pack, parse_case(warm, "case")) == ("0-15 in_range", "15-45 breach", "45- in_range")
+    assert outcome(pack, parse_case(warm | {"defrost": "15-35"}, "case")) == ("0- in_range",)
+    assert outcome(pack, parse_case(warm | {"door": "15-35"}, "case")) == (
+        "0-15 in_range",
+        "15-45 breach",
+        "45- in_range",
+    )
+    assert outcome(FROZEN, parse_case(warm | {"defrost": "15-35"}, "case"))[1] == "15-45 breach"
+
+
 STATED = {"name": "warm", "stage": "storage", "readings": "0..60/15: -10", "expect": ["0- breach"]}
-FROZEN = PACKS["CN-frozen", 1]
 
 
 def test_a_case_that_comes_out_otherwise_is_told_with_what_was_found() -> None:
@@ -45,6 +60,7 @@ def test_a_case_that_comes_out_otherwise_is_told_with_what_was_found() -> None:
         ({"readings": "0: -20; 5: -20"}, "case 'warm': readings: expected MINUTE: °C or FROM..TO/EVERY: °C, found"),
         ({"readings": "0..60/10: warm"}, "case 'warm': readings: expected"),
         ({"readings": "10..5/5: -20"}, "case 'warm': readings: expected at least one reading, found '10..5/5: -20'"),
+        ({"door": "9"}, "case 'warm': door: expected FROM-TO in minutes, found '9'"),
         ({"now": 30}, "case 'warm': now: expected a whole number from 60 on, found 30"),
         ({"limit": 3}, "CN-frozen case 1: unknown fields limit"),
     ],

@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from coldchain.domain import rulefields as read
+from coldchain.domain.pauses import DEFROST, DOORS, Samples, Told
 from coldchain.domain.rulefields import RulePackError
 from coldchain.domain.rulepacks import STAGES, Regime, RulePack
-from coldchain.domain.temperature import Item, Segment, judge, merged, open_segments
+from coldchain.domain.temperature import Beside, Item, Segment, judge, merged, open_segments
 
 MINUTE_US = 60_000_000
 _ORIGIN_US = 1_000_000 * MINUTE_US
 """Minute 0 of every case: later than no pack's `from_us` matters, for a case is judged by its own pack alone."""
-_FIELDS = frozenset(("name", "stage", "readings", "now", "expect"))
+_FIELDS = frozenset(("name", "stage", "readings", "defrost", "door", "now", "expect"))
 _READINGS = re.compile(r"(\d+)(?:\.\.(\d+)/(\d+))?: (-|-?\d+(?:\.\d{1,3})?)")
+
+_WINDOW = re.compile(r"(\d+)-(\d+)")
+_PAUSES = {"defrost": DEFROST, "door": f"{DOORS}case"}
+"""Field of a case -> name of the samples that tell of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class Case:
     name: str
     stage: str
     items: tuple[Item, ...]
+    told: Told
+    """Defrosts and openings."""
     now_us: int
     expect: tuple[str, ...]
 
@@ -45,7 +52,8 @@ def parse_case(stated: Any, where: str) -> Case:
         raise RulePackError(f"{where}: readings: expected at least one reading, found {readings!r}", "readings")
     newest = (items[-1][0] - _ORIGIN_US) // MINUTE_US
     now = read.integer({"now": newest, **stated}, "now", where, least=newest)
-    return Case(name, stage, tuple(items), _ORIGIN_US + now * MINUTE_US, read.texts(stated, "expect", where))
+    told = {name: _windows(stated, field, where) for field, name in _PAUSES.items() if field in stated}
+    return Case(name, stage, tuple(items), told, _ORIGIN_US + now * MINUTE_US, read.texts(stated, "expect", where))
 
 
 def outcome(pack: RulePack, case: Case) -> tuple[str, ...]:
@@ -55,9 +63,10 @@ def outcome(pack: RulePack, case: Case) -> tuple[str, ...]:
     if not stage:
         raise RulePackError(f"case {case.name!r}: stage: {pack.name} judges nothing in {case.stage}", "stage")
     schedule = (Regime(0, pack.name, pack.version, stage, pack.verified, pack.stages[stage], pack.quality),)
-    state, segments = judge(schedule, None, case.items)
+    beside = Beside(told=lambda _from_us, _to_us: case.told)
+    state, segments = judge(schedule, None, case.items, beside)
     if state is not None:
-        segments = segments + open_segments(pack.stages[stage], state, case.now_us)
+        segments = segments + open_segments(pack.stages[stage], state, case.now_us, beside=beside)
     return tuple(map(_told, segments))
 
 
@@ -81,6 +90,18 @@ def _items(text: str, where: str) -> Iterator[Item]:
         mc = None if celsius == "-" else round(float(celsius) * 1_000)
         for minute in range(int(first), int(last or first) + 1, max(1, int(every or 1))):
             yield _ORIGIN_US + minute * MINUTE_US, mc
+
+
+def _windows(stated: Mapping[str, Any], field: str, where: str) -> Samples:
+    """`10-35, 60-70`: from one minute to another, told of every minute."""
+    samples: dict[int, bool] = {}
+    for part in read.text(stated, field, where).split(","):
+        found = _WINDOW.fullmatch(part.strip())
+        if found is None or int(found[1]) >= int(found[2]):
+            raise RulePackError(f"{where}: {field}: expected FROM-TO in minutes, found {part.strip()!r}", field)
+        first, last = int(found[1]), int(found[2])
+        samples |= {_ORIGIN_US + minute * MINUTE_US: minute < last for minute in range(first, last + 1)}
+    return sorted(samples.items())
 
 
 def failures(pack: RulePack, cases: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
