@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from coldchain.bootstrap.core import Core, open_core
+from coldchain.db.queries_rules import stage_rules
 from coldchain.db.tables.telemetry import segment
 from coldchain.db.tables.verdicts import verdict
 from coldchain.services.chores import rule_entries
@@ -57,6 +58,8 @@ def test_goods_for_sale_in_europe_may_be_warmer_than_in_a_chinese_store(core: Co
     assert breaches(core) == ["EU-quick-frozen storage limit"]
     site(core, "FR", uses=("retail",))
     assert breaches(core) == []
+    with core.engine.connect() as connection:
+        assert [one.limit_mc for one in stage_rules(connection, [("quick-frozen", "room:w1/a")])] == [-12_000]
 
 
 def test_a_site_is_judged_by_what_it_was_registered_as_at_the_time(core: Core) -> None:

@@ -21,7 +21,6 @@ from coldchain.db.tables.telemetry import (
     device_key,
     device_mounting,
     device_state,
-    rule_pack,
     segment,
 )
 from coldchain.db.tables.verdicts import verdict
@@ -285,14 +284,6 @@ def segment_verdicts(connection: Connection, units: Iterable[str]) -> Mapping[st
     for row in connection.execute(select(c.unit, c.verdict).distinct().where(c.unit.in_(list(units)))):
         found.setdefault(row.unit, []).append(row.verdict)
     return found
-
-
-def stage_rules(connection: Connection, wanted: Iterable[tuple[str, str]]) -> list[Mapping[str, Any]]:
-    """What the newest recorded packs ask for each (pack, stage): `limit_mc`, `max_gap_s` and more."""
-    packs: dict[str, Mapping[str, Any]] = {}
-    for row in connection.execute(select(rule_pack.c.name, rule_pack.c.body).order_by(rule_pack.c.version)):
-        packs[row.name] = json.loads(row.body)["stages"]
-    return [packs[name][stage] for name, stage in sorted(set(wanted)) if stage in packs.get(name, ())]
 
 
 # Refused messages

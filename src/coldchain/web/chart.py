@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 from fastapi import Query
 
+from coldchain.domain.rulepacks import Stage
 from coldchain.projections.rollups import Stretch
 from coldchain.projections.series import Reading
 
@@ -88,12 +89,12 @@ class Chart:
     _points: dict[str, list[Point]] = field(default_factory=dict)
     _lifted: dict[str, set[int]] = field(default_factory=dict)
 
-    def apply(self, rules: Sequence[Mapping[str, Any]]) -> None:
+    def apply(self, rules: Sequence[Stage]) -> None:
         """Draw the limit the rules agree on, and lift lines at the longest silence one of them allows."""
-        limits = {rule["limit_mc"] for rule in rules}
+        limits = {rule.limit_mc for rule in rules}
         self.limit_mc = limits.pop() if len(limits) == 1 else None
         if rules:
-            self.silence_us = max(rule["max_gap_s"] for rule in rules) * SECOND_US
+            self.silence_us = max(rule.max_gap_s for rule in rules) * SECOND_US
 
     def shade(self, state: str, from_us: int, to_us: int | None) -> None:
         """Mark a breach or unknown time, as far as it is on the chart."""

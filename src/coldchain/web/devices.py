@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row
 from starlette.responses import HTMLResponse
 
 from coldchain.db import queries_api as q
+from coldchain.db.queries_rules import stage_rules
 from coldchain.domain.rollups import DAY_HOURS
-from coldchain.domain.rulepacks import stage_of
 from coldchain.projections.rollups import stretches
 from coldchain.projections.series import PROBES, readings
 from coldchain.web.chart import DAY_US, HOUR_US, HOURLY_US, RAW_US, Chart, Until, point_of
@@ -68,7 +68,7 @@ def router(site: Site) -> APIRouter:
 def _chart(connection: Connection, row: Row[Any], span: tuple[int, int], now_us: int) -> Chart:
     """The device's probes: reading by reading, or by hour or day where the time is long."""
     chart = Chart(*span)
-    chart.apply(q.stage_rules(connection, [(row.profile, stage_of(row.place))]))
+    chart.apply(stage_rules(connection, [(row.profile, row.place)]))
     if span[1] - span[0] <= RAW_US:
         for reading in readings(connection, row.device, *span, PROBES):
             chart.add(reading.name.removeprefix(PROBES), [point_of(reading)])
