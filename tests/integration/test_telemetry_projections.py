@@ -279,6 +279,7 @@ def open_breaches(world: World) -> list[tuple[Any, ...]]:
 def test_a_breach_becomes_critical_and_else_an_open_one_says_the_same(world: World, truck: Device) -> None:
     strictly(world)
     heard = []
+    world.hear(*steady(truck, -5, -5, -15))
     for n, message in enumerate(steady(truck, 0, 40, -10, per_message=1)):
         world.hear(message)
         heard.append(world.fold(now_us=START + n * 5 * MINUTE).verdicts("rule", "state", "detail"))

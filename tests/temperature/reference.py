@@ -173,6 +173,8 @@ def pieces(
     for before, after in zip(readings, [*readings[1:], None], strict=True):
         end_us = max(now_us, *items) if after is None else after[0]
         reason = _unknown(before[0], end_us, items, rule, stuck)
+        if after is None and not reason and any(start < before[0] <= end for start, end in stuck):
+            reason = "stuck"  # 2.4: until it moves
         if after is not None and not reason:
             stretch.append(after)
             continue

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, Regime, Stage
+from coldchain.domain.rulepacks import Regime, Stage
 from coldchain.domain.temperature import (
     BREACH,
     HIGH,
@@ -26,6 +26,7 @@ from coldchain.domain.temperature import (
     merged,
     open_segments,
 )
+from temperature import reference as plain
 
 MINUTE = 60_000_000
 RULE = Stage("test", limit_mc=-18_000, hysteresis_mc=500, consecutive_s=15 * 60, max_gap_s=10 * 60)
@@ -33,86 +34,11 @@ COLD, CLEARING, COOL, LIMIT, WARM, HOT = -20_000, -18_500, -18_300, -18_000, -17
 
 
 def reference(rule: Stage, items: Sequence[Item], now_us: int) -> list[Segment]:
-    """What the module's first paragraph says, interval by interval, looking at everything each time."""
-    readings = [(t, mc) for t, mc in items if mc is not None]
-    if not readings:
-        return [Segment(items[0][0], None, UNKNOWN, "fault")] if items else []
-    known = [_reason(rule, items, a[0], b[0]) for a, b in pairwise(readings)]
-    states: list[tuple[int, int | None, str, str]] = []
-    if items[0][0] < readings[0][0]:
-        states.append((items[0][0], readings[0][0], UNKNOWN, "fault"))
-    warm = _breaches(rule, readings, known)
-    for i, reason in enumerate(known):
-        state = UNKNOWN if reason else BREACH if i in warm else IN_RANGE
-        states.append((readings[i][0], readings[i + 1][0], state, reason))
-    last = readings[-1][0]
-    trailing = _reason(rule, items, last, max(now_us, items[-1][0]))
-    if trailing:
-        states.append((last, None, UNKNOWN, trailing))
-    elif states and states[-1][2] == BREACH and readings[-1][1] <= rule.clear_mc:
-        states.append((last, None, IN_RANGE, ""))
-    elif states and states[-1][2] != UNKNOWN:
-        states[-1] = (*states[-1][:1], None, *states[-1][2:])
-    return _joined(states, readings, warm)
-
-
-def _reason(rule: Stage, items: Sequence[Item], a: int, b: int) -> str:
-    if sum(1 for t, mc in items if mc is None and a < t <= b) >= FAULTS_IN_A_ROW:
-        return "fault"
-    return "gap" if b - a > rule.max_gap_us else ""
-
-
-def _breaches(rule: Stage, readings: Sequence[Item], known: Sequence[str]) -> dict[int, tuple[int, int]]:
-    """Index of each interval in a breach -> (index of its first reading, index of the confirming one)."""
-    warm: dict[int, tuple[int, int]] = {}
-    for start in range(len(readings)):
-        if start in warm or readings[start][1] <= rule.limit_mc:
-            continue
-        fresh = start == 0 or known[start - 1] or readings[start - 1][1] <= rule.limit_mc or start - 1 in warm
-        confirmed = start
-        while confirmed < len(readings) and readings[confirmed][1] > rule.limit_mc:
-            if readings[confirmed][0] - readings[start][0] >= rule.consecutive_us:
-                break
-            if confirmed + 1 < len(readings) and known[confirmed]:
-                confirmed = len(readings)
-                break
-            confirmed += 1
-        if not fresh or confirmed >= len(readings) or readings[confirmed][1] <= rule.limit_mc:
-            continue
-        i = start
-        while i < len(known) and not known[i] and (i < confirmed or readings[i][1] > rule.clear_mc):
-            warm[i] = (start, confirmed)
-            i += 1
-    return warm
-
-
-def _joined(states: list, readings: Sequence[Item], warm: dict[int, tuple[int, int]]) -> list[Segment]:
-    starts = {readings[i][0]: first for i, first in warm.items()}
-    segments: list[Segment] = []
-    for a, b, state, reason in states:
-        previous = segments[-1] if segments else None
-        same = previous is not None and previous.state == state
-        if same and state == BREACH and starts[a] != starts[previous.from_us]:
-            same = False
-        if same:
-            both = "fault" if "fault" in (previous.reason, reason) else reason
-            segments[-1] = previous._replace(to_us=b, reason=both)
-        else:
-            segments.append(Segment(a, b, state, reason))
-    return [_with_breach(segment, readings, starts) for segment in segments]
-
-
-def _with_breach(segment: Segment, readings: Sequence[Item], starts: dict[int, tuple[int, int]]) -> Segment:
-    if segment.state != BREACH:
-        return segment
-    _, confirmed = starts[segment.from_us]
-    if segment.to_us is None:
-        return segment._replace(confirmed_us=readings[confirmed][0], limit=HIGH)
-    last = segment.to_us
-    within = [mc for t, mc in readings if segment.from_us <= t <= last]
-    if within[-1] <= RULE.clear_mc:
-        within.pop()
-    return segment._replace(confirmed_us=readings[confirmed][0], max_mc=max(within), limit=HIGH)
+    """What the second implementation says; of an open breach the warmest reading is not told."""
+    return [
+        Segment(*piece[:4], None if piece.to_us is None else piece.extreme, piece.confirmed_us, piece.limit)
+        for piece in plain.pieces(dict(items), rule, now_us)
+    ]
 
 
 def fold(items: Sequence[Item], now_us: int, rule: Stage = RULE) -> list[Segment]:
@@ -213,7 +139,9 @@ def test_a_gap_is_unknown_even_between_two_cold_readings() -> None:
 
 def test_minutes_before_a_gap_do_not_count_towards_a_breach_after_it() -> None:
     items = minutes((0, HOT), (10, HOT), (21, HOT), (30, HOT), (35, HOT))
-    assert [segment.state for segment in fold(items, 35 * MINUTE)] == [IN_RANGE, UNKNOWN, IN_RANGE]
+    assert [segment.state for segment in fold(items, 35 * MINUTE)] == [UNKNOWN]
+    later = fold([*items, (36 * MINUTE, HOT)], 36 * MINUTE)
+    assert later[1:] == [Segment(21 * MINUTE, None, BREACH, "", None, 36 * MINUTE, HIGH)]
 
 
 def test_lone_readings_between_gaps_do_not_split_the_unknown() -> None:

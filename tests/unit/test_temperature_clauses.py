@@ -27,6 +27,7 @@ from coldchain.domain.temperature import (
     judge,
     open_segments,
 )
+from temperature import reference as plain
 
 MINUTE = 60_000_000
 CHILLED = Stage("test", limit_mc=8_000, hysteresis_mc=500, consecutive_s=900, max_gap_s=600, low_mc=2_000)
@@ -90,7 +91,7 @@ def test_a_low_breach_ends_above_the_limit_by_the_hysteresis(mc: int, state: str
 
 
 def test_minutes_beyond_the_other_limit_are_another_run() -> None:
-    items = [*steady(0, 10, 9_000), *steady(15, 25, 1_000)]
+    items = [(0, 4_000), *steady(5, 15, 9_000), *steady(20, 30, 1_000)]
     assert fold(CHILLED, items) == [Segment(0, None, IN_RANGE)]
 
 
@@ -164,7 +165,7 @@ def test_a_rule_without_caps_asks_for_no_windows() -> None:
         raise AssertionError
 
     assert fold(CHILLED, steady(0, 60, 9_000), Beside(told))[0].confirmed_us == 15 * MINUTE
-    assert fold(CAPPED, steady(0, 14, 9_000, step=2), Beside(told)) == [Segment(0, None, IN_RANGE)]
+    assert fold(CAPPED, steady(0, 14, 9_000, step=2), Beside(told)) == [Segment(0, None, UNKNOWN, "gap")]
 
 
 def test_a_breach_is_critical_from_the_reading_at_which_it_lasted_long_enough() -> None:
@@ -181,10 +182,30 @@ def test_a_breach_that_was_critical_stays_so_when_it_ends() -> None:
 
 def test_time_in_which_the_sensor_is_stuck_is_unknown() -> None:
     items = [*steady(0, 5, 4_000), *steady(10, 40, 9_000), *steady(45, 50, 4_000)]
-    assert fold(CHILLED, items, beside({}, [(10, 40)])) == [
+    assert fold(CHILLED, items, beside({}, [(10, 35)])) == [
         Segment(0, 10 * MINUTE, IN_RANGE),
-        Segment(10 * MINUTE, 40 * MINUTE, UNKNOWN, "stuck"),
-        Segment(40 * MINUTE, None, IN_RANGE),
+        Segment(10 * MINUTE, 45 * MINUTE, UNKNOWN, "stuck"),
+        Segment(45 * MINUTE, None, IN_RANGE),
+    ]
+
+
+def test_a_run_that_begins_or_ends_with_the_known_time_is_of_unknown_length() -> None:
+    items = [*steady(0, 5, 9_000), *steady(10, 20, 1_000), *steady(25, 30, 4_000), *steady(35, 40, 9_000)]
+    known = [Segment(0, 10 * MINUTE, UNKNOWN, "gap"), Segment(10 * MINUTE, None, IN_RANGE)]
+    assert fold(CHILLED, items) == known
+    assert fold(CHILLED, items, silence=11) == [
+        known[0],
+        Segment(10 * MINUTE, 35 * MINUTE, IN_RANGE),
+        Segment(35 * MINUTE, None, UNKNOWN, "gap"),
+    ]
+
+
+def test_a_run_that_a_new_rule_cuts_short_is_of_unknown_length() -> None:
+    schedule = (Regime(0, rule=CHILLED), Regime(20 * MINUTE, rule=TOLERANT))
+    _, closed = judge(schedule, None, [*steady(0, 5, 4_000), *steady(10, 30, 9_000), *steady(35, 40, 4_000)])
+    assert closed == [
+        Segment(0, 10 * MINUTE, IN_RANGE),
+        Segment(10 * MINUTE, 15 * MINUTE, UNKNOWN, "gap"),
     ]
 
 
@@ -251,6 +272,29 @@ def test_cut_anywhere_the_fold_goes_on_as_if_it_had_not_been(
         closed += ended
         state = FoldState(*tuple(state))
     assert closed + open_segments(rule, state, items[-1][0]) == fold(rule, items, beside(windows))
+
+
+@given(rules, histories, told_samples, st.sampled_from([0, 1, 10, 11, 500]), st.data())
+def test_the_fold_says_what_the_second_implementation_says(
+    rule: Stage, items: list[Item], told: dict[str, list[tuple[int, bool]]], silence: int, data: st.DataObject
+) -> None:
+    times = [t_us // MINUTE for t_us, mc in items if mc is not None]
+    some = data.draw(st.lists(st.sampled_from(times), max_size=4, unique=True)) if times else []
+    stuck = [(a, b) for a, b in list(pairwise(sorted(some)))[::2]]
+    now_us = items[-1][0] + silence * MINUTE
+    windows = {name: samples(*said) for name, said in told.items()}
+    caps = {name: rule.defrost_cap_s if name == "defrost" else rule.door_cap_s for name in windows}
+    still = [span for name, said in windows.items() for span in plain.openings(dict(said), caps[name], rule.max_gap_s)]
+    spans = [(a * MINUTE, b * MINUTE) for a, b in stuck]
+    pieces = plain.pieces(dict(items), rule, now_us, still=still, stuck=spans)
+    assert fold(rule, items, beside(windows, stuck), silence) == list(map(as_segment, pieces))
+
+
+def as_segment(piece: plain.Piece) -> Segment:
+    """The extreme of a breach is told once it ended."""
+    extreme = None if piece.to_us is None else piece.extreme
+    warmest, coldest = (None, extreme) if piece.limit == LOW else (extreme, None)
+    return Segment(*piece[:4], warmest, piece.confirmed_us, piece.limit, coldest, piece.critical_us)
 
 
 def _parts(items: Sequence[Item], cuts: Iterable[int]) -> list[Sequence[Item]]:

@@ -4,7 +4,8 @@ What is known is the time between two readings no further apart than the rule's 
 values between them, of a sensor that is not stuck; a state holds from the reading that shows it to the next one. All
 other time is unknown: silence is neither a breach nor in range. Inside the known time a breach is a run of readings
 beyond one limit that lasts longer than is tolerated; it starts at its first reading and ends at the first that is back
-by the hysteresis, or at the last reading before the unknown. Readings beyond that do not last are in range.
+by the hysteresis, or at the last reading before the unknown. Readings beyond that do not last are in range; or unknown,
+where they touch unknown time and nobody knows how long they lasted.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ class FoldState(NamedTuple):
     far_us: int | None = None
     """First of the readings of an unconfirmed run that lie beyond the tolerance in a row."""
     critical_us: int | None = None
+    stretch_us: int | None = None
+    """While unknown: the first of the readings that join each other without a break up to now."""
 
 
 def merged(items: Iterable[Item]) -> list[Item]:
@@ -117,7 +120,7 @@ def advance(
 def advance_quiet(rule: Stage, state: FoldState, times: Sequence[int], values: Sequence[int]) -> FoldState | None:
     """The short way for a message that continues in range without an event: the same state `advance` gives, or None
     where the message needs it. `times` and `values` are of equal, positive length; any order."""
-    now, since_us, last_us, _, _, beyond_us, _, _, faults, _, _, _, _ = state
+    now, since_us, last_us, _, _, beyond_us, _, _, faults, _, _, _, _, _ = state
     if now != IN_RANGE or beyond_us is not None or faults or last_us is None or max(values) > rule.limit_mc:
         return None
     if rule.low_mc is not None and min(values) < rule.low_mc:
@@ -183,17 +186,28 @@ def open_segments(
     if state.state == UNKNOWN:
         if lost or (not ended and _ends_stuck(beside.stuck, state.last_us)):
             return [Segment(state.since_us, to_us, UNKNOWN, _graver(state.reason, reason if lost else ""))]
-        past = Segment(state.since_us, state.last_us, UNKNOWN, state.reason)
-        return [past] if state.since_us < state.last_us else []
+        return _ended(state, state.last_us) if ended else _coming_to_know(state, state.last_us)
     if not lost and not ended:
         return [_lasting(state)]
-    segments = [_ending_at(state, state.last_us)] if state.since_us < state.last_us else []
-    return [*segments, Segment(state.last_us, to_us, UNKNOWN, reason)] if lost else segments
+    if lost:
+        known_us = _known_until(state, state.last_us)
+        return [*_ended(state, known_us), Segment(known_us, to_us, UNKNOWN, reason)]
+    return _cut(state, state.last_us)
+
+
+def _coming_to_know(state: FoldState, last_us: int) -> list[Segment]:
+    """Of an segment that is unknown, while readings come; a run that began with them is of unknown length (3.3)."""
+    if state.stretch_us == last_us:
+        return _ended(state, last_us)
+    if state.beyond_us == state.stretch_us:
+        return [Segment(state.since_us, None, UNKNOWN, state.reason or "gap")]
+    known_us = last_us if state.beyond_us is None else state.beyond_us
+    return [*_ended(state, known_us), Segment(known_us, None, IN_RANGE)]
 
 
 def _graver(reason: str, other: str) -> str:
-    """Of two reasons of time that is unknown throughout, the one to tell (2.1)."""
-    return next((one for one in ("fault", "stuck") if one in (reason, other)), other or reason)
+    """Of two reasons of time that is unknown throughout, the one to tell (2.4)."""
+    return next((one for one in ("fault", "stuck") if one in (reason, other)), "gap")
 
 
 def _ends_stuck(stuck: Sequence[tuple[int, int]], last_us: int) -> bool:
@@ -207,13 +221,30 @@ def _lasting(state: FoldState) -> Segment:
     return Segment(state.since_us, None, BREACH, "", None, state.confirmed_us, state.limit, None, state.critical_us)
 
 
-def _ending_at(state: FoldState, to_us: int) -> Segment:
-    if state.state != BREACH:
-        return Segment(state.since_us, to_us, state.state, state.reason)
+def _known_until(state: FoldState, last_us: int) -> int:
+    """Where the open segment ends if nothing known follows its newest reading: nobody knows how long a run lasted that
+    is not confirmed (3.3)."""
+    return state.beyond_us if state.state == IN_RANGE and state.beyond_us is not None else last_us
+
+
+def _cut(state: FoldState, last_us: int) -> list[Segment]:
+    """The open segment, ended at its newest reading though that is followed by no unknown time."""
+    known_us = _known_until(state, last_us)
+    run = [Segment(known_us, last_us, UNKNOWN, "gap")] if known_us < last_us else []
+    return _ended(state, known_us) + run
+
+
+def _ended(state: FoldState, to_us: int) -> list[Segment]:
+    """The open segment up to a time; none where it began then."""
+    if state.since_us >= to_us:
+        return []
+    if state.state == IN_RANGE:
+        return [Segment(state.since_us, to_us, IN_RANGE)]
+    if state.state == UNKNOWN:
+        return [Segment(state.since_us, to_us, UNKNOWN, state.reason or "gap")]
     warmest, coldest = (state.extreme_mc, None) if state.limit == HIGH else (None, state.extreme_mc)
-    return Segment(
-        state.since_us, to_us, BREACH, "", warmest, state.confirmed_us, state.limit, coldest, state.critical_us
-    )
+    told = warmest, state.confirmed_us, state.limit, coldest, state.critical_us
+    return [Segment(state.since_us, to_us, BREACH, "", *told)]
 
 
 def _hand_over(
@@ -228,8 +259,9 @@ def _hand_over(
     last_us = state.last_us
     if last_us is None:
         return state, []
-    closed = [_ending_at(state, last_us)] if state.since_us < last_us else []
-    return FoldState(UNKNOWN, last_us, last_us, state.last_mc, state.seen_us, faults=state.faults), closed
+    closed = _cut(state, last_us)
+    start = FoldState(UNKNOWN, last_us, last_us, state.last_mc, state.seen_us, faults=state.faults, stretch_us=last_us)
+    return start, closed
 
 
 def _keep(state: FoldState | None, items: Sequence[Item]) -> tuple[FoldState, list[Segment]]:
@@ -263,6 +295,7 @@ class _Run:
             self.limit,
             self.far_us,
             self.critical_us,
+            self.stretch_us,
         ) = start or FoldState(UNKNOWN, 0, None, None, 0)
 
     def state(self) -> FoldState | None:
@@ -283,6 +316,7 @@ class _Run:
             self.limit,
             self.far_us,
             self.critical_us,
+            self.stretch_us,
         )
 
     def unusable(self, t_us: int) -> None:
@@ -294,7 +328,7 @@ class _Run:
     def reading(self, t_us: int, mc: int) -> None:
         if self.last_us is None:
             self.since_us = self.since_us if self.started else t_us
-            self.started = True
+            self.started, self.stretch_us = True, t_us
         else:
             self._join(t_us, self.last_us)
         self._judge(t_us, mc)
@@ -309,12 +343,12 @@ class _Run:
         elif t_us - last_us > self.rule.max_gap_us:
             reason = "gap"
         else:
-            if self.now == UNKNOWN:
+            if self.now == UNKNOWN and self.beyond_us is None:
                 self._turn(IN_RANGE, last_us)
             return
         if self.now != UNKNOWN:
-            self._turn(UNKNOWN, last_us)
-        self.reason = _graver(self.reason, reason)
+            self._turn(UNKNOWN, _known_until(self._state(), last_us))
+        self.reason, self.stretch_us = _graver(self.reason, reason), t_us
         self._end_run()
 
     def _is_stuck(self, from_us: int, to_us: int) -> bool:
@@ -327,12 +361,13 @@ class _Run:
             self._turn(IN_RANGE, t_us)
             self._end_run()
         limit = self.limit if self.now == BREACH else self._beyond(mc)
-        if not limit:
-            self._end_run()
-            return
         if limit != self.limit:
+            if self.now == UNKNOWN and self.beyond_us is not None and self.beyond_us != self.stretch_us:
+                self._turn(IN_RANGE, self.beyond_us)
             self._end_run()
-            self.limit, self.beyond_us = limit, t_us
+            self.limit, self.beyond_us = limit, t_us if limit else None
+        if not limit:
+            return
         worse = max if limit == HIGH else min
         self.extreme_mc = mc if self.extreme_mc is None else worse(mc, self.extreme_mc)
         if self.now != BREACH:
@@ -351,7 +386,7 @@ class _Run:
         return LOW if self.rule.low_mc is not None and mc < self.rule.low_mc else ""
 
     def _confirm(self, t_us: int, mc: int) -> None:
-        """3.3; nothing is confirmed by the first reading after the unknown."""
+        """3.3"""
         rule = self.rule
         low_mc = rule.limit_mc if rule.low_mc is None else rule.low_mc
         far = mc - rule.limit_mc if self.limit == HIGH else low_mc - mc
@@ -383,6 +418,5 @@ class _Run:
         self.beyond_us = self.confirmed_us = self.extreme_mc = self.far_us = self.critical_us = None
 
     def _turn(self, to: str, at_us: int) -> None:
-        if self.since_us < at_us:
-            self.closed.append(_ending_at(self._state(), at_us))
-        self.now, self.since_us, self.reason = to, at_us, ""
+        self.closed += _ended(self._state(), at_us)
+        self.now, self.since_us, self.reason, self.stretch_us = to, at_us, "", None

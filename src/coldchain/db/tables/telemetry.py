@@ -256,6 +256,7 @@ channel = Table(
     Column("beyond_limit", String(8), nullable=False),
     Column("far_us", BigInteger),
     Column("critical_us", BigInteger),
+    Column("stretch_us", BigInteger),
 )
 """One probe: where its fold stands (`coldchain.domain.temperature.FoldState`), so the newest reading is here too.
 lost: 1 once nothing usable has followed for longer than the rule allows; `state` and `since_us` then tell of before."""
