@@ -73,3 +73,14 @@ def test_a_lot_shows_where_it_is_in_chinese_too(page: httpx.Client) -> None:
     text = shown(page, LOT, "zh")
     assert "各批货物数量" in text
     assert BOX in text
+
+
+def test_a_lot_shows_whether_it_adds_up(page: httpx.Client) -> None:
+    text = shown(page, LOT)
+    assert "Does it add up?" in text
+    assert '<td class="num">1200</td>' in text
+    assert "数量是否相符" in shown(page, LOT, "zh")
+
+
+def test_a_container_has_no_balance_of_its_own(page: httpx.Client) -> None:
+    assert "Does it add up?" not in shown(page, BOX)

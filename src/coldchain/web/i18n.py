@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -19,6 +20,8 @@ class Words:
 
     language: str
     texts: Mapping[str, str]
+    sentences: Sequence[tuple[re.Pattern[str], str]] = ()
+    """Sentences of the rules: what matches the English one, and what it is here; the most definite first."""
 
     @property
     def tag(self) -> str:
@@ -32,14 +35,45 @@ class Words:
         return key in self.texts
 
     def sentence(self, text: str) -> str:
-        """A fixed English sentence of the rules, translated where the catalogue has it."""
-        return self.texts.get(f"sentence.{text}", text)
+        """Sentences that the rules say in English, several with `; ` between them; what the catalogue does not have
+        stays as it is. Names and figures in them stay as they are."""
+        if not self.sentences:
+            return text
+        return "；".join(self._sentence(part) for part in text.split("; "))
+
+    def _sentence(self, text: str) -> str:
+        for pattern, template in self.sentences:
+            if found := pattern.fullmatch(text):
+                values = {name: self._listed(value) for name, value in found.groupdict().items()}
+                return template.format(**values)
+        return text
+
+    def _listed(self, text: str) -> str:
+        return "、".join(self._sentence(part) for part in text.split(", "))
+
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def _patterns(sentences: Mapping[str, str]) -> list[tuple[re.Pattern[str], str]]:
+    """The longer a sentence is without what stands in its places, the more definite."""
+    ordered = sorted(sentences, key=lambda sentence: -len(_PLACE.sub("", sentence)))
+    return [(re.compile(_expression(sentence)), sentences[sentence]) for sentence in ordered]
+
+
+def _expression(sentence: str) -> str:
+    parts = _PLACE.split(sentence)
+    return "".join(f"(?P<{part}>.+?)" if place % 2 else re.escape(part) for place, part in enumerate(parts))
 
 
 def load_words() -> dict[str, Words]:
     folder = resources.files("coldchain.web") / "locale"
     texts = {language: (folder / f"{language}.json").read_text("utf-8") for language in LANGUAGES}
-    return {language: Words(language, json.loads(text)) for language, text in texts.items()}
+    told = {"zh_Hans": json.loads((folder / "sentences_zh_Hans.json").read_text("utf-8"))}
+    return {
+        language: Words(language, json.loads(text), _patterns(told.get(language, {})))
+        for language, text in texts.items()
+    }
 
 
 def language_of(request: Request) -> str:

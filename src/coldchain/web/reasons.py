@@ -25,6 +25,7 @@ _ENDINGS = (
     (" sensor fault", "fault"),
     (" stuck sensor", "stuck"),
 )
+UNENTITLED = "unentitled event"
 CONTINUITY = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "B1", "B2", "B3", "B4", "B5", "B6")
 
 
@@ -82,14 +83,16 @@ def _measured(t: Words, it: Conclusion) -> Iterator[Reason]:
     if it.kind == "chain_gap" and "upto" not in it.detail:
         key = "why.chain_gap_open"
     if t.has(key):
-        yield Reason(t(key, **_figures(it)))
+        yield Reason(t(key, **_figures(it)), it.detail.get("units", ()) if it.kind == UNENTITLED else ())
     else:
         yield Reason(", ".join(f"{name}: {value}" for name, value in sorted(it.detail.items())))
     yield from _thresholds(t, it)
 
 
 def _seen(t: Words, it: Conclusion) -> Iterator[Reason]:
-    if it.kind == "B5" and not it.channel.endswith(" reefer"):
+    if it.kind == "B5" and it.channel.endswith(" halt"):
+        yield Reason(t("why.B5.halt"), it.detail.get("units", ()))
+    elif it.kind == "B5" and not it.channel.endswith(" reefer"):
         yield Reason(t("why.B5", door=it.channel), it.detail.get("units", ()))
     elif it.kind == "P2" and not it.channel:
         yield Reason(t("why.P2"))
@@ -98,7 +101,7 @@ def _seen(t: Words, it: Conclusion) -> Iterator[Reason]:
             t(f"why.{it.kind}.how") if it.kind in ("P2", "B5") else t(f"why.{it.kind}"), it.detail.get("units", ())
         )
     for one in it.detail.get("seen", ()):
-        yield Reason(t("why.seen", what=one))
+        yield Reason(t("why.seen", what=t.sentence(one)))
     for field in ("extra", "missing", "suspected"):
         units = it.detail.get(field, ())
         if units:
@@ -132,6 +135,8 @@ def _figures(it: Conclusion) -> dict[str, object]:
         "upto": detail.get("upto"),
         "copies": detail.get("copies"),
         "channel": it.channel,
+        "by": detail.get("by"),
+        "owner": detail.get("owner"),
     }
 
 
