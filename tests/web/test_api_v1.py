@@ -53,10 +53,19 @@ def test_one_device_shows_its_keys_and_where_it_was(operator: httpx.Client) -> N
     assert device["open_findings"] == 2, "it fell silent on both probes"
 
 
-@pytest.mark.parametrize("path", ["/v1/devices", "/v1/findings?status=all", "/v1/rejects", f"{SERIES}?probe=box"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/devices",
+        "/v1/findings?status=all",
+        "/v1/rejects",
+        f"{SERIES}?probe=box",
+        f"{SERIES}?probe=box&resolution=hour",
+    ],
+)
 def test_pages_of_one_item_add_up_to_the_whole_list(operator: httpx.Client, path: str) -> None:
     path, _, query = path.partition("?")
-    parameters = dict([query.split("=")]) if query else {}
+    parameters = dict(part.split("=") for part in query.split("&")) if query else {}
     whole = [item for page in pages(operator, path, **parameters) for item in page]
     single = list(pages(operator, path, **parameters, limit=1))[:400]
     assert whole
@@ -184,3 +193,27 @@ def test_two_apps_in_one_process_count_apart(operator: httpx.Client, served: Ser
     operator.get("/v1/devices")
     served.app = create_app(ports)
     assert 'route="/v1/devices"' not in operator.get("/metrics").text
+
+
+def test_hours_of_a_probe_tell_its_extremes_and_how_much_is_unknown(operator: httpx.Client) -> None:
+    hours = ask(operator, SERIES, **WHOLE_TRIP, resolution="hour", probe="box")["items"]
+    assert [hour["from"] for hour in hours] == [f"2026-03-02T{hour:02}:00:00Z" for hour in range(8, 14)]
+    warm = hours[3]
+    assert (warm["readings"], warm["min"], warm["max"], warm["probe"]) == (60, -20_500, -4_500, "box")
+    assert (warm["mean"], warm["first_at"], warm["first"]) == (-9_833.333333333334, warm["from"], -4_500)
+    assert [hour["gap_share"] for hour in hours[:-1]] == [0] * 5
+    (day,) = ask(operator, SERIES, **WHOLE_TRIP, resolution="day", channel="temp/box")["items"]
+    assert (day["readings"], day["to"]) == (sum(hour["readings"] for hour in hours), "2026-03-03T00:00:00Z")
+
+
+def test_how_finely_a_time_is_told_follows_from_its_length(operator: httpx.Client) -> None:
+    ends = {"raw": "2026-03-02T14:00:00Z", "hour": "2026-03-20T00:00:00Z", "day": "2026-12-01T00:00:00Z"}
+    for resolution, to in ends.items():
+        span = {"from": WHOLE_TRIP["from"], "to": to, "limit": 2_000}
+        assert ask(operator, SERIES, **span, resolution="auto") == ask(operator, SERIES, **span, resolution=resolution)
+
+
+def test_single_readings_of_other_channels_are_asked_for_in_vain(operator: httpx.Client) -> None:
+    answer = operator.get(SERIES, params={"channel": "rh/box"})
+    assert answer.status_code == 422
+    assert "resolution" in answer.json()["detail"]

@@ -20,8 +20,11 @@ from coldchain.api.schemas import (
     Probe,
     Reading,
     Reject,
+    Stretch,
 )
 from coldchain.db.queries_findings import Life, Named
+from coldchain.projections.rollups import Stretch as StoredStretch
+from coldchain.projections.series import PROBES
 from coldchain.projections.series import Reading as StoredReading
 from coldchain.services.moments import rfc3339, rfc3339_or_none
 
@@ -72,6 +75,27 @@ def reading(stored: StoredReading, probe: str) -> Reading:
         seq=stored.seq,
         index=stored.entry,
     )
+
+
+def stretch(found: StoredStretch) -> Stretch:
+    bucket, temperature = found.bucket, found.channel.startswith(PROBES)
+    fields = {
+        "channel": found.channel,
+        "probe": found.channel.removeprefix(PROBES) if temperature else None,
+        "from": rfc3339(found.from_us),
+        "to": rfc3339(found.to_us),
+        "readings": bucket.readings,
+        "min": bucket.low,
+        "max": bucket.high,
+        "mean": bucket.mean,
+        "deviation": bucket.deviation,
+        "gap_share": found.gap_share,
+        "first_at": rfc3339(bucket.first_us),
+        "first": bucket.first,
+        "last_at": rfc3339(bucket.last_us),
+        "last": bucket.last,
+    }
+    return Stretch.model_validate(fields)
 
 
 def finding(row: Row[Any]) -> Finding:

@@ -61,7 +61,14 @@ class SeriesQuery(Question):
     probe: Annotated[Name | None, Field(description="one probe; all where it is left out")] = None
     from_: Annotated[Moment | None, Field(alias="from", description="default: a day before `to`")] = None
     to: Annotated[Moment | None, Field(description="exclusive; default: just after the newest reading")] = None
-    limit: Annotated[int, Field(ge=1, le=10_000, description="readings on a page at most")] = 1_000
+    resolution: Annotated[
+        Literal["auto", "raw", "hour", "day"],
+        Field(description="readings, or hours or days summed up; auto: readings of two days, hours of 62, else days"),
+    ] = "raw"
+    channel: Annotated[
+        Name | None, Field(description="of hours and days: any channel by name, e.g. rh/box; temperatures by default")
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=10_000, description="items on a page at most")] = 1_000
     cursor: Annotated[str | None, Field(max_length=500, description="`next` of the page before")] = None
 
 

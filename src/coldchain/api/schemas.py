@@ -90,6 +90,26 @@ class Reading(Answer):
     index: int
 
 
+class Stretch(Answer):
+    """An hour or day in which a channel was read, summed up over the readings that are evidence. Values are thousandths
+    of the channel's unit: milli-°C of temperatures."""
+
+    channel: str
+    probe: Annotated[str | None, Field(description="null where the channel is no temperature")]
+    from_: Annotated[Time, Field(alias="from")]
+    to: Annotated[Time, Field(description="exclusive")]
+    readings: int
+    min: int
+    max: int
+    mean: float
+    deviation: Annotated[float | None, Field(description="standard deviation; null where it is beyond 64 bits")]
+    gap_share: Annotated[float, Field(description="of the time that has passed: without data, from 0 to 1")]
+    first_at: Time
+    first: int
+    last_at: Time
+    last: int
+
+
 class Finding(Answer):
     """One published entry of a finding."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
+from sqlalchemy import Connection, Row
 from starlette.responses import Response
 
 from coldchain.api import answers
@@ -20,17 +21,17 @@ from coldchain.api.queries import (
     UnitQuery,
     microseconds,
 )
-from coldchain.api.series import readings_page
+from coldchain.api.series import readings_page, stretches_page
 from coldchain.db import queries_api as q
 from coldchain.db.queries_api import NotKnown
 from coldchain.db.queries_parties import sees
 from coldchain.decoders.scans import subject_of
+from coldchain.domain.rollups import DAY_HOURS
+from coldchain.projections.rollups import DAY_US, resolution
 from coldchain.projections.series import PROBES
 from coldchain.services.access import CODE_LIFE_S
 from coldchain.services.app_ports import AppPorts
 from coldchain.services.principals import Principal
-
-DAY_US = 86_400_000_000
 
 
 def routers(ports: AppPorts) -> list[APIRouter]:
@@ -68,23 +69,49 @@ def _add_devices(routes: APIRouter, ports: AppPorts) -> None:
             )
 
     @routes.get("/devices/{device}/series", tags=["devices"])
-    def list_readings(device: Annotated[Name, Path()], query: Annotated[SeriesQuery, Query()]) -> s.Page[s.Reading]:
-        """Temperatures of a device by time, those that are no evidence included and marked."""
+    def list_readings(
+        device: Annotated[Name, Path()], query: Annotated[SeriesQuery, Query()]
+    ) -> s.Page[s.Reading] | s.Page[s.Stretch]:
+        """Temperatures of a device by time, those that are no evidence included and marked; or what counts of them, or
+        of any channel, summed up by hour or day. Hours and days without readings are not listed."""
+        now_us = q.ledger_state(ports.engine, ports.store, ports.log).at_us
         with ports.engine.connect() as connection:
             row = q.device_row(connection, device)
             span = _span(query, row.last_us)
-            found, following = readings_page(connection, row.device_no, device, query.probe, span, query.limit)
-        items = [answers.reading(one, one.name.removeprefix(PROBES)) for one in found]
-        return s.Page(items=items, next=None if following is None else q.encode_cursor(following))
+            hours = RESOLUTIONS.get(query.resolution, resolution(span[1] - span[0]))
+            span = _following(query, span)
+            if not hours:
+                return _readings(connection, row, query, span)
+            channel = query.channel or (PROBES + query.probe if query.probe is not None else None)
+            found, following = stretches_page(connection, row.device_no, hours, channel, span, query.limit, now_us)
+        return s.Page(items=[answers.stretch(one) for one in found], next=_next(following))
+
+
+RESOLUTIONS = {"raw": 0, "hour": 1, "day": DAY_HOURS}
+
+
+def _readings(connection: Connection, row: Row[Any], query: SeriesQuery, span: tuple[int, int]) -> s.Page[s.Reading]:
+    if query.channel is not None:
+        raise q.BadQuery("query channel: summed up by hour and day only, expected resolution=hour or day with it")
+    found, following = readings_page(connection, row.device_no, row.device, query.probe, span, query.limit)
+    items = [answers.reading(one, one.name.removeprefix(PROBES)) for one in found]
+    return s.Page(items=items, next=_next(following))
+
+
+def _next(following: int | None) -> str | None:
+    return None if following is None else q.encode_cursor(following)
 
 
 def _span(query: SeriesQuery, newest_us: int | None) -> tuple[int, int]:
-    """The time asked for; the page before may have covered part of it."""
+    """The time asked for."""
     to_us = (newest_us or 0) + 1 if query.to is None else microseconds(query.to)
     from_us = to_us - DAY_US if query.from_ is None else microseconds(query.from_)
-    if query.cursor is not None:
-        from_us = max(from_us, q.decode_cursor(query.cursor, int)[0])
     return max(0, from_us), to_us
+
+
+def _following(query: SeriesQuery, span: tuple[int, int]) -> tuple[int, int]:
+    """What the pages before have not covered of it."""
+    return (span[0] if query.cursor is None else max(span[0], q.decode_cursor(query.cursor, int)[0])), span[1]
 
 
 def _add_units(routes: APIRouter, ports: AppPorts) -> None:

@@ -13,6 +13,16 @@ from coldchain.db.series_rows import messages, next_cell
 from coldchain.domain.rollups import DAY_HOURS, HOUR_US, Bucket, by_day, gap_share
 from coldchain.projections.history import CELL_HOURS, CELLS_A_DAY, Buckets, Worth, stored
 
+DAY_US = DAY_HOURS * HOUR_US
+RAW_US = 2 * DAY_US
+"""Up to here every reading is shown, beyond it hours, and beyond `HOURLY_US` days."""
+HOURLY_US = 62 * DAY_US
+
+
+def resolution(length_us: int) -> int:
+    """How much time of so long a span is best shown as one: 0 for none, else hours."""
+    return 0 if length_us <= RAW_US else 1 if length_us <= HOURLY_US else DAY_HOURS
+
 
 class Stretch(NamedTuple):
     """One channel during one hour or day, in which it was read."""

@@ -26,9 +26,6 @@ MAX_POINTS = 700
 MAX_ROWS = 60
 Until = Annotated[int | None, Query(ge=1, le=2**53)]
 """End of the time a chart shows, microseconds; the newest where it is left out."""
-RAW_US = 2 * DAY_US
-"""Up to here every reading is drawn, beyond it hours, and beyond `HOURLY_US` days."""
-HOURLY_US = 62 * DAY_US
 _ROW_WIDTHS = (HOUR_US, 3 * HOUR_US, 6 * HOUR_US, 12 * HOUR_US, DAY_US, 7 * DAY_US, 30 * DAY_US)
 _EVIDENCE = ("", "conflict")
 """Qualities of readings that are judged; of several values at one time the warmest is."""

@@ -10,10 +10,9 @@ from starlette.responses import HTMLResponse
 
 from coldchain.db import queries_api as q
 from coldchain.db.queries_rules import stage_rules
-from coldchain.domain.rollups import DAY_HOURS
-from coldchain.projections.rollups import stretches
+from coldchain.projections.rollups import resolution, stretches
 from coldchain.projections.series import PROBES, readings
-from coldchain.web.chart import DAY_US, HOUR_US, HOURLY_US, RAW_US, Chart, Until, point_of
+from coldchain.web.chart import DAY_US, HOUR_US, Chart, Until, point_of
 from coldchain.web.findings import conclusion
 from coldchain.web.reasons import title
 from coldchain.web.site import Site
@@ -69,11 +68,11 @@ def _chart(connection: Connection, row: Row[Any], span: tuple[int, int], now_us:
     """The device's probes: reading by reading, or by hour or day where the time is long."""
     chart = Chart(*span)
     chart.apply(stage_rules(connection, [(row.profile, row.place)]))
-    if span[1] - span[0] <= RAW_US:
+    hours = resolution(span[1] - span[0])
+    if not hours:
         for reading in readings(connection, row.device, *span, PROBES):
             chart.add(reading.name.removeprefix(PROBES), [point_of(reading)])
         return chart
-    hours = 1 if span[1] - span[0] <= HOURLY_US else DAY_HOURS
     chart.bucket_us = hours * HOUR_US
     for stretch in stretches(connection, row.device_no, hours, span, now_us, PROBES):
         chart.add_stretches(stretch.channel.removeprefix(PROBES), [stretch])

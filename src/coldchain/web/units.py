@@ -13,9 +13,9 @@ from coldchain.db import queries_api as q
 from coldchain.db.queries_rules import stage_rules
 from coldchain.db.queries_units import UnitQueries
 from coldchain.decoders.scans import named, subject_of
-from coldchain.projections.rollups import stretches
+from coldchain.projections.rollups import resolution, stretches
 from coldchain.projections.series import PROBES, readings
-from coldchain.web.chart import HOUR_US, RAW_US, WINDOW_US, Chart, Point, Until, point_of
+from coldchain.web.chart import HOUR_US, WINDOW_US, Chart, Point, Until, point_of
 from coldchain.web.formats import micros
 from coldchain.web.reasons import Conclusion, reasons, title
 from coldchain.web.site import Site, dossier_name
@@ -178,8 +178,7 @@ def _chart(connection: Connection, document: Document, until_us: int, now_us: in
     to_us = min(until_us, max(ended for _, _, ended, _ in rides))
     begun = min(begun for _, begun, _, _ in rides)
     chart = Chart(max(begun, to_us - WINDOW_US), to_us)
-    if to_us - chart.from_us > RAW_US:
-        chart.bucket_us = HOUR_US
+    chart.bucket_us = resolution(to_us - chart.from_us) * HOUR_US
     for place, ride_from, ride_to, posting in rides:
         from_us, end_us = max(ride_from, chart.from_us), min(ride_to, chart.to_us)
         if from_us < end_us:
