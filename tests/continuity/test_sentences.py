@@ -81,9 +81,9 @@ def stated_in_code() -> Iterator[str]:
     folder = Path(str(resources.files(continuity)))
     for path in (*folder.glob("*.py"), *(folder.parent / name for name in ("doors.py", "halts.py", "segments.py"))):
         for node in ast.walk(ast.parse(path.read_text())):
-            if (isinstance(node, ast.keyword) and node.arg in ("seen", "lacks")) or (
-                isinstance(node, ast.Return) and node.value is not None and path.name == "segments.py"
-            ):
+            is_stated = isinstance(node, ast.keyword) and node.arg in ("seen", "lacks")
+            is_reason = isinstance(node, ast.Return) and path.name == "segments.py"
+            if isinstance(node, ast.keyword | ast.Return) and node.value is not None and (is_stated or is_reason):
                 yield from texts(node.value)
 
 
