@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     dir: Path = Field(Path("coldchain-data"), description="Data directory.")
     database: str = Field("", description="Database URL; empty means SQLite in the data directory.")
     http: str = Field("127.0.0.1:8080", description="HOST:PORT of the web server; port 0 chooses one.")
+    public_url: str = Field("", description="Address of the web server on papers; empty: that of COLDCHAIN_HTTP.")
     mqtt: str = Field("127.0.0.1:1883", description="HOST:PORT of the embedded broker, or mqtt://… of your own.")
     mqtt_username: str = Field("", description="Account of the server at your own broker.")
     mqtt_password: str = Field("", description="Its password; keep it in the environment, not in the file.")
@@ -70,6 +71,11 @@ class Settings(BaseSettings):
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.dir.resolve() / 'coldchain.db'}"
+
+    @property
+    def public_address(self) -> str:
+        """Where others reach the web server, without a slash at its end."""
+        return (self.public_url or f"http://{self.http}").rstrip("/")
 
 
 def load_settings(**options: object) -> Settings:

@@ -111,6 +111,7 @@ def test_demo_and_what_is_derived_from_it(played: Played, demo: Any) -> None:
 
     assert played.answer("inspect", broken["subject"])["verdicts"]
     assert played.answer("trace", broken["detail"]["extra"][0])["contacts"]
+    assert played.answer("report", "veh:TRUCK-1", "--out", str(played.directory / "trip.pdf"))["entry"]
     played.answer("evidence", broken["id"])
     assert played.answer("finding", "list")["items"]
     played.answer("finding", "ack", broken["id"], "--comment", "the dock was called")

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import select
 
 from coldchain.bootstrap.core import Core, open_core
-from coldchain.db.queries_rules import stage_rules
 from coldchain.db.tables.telemetry import segment
 from coldchain.db.tables.verdicts import verdict
+from coldchain.projections.regimes import rules_in_force
 from coldchain.services.chores import rule_entries
 from coldchain.settings import load_settings
 from web.story import HOUR, MINUTE, START, Clock, Sender
@@ -59,7 +59,8 @@ def test_goods_for_sale_in_europe_may_be_warmer_than_in_a_chinese_store(core: Co
     site(core, "FR", uses=("retail",))
     assert breaches(core) == []
     with core.engine.connect() as connection:
-        assert [one.limit_mc for one in stage_rules(connection, [("quick-frozen", "room:w1/a")])] == [-12_000]
+        (regime,) = rules_in_force(connection, [("room:w1/a", "quick-frozen", START, START + 1)])
+    assert (regime.pack, regime.stage, regime.rule and regime.rule.limit_mc) == ("EU-quick-frozen", "retail", -12_000)
 
 
 def test_a_site_is_judged_by_what_it_was_registered_as_at_the_time(core: Core) -> None:

@@ -7,12 +7,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldchain.domain.rulepacks import Stage
+from coldchain.domain.rulepacks import Regime, Stage
 from coldchain.web.chart import HOUR_US, MAX_ROWS, Chart, Point
 from coldchain.web.timeline import WIDTH, Span, boxes, extent
 
 MINUTE = 60_000_000
-RULE = Stage("test", -18_000, 500, 900, 600)
+RULE = Regime(0, rule=Stage("test", -18_000, 500, 900, 600))
 
 points = st.lists(
     st.builds(
@@ -53,7 +53,7 @@ def test_a_line_is_not_lifted_for_another_lines_steps() -> None:
 
 def test_rules_that_disagree_draw_no_limit() -> None:
     chart = Chart(0, HOUR_US)
-    chart.apply([RULE, Stage("test", -12_000, 500, 900, 1_800)])
+    chart.apply([RULE, Regime(0, rule=Stage("test", -12_000, 500, 900, 1_800))])
     assert (chart.limit_mc, chart.silence_us) == (None, HOUR_US // 2)
 
 

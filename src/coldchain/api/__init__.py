@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
-from coldchain.api import epcis, findings, imports, ledger, parties, system, telemetry, v1
+from coldchain.api import epcis, findings, imports, ledger, parties, reports, system, telemetry, v1
 from coldchain.api.access import operator_only
 from coldchain.services.app_ports import AppPorts
 
@@ -19,6 +19,7 @@ def routes(ports: AppPorts, registry: CollectorRegistry) -> list[APIRouter]:
         findings.router(ports),
         parties.router(ports),
         imports.router(ports),
+        reports.router(ports),
         telemetry.router(ports),
         epcis.router(ports),
     ]

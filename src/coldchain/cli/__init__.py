@@ -20,6 +20,7 @@ COMMANDS = {
     "label": "labels for pallets without an SSCC, as PDF",
     "inspect": "everything known about one pallet, case, lot, vehicle or room",
     "trace": "where it came from, where it went, what it touched",
+    "report": "temperatures of a consignment, trip or room, and how they were judged, as PDF, XLSX or CSV",
     "ask": "ask the holder about a finding, with a deadline",
     "finding": "findings: the list, the life of one, acknowledging it",
     "evidence": "export a dossier that anyone can verify offline",

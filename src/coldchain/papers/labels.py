@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 
 from coldchain.domain.identifiers import uri
+from coldchain.papers.qr import qr_drawing
 
 MAX_LABELS = 1_000
 _FONT = "STSong-Light"
@@ -15,7 +16,7 @@ _NOTICE = "不倒托 不倒箱   do not re-palletize, do not re-box"
 
 def label_pdf(units: Sequence[str]) -> bytes:
     """units: subject names, `hu:acme/P-7K3M9QX2`. The QR code holds the URI that every scan and import here takes."""
-    import segno
+    from reportlab.graphics import renderPDF
     from reportlab.lib.pagesizes import A6
     from reportlab.lib.units import mm
     from reportlab.pdfbase import pdfmetrics
@@ -28,13 +29,7 @@ def label_pdf(units: Sequence[str]) -> bytes:
     width, height = A6
     for unit in units:
         side = 76 * mm
-        rows = [list(row) for row in segno.make(uri(unit), error="m", micro=False).matrix]
-        module = side / len(rows)
-        left, top = (width - side) / 2, height - 14 * mm
-        for y, row in enumerate(rows):
-            for x, dark in enumerate(row):
-                if dark:
-                    page.rect(left + x * module, top - (y + 1) * module, module, module, stroke=0, fill=1)
+        renderPDF.draw(qr_drawing(uri(unit), side), page, (width - side) / 2, height - 14 * mm - side)
         kind, _, name = unit.partition(":")
         page.setFont("Helvetica-Bold", _fitting(name))
         page.drawCentredString(width / 2, 36 * mm, name)

@@ -42,6 +42,10 @@ class AppPorts:
     where no entry names it. Raises CommandRefused, and NotReady where others ask about the past too long."""
     trace: Callable[[str], Mapping[str, Any] | None]
     """Back to its origin, forward to where it went, and its contacts; None where no entry names it."""
+    report: Callable[[str, tuple[int | None, int | None], Sequence[int]], dict[str, Any] | None]
+    """(about, (from, to), temperatures to tell the time above of) -> as `services.report.report` has it."""
+    issue_report: Callable[[Principal, Mapping[str, Any], str, str], tuple[bytes, int]]
+    """(who, report, `pdf`, `xlsx` or `csv`, `en` or `zh`) -> the file, and the entry that says it was issued."""
     file_paper: Callable[[Principal, Mapping[str, Any]], Outcome]
     """A claim, or a decision, in the name and role of whoever asks, whatever the body says. Raises CommandRefused."""
     acknowledge: Callable[[Principal, Acknowledged], Outcome]

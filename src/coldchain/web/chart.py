@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 from fastapi import Query
 
-from coldchain.domain.rulepacks import Stage
+from coldchain.domain.rulepacks import Regime
 from coldchain.projections.rollups import Stretch
 from coldchain.projections.series import Reading
 
@@ -86,8 +86,9 @@ class Chart:
     _points: dict[str, list[Point]] = field(default_factory=dict)
     _lifted: dict[str, set[int]] = field(default_factory=dict)
 
-    def apply(self, rules: Sequence[Stage]) -> None:
+    def apply(self, regimes: Sequence[Regime]) -> None:
         """Draw the limit the rules agree on, and lift lines at the longest silence one of them allows."""
+        rules = [regime.rule for regime in regimes if regime.rule is not None]
         limits = {rule.limit_mc for rule in rules}
         self.limit_mc = limits.pop() if len(limits) == 1 else None
         if rules:

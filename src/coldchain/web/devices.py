@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 from starlette.responses import HTMLResponse
 
 from coldchain.db import queries_api as q
-from coldchain.db.queries_rules import stage_rules
+from coldchain.projections.regimes import rules_in_force
 from coldchain.projections.rollups import resolution, stretches
 from coldchain.projections.series import PROBES, readings
 from coldchain.web.chart import DAY_US, HOUR_US, Chart, Until, point_of
@@ -67,7 +67,7 @@ def router(site: Site) -> APIRouter:
 def _chart(connection: Connection, row: Row[Any], span: tuple[int, int], now_us: int) -> Chart:
     """The device's probes: reading by reading, or by hour or day where the time is long."""
     chart = Chart(*span)
-    chart.apply(stage_rules(connection, [(row.profile, row.place)]))
+    chart.apply(rules_in_force(connection, [(row.place, row.profile, *span)]))
     hours = resolution(span[1] - span[0])
     if not hours:
         for reading in readings(connection, row.device, *span, PROBES):

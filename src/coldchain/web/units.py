@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from starlette.responses import HTMLResponse, Response
 
 from coldchain.db import queries_api as q
-from coldchain.db.queries_rules import stage_rules
 from coldchain.db.queries_units import UnitQueries
 from coldchain.decoders.scans import named, subject_of
+from coldchain.projections.regimes import rules_in_force
 from coldchain.projections.rollups import resolution, stretches
 from coldchain.projections.series import PROBES, readings
 from coldchain.web.chart import HOUR_US, WINDOW_US, Chart, Point, Until, point_of
@@ -183,7 +183,8 @@ def _chart(connection: Connection, document: Document, until_us: int, now_us: in
         from_us, end_us = max(ride_from, chart.from_us), min(ride_to, chart.to_us)
         if from_us < end_us:
             chart.add(place, _points(connection, posting.device, from_us, end_us, chart))
-    chart.apply(stage_rules(connection, [(posting.profile, place) for place, _, _, posting in rides]))
+    stays = [(place, posting.profile, from_us, end_us) for place, from_us, end_us, posting in rides]
+    chart.apply(rules_in_force(connection, stays))
     for row in document["temperature"]:
         for from_us, ended in _stays(document, row["place"]):
             end = _earlier(_micros_or_none(row["to"]), ended)

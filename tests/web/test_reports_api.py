@@ -1,0 +1,166 @@
+"""Reports over HTTP and by the command: figures, files in both languages, and the entry that says they were issued."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from openpyxl import load_workbook
+from pypdf import PdfReader
+
+from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.http import create_app
+from coldchain.bootstrap.ports import app_ports
+from coldchain.cli import group
+from coldchain.papers.report_sheets import report_csv
+from coldchain.services.report import digest
+from coldchain.settings import load_settings
+from coldchain_ledger.entry import parse_entry
+from web.serving import Served
+from web.story import PALLET, START, TRUCK, Clock, tell
+
+HOUR = "2026-03-02T09:00:00Z", "2026-03-02T13:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
+    """A ledger of our own: issuing a report records it."""
+    clock = Clock(START)
+    directory = tmp_path_factory.mktemp("reports") / "data"
+    with open_core(load_settings(dir=directory, public_url="https://cold.example/"), create=True, clock=clock) as core:
+        tell(core, clock)
+        yield core
+
+
+@pytest.fixture
+def client(core: Core, served: Served) -> Iterator[httpx.Client]:
+    served.app = create_app(app_ports(core, lambda: None, lambda: ""))
+    with served.client() as client:
+        client.headers["authorization"] = f"Bearer {core.operator_token}"
+        yield client
+
+
+def figures(client: httpx.Client, about: str, **more: Any) -> dict[str, Any]:
+    answer = client.get("/v1/reports", params={"about": about, **more})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def issued(client: httpx.Client, **order: Any) -> tuple[bytes, int]:
+    answer = client.post("/v1/reports", json={"about": TRUCK, **order})
+    assert answer.status_code == 200, answer.text
+    return answer.content, int(answer.headers["coldchain-entry"])
+
+
+def test_a_trip_tells_its_warm_forty_minutes_and_accounts_for_all_of_its_time(client: httpx.Client) -> None:
+    document = figures(client, TRUCK)
+    (stay,) = document["stays"]
+    (excursion,) = document["excursions"]
+    probes = {probe["probe"]: probe for probe in stay["probes"]}
+    warm = probes[excursion["probe"]]
+    assert document["verdict"] == stay["verdict"] == warm["verdict"] == "breach"
+    assert warm["breach_s"] == excursion["seconds"] > 0
+    assert excursion["extreme_mc"] == warm["max_mc"]
+    begun, ended = (datetime.fromisoformat(stay[end]) for end in ("from", "to"))
+    for probe in probes.values():
+        spent = sum(probe[f"{state}_s"] for state in ("in_range", "breach", "unknown", "unjudged"))
+        assert spent == (ended - begun).total_seconds()
+    assert [rule["pack"] for rule in document["rules"]] == ["CN-frozen"]
+    assert any(one["verdict"] == "breach" for one in document["findings"])
+
+
+def test_a_consignment_is_told_wherever_it_was(client: httpx.Client) -> None:
+    document = figures(client, PALLET)
+    assert document["about"] == PALLET
+    assert TRUCK in {stay["place"] for stay in document["stays"]}
+    assert document["verdict"] in ("breach", "unknown")
+
+
+def test_a_period_cuts_everything_to_itself(client: httpx.Client) -> None:
+    document = figures(client, TRUCK, **{"from": HOUR[0], "to": HOUR[1], "above": [-15, -12]})
+    assert (document["from"], document["to"]) == HOUR
+    assert all(HOUR[0] <= point["t"] <= HOUR[1] for line in document["chart"] for point in line["points"])
+    levels = [above["mc"] for above in document["stays"][0]["probes"][0]["above"]]
+    assert levels == [-18_000, -15_000, -12_000]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"about": "sscc:169012345000009999"}, 404),
+        ({"about": "dev:nobody"}, 404),
+        ({"about": TRUCK, "from": HOUR[1], "to": HOUR[0]}, 409),
+        ({"about": TRUCK, "from": "2020-01-01T00:00:00Z", "to": HOUR[0]}, 409),
+        ({"about": TRUCK, "above": "warm"}, 422),
+        ({"about": TRUCK, "format": "pdf"}, 422),
+    ],
+)
+def test_what_cannot_be_reported_says_why(client: httpx.Client, query: dict[str, str], status: int) -> None:
+    answer = client.get("/v1/reports", params=query)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_a_file_is_recorded_by_the_hash_of_its_figures_and_once(core: Core, client: httpx.Client) -> None:
+    _, entry = issued(client, format="csv")
+    with core.store.snapshot() as snapshot:
+        recorded = json.loads(parse_entry(snapshot.entry(entry)).payload)
+    document = figures(client, TRUCK)
+    assert recorded["sha256"] == digest(document)
+    assert (recorded["about"], recorded["verdict"]) == (TRUCK, "breach")
+    assert issued(client, format="xlsx", lang="zh")[1] == entry
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", ("Probes", "breach")), ("zh", ("测点", "超限"))])
+def test_tables_have_the_figures_in_both_languages(client: httpx.Client, lang: str, words: tuple[str, str]) -> None:
+    probe = figures(client, TRUCK)["stays"][0]["probes"][0]
+    rows = list(csv.reader(io.StringIO(issued(client, format="csv", lang=lang)[0].decode("utf-8-sig"))))
+    place = rows.index([words[0]])
+    told = dict(zip(rows[place + 1], rows[place + 2], strict=True))
+    assert str(probe["max_mc"] / 1000) in told.values()
+    assert words[1] in told.values()
+    book = load_workbook(io.BytesIO(issued(client, format="xlsx", lang=lang)[0]))
+    sheet = book[words[0]]
+    assert [cell.value for cell in sheet[1]] == rows[place + 1]
+    assert probe["max_mc"] / 1000 in [cell.value for cell in sheet[2]]
+
+
+@pytest.mark.parametrize(("lang", "page"), [("en", "Page 1 of"), ("zh", "第 1 页")])
+def test_a_pdf_has_pages_with_numbers_a_receipt_and_the_address_to_check_it(
+    core: Core, client: httpx.Client, lang: str, page: str
+) -> None:
+    data, entry = issued(client, lang=lang)
+    pages = [one.extract_text() for one in PdfReader(io.BytesIO(data)).pages]
+    assert page in pages[0]
+    text = "\n".join(pages)
+    assert f"https://cold.example/log/receipt/{entry}" in text
+    proof = core.log.receipt(entry).decode().splitlines()
+    assert proof[:2] == ["c2sp.org/tlog-proof@v1", f"index {entry}"]
+    assert all(line in text for line in proof[:2])
+    assert TRUCK in text
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_text(client: httpx.Client) -> None:
+    document = figures(client, TRUCK)
+    document["stays"][0]["place"] = "=cmd()"
+    assert "'=cmd()" in report_csv(document, "en", None).decode("utf-8-sig")
+
+
+def test_the_command_writes_the_file_and_says_its_entry(core: Core, tmp_path: Path) -> None:
+    out = tmp_path / "trip.pdf"
+    ran = CliRunner().invoke(
+        group, ["report", TRUCK, "--dir", str(core.settings.dir), "--out", str(out), "--lang", "zh", "--json"]
+    )
+    assert ran.exit_code == 0, ran.output
+    told = json.loads(ran.stdout)
+    assert out.read_bytes().startswith(b"%PDF")
+    assert told["path"] == str(out)
+    assert told["report"]["verdict"] == "breach"
+    assert isinstance(told["entry"], int)
