@@ -21,6 +21,9 @@ Verdict = Literal["kept", "exceeded", "unknown"]
 Movement = tuple[str, str, int, int]
 """(unit, holder, from, to)."""
 KINDS = ("air", "product")
+LOADS = ("case:", "sscc:", "hu:", "grai:", "cont:")
+"""Beginnings of names of units that goods are in; anything else that holds them is a place."""
+HOUR_US = 3_600_000_000
 MAX_CLIMB = 64
 """Levels of packing followed: nothing real comes near, and units that contain each other end there."""
 _ZERO_MC = 273_150

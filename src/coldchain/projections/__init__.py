@@ -7,7 +7,8 @@ from coldchain.services.ports import Projection
 
 def all_projections() -> tuple[Projection, ...]:
     """Every projection, in the order they fold a batch: devices hang where events say, containment reads events,
-    continuity all of them."""
+    continuity and consignments all of them."""
+    from coldchain.projections.consignment import Consignments
     from coldchain.projections.containment import Containment
     from coldchain.projections.continuity import Continuity
     from coldchain.projections.epcis import EpcisEvents
@@ -24,6 +25,7 @@ def all_projections() -> tuple[Projection, ...]:
         EpcisEvents(),
         Containment(),
         Continuity(),
+        Consignments(),
         ServerClock(),
         Findings(),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
+from coldchain.db.exposure_touches import MOVED, touch, widen
 from coldchain.db.queries_containment import conflicts
 from coldchain.db.queries_events import chunks, intervals, moves, moves_of
 from coldchain.db.tables.containment import containment_conflict
@@ -14,6 +15,8 @@ from coldchain.db.tables.events import containment, containment_doubt, containme
 from coldchain.domain.containment import Conflict, Interval, Move, relation, takes_all
 from coldchain.domain.continuity import History
 from coldchain.domain.events import Event
+from coldchain.domain.exposure import LOADS
+from coldchain.domain.tracing import FOREVER_US
 from coldchain.projections.amounts import record_amounts
 from coldchain.projections.contradictions import judge_contradictions
 from coldchain.projections.pallets import bearing, histories, touched_pallets
@@ -104,8 +107,26 @@ def _rewrite(connection: Connection, children: set[str]) -> set[str]:
         rows = [_interval_row(interval) for interval in after if interval.child in changed]
         if rows:
             connection.execute(insert(containment), rows)
+        touch(connection, MOVED, _moved_about(before | after, before ^ after))
         contradicted |= _rewrite_conflicts(connection, part, {one for one in at_odds if one.unit in wanted})
     return contradicted
+
+
+def _moved_about(known: Iterable[Interval], changed: Iterable[Interval]) -> dict[str, tuple[int, int]]:
+    """Holders of which something else is known, and what was ever in more than one load or in a place: what is in one
+    load from first to last is judged with that."""
+    holders: dict[str, set[str]] = {}
+    for one in known:
+        if not one.parent.startswith("lot:"):
+            holders.setdefault(one.child, set()).add(one.parent)
+    found: dict[str, tuple[int, int]] = {}
+    for one in changed:
+        to_us = FOREVER_US if one.to_us is None else one.to_us
+        for name in (one.parent, one.child):
+            alone = name == one.child and len(holders.get(name, ())) == 1 and one.parent.startswith(LOADS)
+            if not alone and not one.parent.startswith("lot:"):
+                widen(found, name, one.from_us, to_us)
+    return found
 
 
 def _rewrite_conflicts(connection: Connection, units: Sequence[str], after: set[Conflict]) -> set[str]:

@@ -24,12 +24,19 @@ from coldchain.projections.sites import Sites
 class Exposures:
     """What is asked of telemetry to judge goods by; over one connection, for one batch or one answer."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, before: Exposures | None = None) -> None:
+        """before: one since which no rule, site or device was registered."""
         self._connection = connection
-        self._rules, self._sites = Rulebook(), Sites()
-        self._rules.load(connection)
-        self._sites.load(connection)
-        self.packs: Mapping[tuple[str, int], RulePack] = self._rules.packs
+        self._rules: Rulebook = Rulebook() if before is None else before._rules
+        self._sites: Sites = Sites() if before is None else before._sites
+        if before is None:
+            self._rules.load(connection)
+            self._sites.load(connection)
+
+    @property
+    def packs(self) -> Mapping[tuple[str, int], RulePack]:
+        """Every version of every pack."""
+        return self._rules.packs
 
     def around(self, units: Iterable[str]) -> dict[str, list[Interval]]:
         """By unit: everything that was ever around it, at any height."""
@@ -68,7 +75,7 @@ class Exposures:
         posted.sort(key=lambda posting: posting[2])
         name, grade = posted[0][:2]
         starts = [-FOREVER_US, *(at_us for _, _, at_us, _, _ in posted[1:]), FOREVER_US]
-        schedule = self._rules.schedule(self._sites.mountings([Posting(*p[2:]) for p in posted]))
+        schedule = self._rules.schedule(self._sites.mountings([Posting(*posting[2:]) for posting in posted]))
         turns = [-FOREVER_US, *(regime.from_us for regime in schedule[1:]), FOREVER_US]
         for (_, _, _, place, _), hung in zip(posted, pairwise(starts), strict=True):
             for regime, ruled in zip(schedule, pairwise(turns), strict=True):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from coldchain.db.tables import telemetry as tables
+from coldchain.db.tables.exposure import warm_hour
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.devices import Changes
 from coldchain.projections import series
@@ -19,6 +20,7 @@ from coldchain.projections.device_state import Device, DeviceState
 from coldchain.projections.history import Marks
 from coldchain.projections.series import CELL_US, Span
 from coldchain.projections.temperature import Temperature
+from coldchain.projections.warmth import Warmth
 from coldchain.services.ports import Projection, Recorded
 
 
@@ -48,6 +50,7 @@ class TelemetryViews(Projection):
         tables.channel_snapshot.name,
         tables.rule_pack.name,
         tables.rule_profile.name,
+        warm_hour.name,
         verdict.name,
     )
 
@@ -58,6 +61,7 @@ class TelemetryViews(Projection):
         self._devices = DeviceState()
         self._temperature = Temperature()
         self._marks = Marks()
+        self._warmth = Warmth()
         self._loaded = False
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
@@ -80,6 +84,9 @@ class TelemetryViews(Projection):
         touched |= {pair for known, spans in turned for span in spans for pair in _cells(known, span)}
         self._marks.mark(connection, touched, ledger_time_us)
         self._marks.rejudged(connection, self._temperature.rejudged)
+        told_anew = [(known, [Span(0, 0, 0, *span) for _, *span in spans]) for known, spans in gone]
+        refitted = {**self._devices.moved, **self._devices.refitted}.values()
+        self._warmth.apply(connection, batch, heard, [*turned, *told_anew], refitted)
 
 
 def _cells(known: Device, span: Span) -> list[tuple[int, int]]:

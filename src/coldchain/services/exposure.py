@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from coldchain.domain.containment import Interval as Portion
 from coldchain.domain.exposure import (
+    LOADS,
     Interval,
     Piece,
     Probe,
@@ -30,7 +31,6 @@ from coldchain.domain.rulepacks import RulePack
 from coldchain.domain.tracing import FOREVER_US
 from coldchain.services.moments import rfc3339, rfc3339_or_none
 
-UNITS = ("case", "sscc", "hu", "grai", "cont")
 LOTS = ("lot", "code")
 PATHS = 50
 """Ways that the goods of a lot went, that are told; those with the most goods first."""
@@ -92,7 +92,7 @@ def exposures(source: ExposureSource, goods: GoodsSource, name: str, at_us: int,
     if kind in LOTS:
         paths = _paths(source, goods, name, at_us)
     else:
-        paths = [Path(source.around([name])[name], None)] if kind in UNITS else []
+        paths = [Path(source.around([name])[name], None)] if name.startswith(LOADS) else []
     watches = source.at({one.place for path in paths for one in path.around})
     until_us = min(at_us, now_us)
     told = [

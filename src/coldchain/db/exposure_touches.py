@@ -1,0 +1,49 @@
+"""Handing over from the projections that read telemetry and containment to the one that judges goods by both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete
+
+from coldchain.db.bulk import fetch, put_rows
+from coldchain.db.tables.exposure import exposure_touched
+
+TOLD = "told"
+MOVED = "moved"
+Spans = Mapping[str, tuple[int, int]]
+_WIDER = (
+    "ON CONFLICT (subject, how) DO UPDATE SET"
+    " from_us = CASE WHEN excluded.from_us < exposure_touched.from_us"
+    " THEN excluded.from_us ELSE exposure_touched.from_us END,"
+    " to_us = CASE WHEN excluded.to_us > exposure_touched.to_us THEN excluded.to_us ELSE exposure_touched.to_us END"
+)
+
+
+class Touched(NamedTuple):
+    """By subject: from when to when something may be otherwise than it was judged."""
+
+    told: dict[str, tuple[int, int]]
+    moved: dict[str, tuple[int, int]]
+
+
+def touch(connection: Connection, how: str, spans: Spans) -> None:
+    """Belongs into the transaction that changes them: a crash then loses neither or both."""
+    put_rows(connection, exposure_touched, [(name, how, *span) for name, span in spans.items()], _WIDER)
+
+
+def take_touched(connection: Connection) -> Touched:
+    """All that waits; nothing does afterwards."""
+    found = Touched({}, {})
+    for subject, how, from_us, to_us in fetch(connection, "SELECT subject, how, from_us, to_us FROM exposure_touched"):
+        (found.told if how == TOLD else found.moved)[subject] = from_us, to_us
+    if found.told or found.moved:
+        connection.execute(delete(exposure_touched))
+    return found
+
+
+def widen(spans: dict[str, tuple[int, int]], name: str, from_us: int, to_us: int) -> None:
+    """The span of a name covers this one too."""
+    known = spans.get(name, (from_us, to_us))
+    spans[name] = min(known[0], from_us), max(known[1], to_us)

@@ -1,0 +1,31 @@
+"""What goods were exposed to: when places were warm at all, and what has to be judged anew."""
+
+from sqlalchemy import BigInteger, Column, String, Table, Text
+
+from coldchain.db.tables import metadata
+
+warm_hour = Table(
+    "warm_hour",
+    metadata,
+    Column("place", String(128), primary_key=True),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("device", String(64), primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Hours of device time in which a device there told of more than the least threshold of its pack's budgets, or in which
+such a value may hold on. Messages that are no evidence count: it says only where to look."""
+
+_PROVENANCE = {"provenance": True}
+
+exposure_touched = Table(
+    "exposure_touched",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("how", String(8), primary_key=True),
+    Column("from_us", BigInteger, nullable=False, info=_PROVENANCE),
+    Column("to_us", BigInteger, nullable=False, info=_PROVENANCE),
+    sqlite_with_rowid=False,
+)
+"""What the projections of telemetry and containment changed since the last step of `consignment`, which empties it.
+how: `told` of a place whose temperatures may be others then, `moved` of a unit or place of whose containment that is
+true."""
