@@ -1,10 +1,10 @@
-"""A ledger in a list, followed by the real projections; time passes when a story says so."""
+"""A ledger of stories, followed by the real projections."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import nullcontext
 from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import Connection, Engine
@@ -18,11 +18,9 @@ from coldchain.projections.findings import Findings
 from coldchain.projections.follow import _digest, _rows
 from coldchain.projections.parties import Parties
 from coldchain.projections.telemetry import TelemetryViews
-from coldchain.services.chores import ask_entry
-from coldchain.services.emit import finding_entries
-from coldchain.services.ports import Projection, Recorded
-from coldchain_ledger.log import Draft
-from continuity.facts import HOUR, fact, hours
+from coldchain.services.ports import Recorded
+from continuity.facts import hours
+from continuity.followed import Followed
 
 DEADLINE_H = 72
 
@@ -42,28 +40,19 @@ class Verdict(NamedTuple):
     to_us: int | None
 
 
-class World:
-    """`record` is a batch, `settle` what the server does after it: publish what is concluded, ask whom it must."""
+class World(Followed):
+    """In a transaction that is rolled back: one database serves every story."""
 
     engine: ClassVar[Engine]
     _open: ClassVar[list[Connection]] = []
 
     def __init__(self) -> None:
         self.close()
+        projections = (Events(), Parties(), TelemetryViews(), Containment(), Continuity(), Findings())
+        super().__init__(lambda: nullcontext(self.connection), projections, hours(200), DEADLINE_H * 3600)
         self.connection = self.engine.connect()
         self._open.append(self.connection)
         self.connection.begin()
-        self.projections: tuple[Projection, ...] = (
-            Events(),
-            Parties(),
-            TelemetryViews(),
-            Containment(),
-            Continuity(),
-            Findings(),
-        )
-        self.size = 0
-        self.now = hours(200)
-        self.log: list[Recorded] = []
 
     @classmethod
     def close(cls) -> None:
@@ -71,36 +60,6 @@ class World:
             connection = cls._open.pop()
             connection.rollback()
             connection.close()
-
-    def record(self, *facts: Recorded) -> None:
-        """One batch, one second later than the last."""
-        self.now += 1_000_000
-        batch = [
-            replace(item, index=self.size + i, entry=replace(item.entry, at_us=self.now))
-            for i, item in enumerate(facts)
-        ]
-        self.size += len(batch)
-        self.log += batch
-        for projection in self.projections:
-            projection.apply(self.connection, batch, self.now)
-
-    def pass_time(self, time_h: float) -> None:
-        self.now += round(time_h * HOUR)
-        self.record(fact("time", f"time/{self.now}", body={"t_us": self.now}))
-
-    def settle(self) -> list[Draft]:
-        """Publish and ask until nothing is new; everything appended."""
-        appended: list[Draft] = []
-        while drafts := self._due():
-            self.record(*(fact(d.kind, d.key, d.by, d.grade, body=json.loads(d.payload)) for d in drafts))
-            appended += drafts
-        return appended
-
-    def _due(self) -> list[Draft]:
-        published = q.published(self.connection)
-        drafts = finding_entries("log", q.current_verdicts(self.connection), published, self.size)
-        asks = [ask_entry("log", question, DEADLINE_H * 3600) for question, _ in q.open_questions(self.connection)]
-        return drafts + asks
 
     def verdicts(self, code: str = "", subject: str = "") -> list[Verdict]:
         """Continuity's verdicts, of one code and subject or of all."""

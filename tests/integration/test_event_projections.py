@@ -29,33 +29,15 @@ from coldchain.projections.events import Events
 from coldchain.projections.exposures import Exposures
 from coldchain.projections.findings import Findings
 from coldchain.projections.follow import digests
-from coldchain.services.chores import ask_entry
-from coldchain.services.emit import finding_entries
 from coldchain.services.inspect import inspect
-from coldchain.services.ports import Projection, Recorded
+from coldchain.services.ports import Recorded
 from coldchain.services.trace import trace
-from coldchain_ledger.entry import Entry
-from coldchain_ledger.log import Draft
+from continuity.facts import DOCK, OUT, STORE, TRUCK, S, T, cases, fact, hours
+from continuity.followed import Followed
 
-HOUR = 3_600_000_000
 MINUTE = 60_000_000
-START = 1_772_438_400_000_000
-S, T = "sscc:169012345000000025", "sscc:169012345000000032"
-TRUCK, ROOM = "veh:TRUCK-1", "room:w2/a"
-OUT, DOCK, STORE = "loc:w1/dock", "loc:w2/dock", "loc:w2/room-a"
+ROOM = "room:w2/a"
 E1 = {"date": "2026-03-02", "office": "Port Customs", "order_no": "7", "old_seal": "A1", "new_seal": "B2"}
-
-
-def tags(*numbers: int) -> tuple[str, ...]:
-    return tuple(f"case:16901234500018/{number:03d}" for number in numbers)
-
-
-def hours(at_h: float) -> int:
-    return START + round(at_h * HOUR)
-
-
-def fact(kind: str, key: str, by: str = "w1", grade: str = "signed", **decoded: Any) -> Recorded:
-    return Recorded(1, -1, Entry(kind, by, 0, "application/json", key, grade, (), b""), **decoded)
 
 
 def event(at_h: float, action: str, parent: str, units: Sequence[str], by: str = "w1", **more: Any) -> Recorded:
@@ -65,7 +47,7 @@ def event(at_h: float, action: str, parent: str, units: Sequence[str], by: str =
 
 
 def read(at_h: float, point: str, parent: str, *numbers: int, by: str = "w1") -> Recorded:
-    return event(at_h, "OBSERVE", parent, tags(*numbers), by, read_point=point)
+    return event(at_h, "OBSERVE", parent, cases(*numbers), by, read_point=point)
 
 
 def doors(seq: int, *samples: tuple[float, bool], device: str = "truck-1") -> Recorded:
@@ -97,8 +79,8 @@ def swap() -> list[Recorded]:
     after_first, after_second = (1, 2, 3, 4, 11, 12), (7, 8, 9, 10, 5, 6)
     return [
         mounted(),
-        event(0, "ADD", S, tags(*first)),
-        event(0.1, "ADD", T, tags(*second)),
+        event(0, "ADD", S, cases(*first)),
+        event(0.1, "ADD", T, cases(*second)),
         read(1, OUT, S, *first),
         read(1.1, OUT, T, *second),
         event(1.5, "ADD", TRUCK, (S, T)),
@@ -112,45 +94,13 @@ def swap() -> list[Recorded]:
     ]
 
 
-class World:
-    """A ledger in a list, followed by the projections; `settle` is what the server does after each batch."""
+class World(Followed):
+    """On a database of its own, as the server writes it."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.projections: tuple[Projection, ...] = (Events(), Containment(), Continuity(), Findings())
-        self.size = 0
-        self.now = hours(10)
-        self.log: list[Recorded] = []
-
-    def record(self, *facts: Recorded) -> None:
-        """One batch, one second later than the last."""
-        self.now += 1_000_000
-        batch = [
-            replace(item, index=self.size + i, entry=replace(item.entry, at_us=self.now))
-            for i, item in enumerate(facts)
-        ]
-        self.size += len(batch)
-        self.log += batch
-        with writing(self.engine) as connection:
-            for projection in self.projections:
-                projection.apply(connection, batch, self.now)
-
-    def pass_time(self, time_h: float) -> None:
-        self.now += round(time_h * HOUR)
-        self.record(fact("time", f"time/{self.now}", body={"t_us": self.now}))
-
-    def settle(self) -> list[Draft]:
-        """Publish and ask until nothing is new; everything appended."""
-        appended: list[Draft] = []
-        while drafts := self._due():
-            self.record(*(fact(d.kind, d.key, d.by, d.grade, body=json.loads(d.payload)) for d in drafts))
-            appended += drafts
-        return appended
-
-    def _due(self) -> list[Draft]:
-        with self.engine.connect() as connection:
-            drafts = finding_entries("log", q.current_verdicts(connection), q.published(connection), self.size)
-            return drafts + [ask_entry("log", question, 3600) for question, _ in q.open_questions(connection)]
+        projections = (Events(), Containment(), Continuity(), Findings())
+        super().__init__(lambda: writing(engine), projections, hours(10), 3600)
 
     def rows(self, subject: str) -> list[tuple[str, str, str]]:
         with self.engine.connect() as connection:
@@ -199,7 +149,7 @@ def test_a_silent_swap_is_asked_about_and_stands_when_nobody_answers_in_time(wor
     world.settle()
     assert world.rows(S) == world.rows(T) == [("P2", "asked", "BROKEN_PENDING")]
     detail = world.detail(S)
-    assert (detail["asked"], detail["extra"], detail["missing"]) == ("carrier", list(tags(11, 12)), list(tags(5, 6)))
+    assert (detail["asked"], detail["extra"], detail["missing"]) == ("carrier", list(cases(11, 12)), list(cases(5, 6)))
     assert detail["weakest_grade"] == "signed"
     assert world.segments(S) == [
         "CONTINUOUS",
@@ -219,12 +169,12 @@ def test_a_silent_swap_is_asked_about_and_stands_when_nobody_answers_in_time(wor
 def test_confirmed_reads_move_the_cases_to_the_pallet_they_are_on(world: World) -> None:
     world.record(*swap())
     arrived = hours(6.1)
-    assert world.inside(tags(11)[0]) == [(T, hours(0.1), arrived), (S, arrived, None)]
-    assert [parent for parent, _, _ in world.inside(tags(5)[0])] == [S, T]
+    assert world.inside(cases(11)[0]) == [(T, hours(0.1), arrived), (S, arrived, None)]
+    assert [parent for parent, _, _ in world.inside(cases(5)[0])] == [S, T]
 
 
 def test_publishing_twice_appends_nothing_and_a_dispelled_suspicion_is_withdrawn(sqlite: World) -> None:
-    sqlite.record(event(0, "ADD", S, tags(1, 2, 3)), read(1, OUT, S, 1, 2, 3), read(6, DOCK, S, 1, 2))
+    sqlite.record(event(0, "ADD", S, cases(1, 2, 3)), read(1, OUT, S, 1, 2, 3), read(6, DOCK, S, 1, 2))
     (published,) = sqlite.settle()
     assert json.loads(published.payload)["state"] == "suspected"
     assert sqlite.settle() == []
@@ -237,7 +187,7 @@ def test_publishing_twice_appends_nothing_and_a_dispelled_suspicion_is_withdrawn
 
 
 def test_a_stray_tag_that_ends_the_record_accuses_nobody(sqlite: World) -> None:
-    sqlite.record(event(0, "ADD", S, tags(1, 2)), read(1, OUT, S, 1, 2), read(6, DOCK, S, 1, 2, 9))
+    sqlite.record(event(0, "ADD", S, cases(1, 2)), read(1, OUT, S, 1, 2), read(6, DOCK, S, 1, 2, 9))
     sqlite.settle()
     sqlite.pass_time(1000)
     assert sqlite.rows(S) == [("P2", "suspected", "UNOBSERVED")]
@@ -245,13 +195,13 @@ def test_a_stray_tag_that_ends_the_record_accuses_nobody(sqlite: World) -> None:
 
 
 def test_a_sighting_on_its_own_pallet_recorded_days_later_dispels_a_stray_tag(sqlite: World) -> None:
-    mine = [event(0, "ADD", S, tags(1, 2)), read(1, OUT, S, 1, 2, 9), read(6, DOCK, S, 1, 2, 9)]
+    mine = [event(0, "ADD", S, cases(1, 2)), read(1, OUT, S, 1, 2, 9), read(6, DOCK, S, 1, 2, 9)]
     sqlite.record(*mine)
     sqlite.settle()
     assert sqlite.rows(S) == [("P2", "asked", "BROKEN_PENDING")]
-    sqlite.record(event(0, "ADD", T, tags(9)), read(1.01, OUT, T, 9), read(6.01, DOCK, T, 9))
+    sqlite.record(event(0, "ADD", T, cases(9)), read(1.01, OUT, T, 9), read(6.01, DOCK, T, 9))
     assert sqlite.rows(S) == [("P2", "suspected", "UNOBSERVED")]
-    assert sqlite.inside(tags(9)[0]) == [(T, hours(0), None)]
+    assert sqlite.inside(cases(9)[0]) == [(T, hours(0), None)]
 
 
 def test_a_door_opened_on_the_road_is_a_suspicion_about_the_vehicle_and_what_was_aboard(sqlite: World) -> None:
@@ -293,7 +243,7 @@ def test_a_claim_stops_the_clock_until_an_inspector_refuses_it(world: World) -> 
 def test_an_unloading_event_recorded_late_covers_the_opening_and_ends_the_ride(world: World) -> None:
     late = event(6, "DELETE", TRUCK, (S,))
     world.record(
-        mounted(), event(0, "ADD", S, tags(1)), event(1, "ADD", TRUCK, (S,)), doors(0, (6, True), (6.2, False))
+        mounted(), event(0, "ADD", S, cases(1)), event(1, "ADD", TRUCK, (S,)), doors(0, (6, True), (6.2, False))
     )
     assert world.rows(TRUCK) == [("B5", "suspected", "UNOBSERVED")]
     world.record(late)
@@ -303,7 +253,7 @@ def test_an_unloading_event_recorded_late_covers_the_opening_and_ends_the_ride(w
 
 def test_an_opening_after_the_goods_turn_out_to_have_left_is_no_suspicion(sqlite: World) -> None:
     sqlite.record(
-        mounted(), event(0, "ADD", S, tags(1)), event(1, "ADD", TRUCK, (S,)), doors(0, (9, True), (9.2, False))
+        mounted(), event(0, "ADD", S, cases(1)), event(1, "ADD", TRUCK, (S,)), doors(0, (9, True), (9.2, False))
     )
     assert sqlite.rows(TRUCK) == [("B5", "suspected", "UNOBSERVED")]
     sqlite.record(event(6, "DELETE", TRUCK, (S,)))
@@ -311,7 +261,7 @@ def test_an_opening_after_the_goods_turn_out_to_have_left_is_no_suspicion(sqlite
 
 
 def test_a_device_found_to_be_mounted_elsewhere_takes_its_openings_with_it(sqlite: World) -> None:
-    sqlite.record(event(0, "ADD", S, tags(1)), event(1, "ADD", TRUCK, (S,)), doors(0, (3, True), (3.2, False)))
+    sqlite.record(event(0, "ADD", S, cases(1)), event(1, "ADD", TRUCK, (S,)), doors(0, (3, True), (3.2, False)))
     assert sqlite.rows(TRUCK) == []
     sqlite.record(mounted())
     assert sqlite.rows(TRUCK) == [("B5", "suspected", "UNOBSERVED")]
@@ -341,8 +291,10 @@ def test_openings_are_the_same_whatever_the_order_of_samples(sqlite: World) -> N
 def story() -> list[Recorded]:
     """Everything at once: a swap, an answered break, corrections, doubles, an emptied pallet, other grades."""
     handled = "hu:w1/7"
-    born = fact("event", "ev/lot", events=(Event("lot", "ObjectEvent", hours(-1), "ADD", "", units=tags(1), lot="L1"),))
-    wrong = event(2, "DELETE", handled, tags(31))
+    born = fact(
+        "event", "ev/lot", events=(Event("lot", "ObjectEvent", hours(-1), "ADD", "", units=cases(1), lot="L1"),)
+    )
+    wrong = event(2, "DELETE", handled, cases(31))
     error = replace(wrong.events[0], error="did_not_occur", parent="", units=())
     withdrawn = fact("event", "ev/error", events=(error,))
     again = replace(wrong, entry=replace(wrong.entry, key="ev/again", grade="declared"))
@@ -351,7 +303,7 @@ def story() -> list[Recorded]:
            "from_us": hours(1), "to_us": hours(6.1)}  # fmt: skip
     return [
         *swap(),
-        event(0, "ADD", handled, tags(30, 31, 32)),
+        event(0, "ADD", handled, cases(30, 31, 32)),
         wrong,
         withdrawn,
         again,
@@ -388,7 +340,7 @@ def test_any_order_and_any_batches_lead_to_the_same_facts(tmp_path: Path) -> Non
         assert world.rows(T) == [("P2", "explained", "BROKEN_AUTHORISED")]
         assert world.rows("hu:w1/7") == []
         assert world.segments("hu:w1/7") == ["CONTINUOUS", "UNOBSERVED"]
-        assert world.inside(tags(31)[0]) == [("hu:w1/7", hours(0), hours(5))]
+        assert world.inside(cases(31)[0]) == [("hu:w1/7", hours(0), hours(5))]
         seen.append(facts_of(world))
         world.engine.dispose()
     assert all(facts == seen[0] for facts in seen)
@@ -409,7 +361,7 @@ def test_a_rebuild_reproduces_every_column(tmp_path: Path, sqlite: World) -> Non
 
 
 def test_an_event_recorded_twice_keeps_its_strongest_grade_and_first_entry(sqlite: World) -> None:
-    one = event(0, "ADD", S, tags(1))
+    one = event(0, "ADD", S, cases(1))
     declared = replace(one, entry=replace(one.entry, grade="declared"))
     sqlite.record(declared)
     sqlite.record(one, declared)
@@ -444,7 +396,7 @@ def test_an_inspection_tells_the_whole_story_of_a_case(world: World) -> None:
         assert inspect(source(connection), Exposures(connection), "case:16901234500018/999") is None
         assert inspect(source(connection), Exposures(connection), "no identifier") is None
     assert document is not None
-    assert document["id"] == tags(11)[0]
+    assert document["id"] == cases(11)[0]
     assert document["verdict"] == "BROKEN_PENDING"
     assert [stay["parent"] for stay in document["inside"] if stay["through"] is None] == [T, S]
     assert {(stay["parent"], stay["through"]) for stay in document["inside"]} >= {(TRUCK, T), (ROOM, S)}
@@ -463,8 +415,8 @@ def test_an_inspection_tells_the_whole_story_of_a_case(world: World) -> None:
 def test_a_trace_leads_back_onward_and_to_contacts_with_the_entries_that_say_so(world: World) -> None:
     world.record(*swap())
     with world.engine.connect() as connection:
-        document = trace(source(connection), tags(11)[0])
-        before = trace(source(connection), tags(11)[0], hours(5))
+        document = trace(source(connection), cases(11)[0])
+        before = trace(source(connection), cases(11)[0], hours(5))
         assert trace(source(connection), "sscc:169012345000000049") is None
     assert document is not None
     assert before is not None
@@ -474,7 +426,7 @@ def test_a_trace_leads_back_onward_and_to_contacts_with_the_entries_that_say_so(
     assert (ride["via"], ride["entries"]) == (T, [5, 7])
     assert "ADD" in ride["why"]
     graded = {contact["unit"]: contact["grade"] for contact in document["contacts"]}
-    assert graded[tags(1)[0]] == graded[tags(7)[0]] == "G1"
+    assert graded[cases(1)[0]] == graded[cases(7)[0]] == "G1"
     json.dumps(document)
 
 
