@@ -18,7 +18,7 @@ def measured(name: str, directory: Path, *options: str) -> dict[str, Any]:
     output = directory / "results.json"
     command = [sys.executable, "-m", "bench", "--quick", "--only", name, "--output", str(output), *options]
     env = {**os.environ, "TMPDIR": str(directory)}
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=110, env=env)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=240, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(output.read_text())
     assert "load average" in results["shared"]

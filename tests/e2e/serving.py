@@ -86,7 +86,7 @@ class Server:
 
 def run(*arguments: str, expect: int = 0) -> Any:
     """One command with --json; its document."""
-    done = subprocess.run([str(COLDCHAIN), *arguments, "--json"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([str(COLDCHAIN), *arguments, "--json"], capture_output=True, text=True, timeout=240)
     assert done.returncode == expect, (
         f"{arguments}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     )

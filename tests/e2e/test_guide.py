@@ -22,7 +22,7 @@ def test_the_device_program_of_the_guide_works_as_printed(server: Server, tmp_pa
     (tmp_path / "truck-7.json").write_text(json.dumps(account))
 
     command = [sys.executable, "-c", program.replace("1883", str(server.mqtt[1]))]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
     assert (done.stdout, done.stderr) == ("in the ledger\n", "")
     server.terminate()

@@ -10,8 +10,6 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from coldchain_ledger.entry import parse_entry
 from e2e.serving import run
 
@@ -22,7 +20,6 @@ TEXT_AND_NUMBERS = (
 """Columns whose values travel; the ones before name the row."""
 
 
-@pytest.mark.timeout(180)
 def test_every_row_with_a_value_is_recorded_once(shared_vectors: Path, tmp_path: Path) -> None:
     recording = shared_vectors / "data" / "schenker-sea-containers-2016.csv"
     first = run("replay", str(recording), "--dir", str(tmp_path / "d"))

@@ -145,7 +145,7 @@ def test_a_taken_port_is_an_error_that_names_it(
     other = {"http": "127.0.0.1:0", "mqtt": "127.0.0.1:0", taken: f"127.0.0.1:{port}"}
     done = subprocess.run(
         [COLDCHAIN, "serve", "--dir", str(tmp_path / "other"), "--http", other["http"], "--mqtt", other["mqtt"]],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert done.returncode in (2, 3)
     assert str(port) in done.stderr
@@ -155,7 +155,7 @@ def test_a_taken_port_is_an_error_that_names_it(
 def test_a_second_server_on_the_same_directory_is_refused(server: Server) -> None:
     done = subprocess.run(
         [COLDCHAIN, "serve", "--dir", str(server.directory), "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert "another server" in done.stderr

@@ -123,7 +123,7 @@ def test_live_begins_now_and_ends_with_ctrl_c(
     wait_for(lambda: has_telemetry(tmp_path / "data") or live.poll() is not None, timeout_s=60)
 
     live.send_signal(signal.SIGINT)
-    out, _ = live.communicate(timeout=30)
+    out, _ = live.communicate(timeout=90)
 
     recorded = sent_by_devices(tmp_path / "data")
     assert live.returncode == 0

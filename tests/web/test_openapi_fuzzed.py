@@ -43,7 +43,7 @@ def document(served: Served, authorised: dict[str, str]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(120 + 20 * EXAMPLES)
+@pytest.mark.timeout(300 + 20 * EXAMPLES)
 def test_no_question_to_any_route_breaks_the_server_or_its_document(
     document: dict[str, Any], served: Served, authorised: dict[str, str]
 ) -> None:
