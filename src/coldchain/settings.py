@@ -7,7 +7,7 @@ import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 MAX_DEADLINE_H = 87_600
@@ -51,7 +51,17 @@ class Settings(BaseSettings):
         1_000, ge=1, description="Refused messages kept per sender and day; all are counted."
     )
     rejects_days: int = Field(30, ge=1, description="Days a refused message is kept.")
-    webhooks_private: bool = Field(False, description="Subscribers may be at private addresses, or on this machine.")
+    webhooks_private: bool = Field(
+        False, description="Subscribers and webhooks may be at private addresses, or on this machine."
+    )
+    smtp: str = Field("", description="HOST:PORT of the mail server that takes notifications; empty: none.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field("starttls", description="How the mail server is spoken to.")
+    smtp_username: str = Field("", description="Account at the mail server; empty: none is needed.")
+    smtp_password: SecretStr = Field(
+        SecretStr(""), description="The mail account's password; from the environment, or in a file of its own."
+    )
+    smtp_password_file: Path | None = Field(None, description="File whose first line is that password.")
+    smtp_from: str = Field("", description="Sender of notifications by e-mail, e.g. coldchain@example.com.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level written to stderr."
     )

@@ -22,6 +22,7 @@ from coldchain.settings import load_settings
 from coldchain_devices.replay import COLUMNS
 from coldchain_devices.signer import DeviceKey
 from e2e.serving import Server
+from integration.receivers import WebhookReceiver, serving
 from web.story import START, at, epcis
 
 TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
@@ -222,6 +223,28 @@ def test_parties_their_tokens_and_their_word(played: Played, demo: Any) -> None:
             (row,) = verdicts(connection, ["loc:w9/dock"], "parties")
     played.answer("party", "rule", row["channel"], "--org", "polar", "--role", "warehouse")
     played.answer("ask", demo["findings"][0]["id"], "--link", "polar", example=1)
+
+
+def test_who_is_told_of_findings(played: Played, demo: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLDCHAIN_WEBHOOKS_PRIVATE", "true")
+    receiver = WebhookReceiver()
+    with serving(receiver.server):
+        hours = ("--quiet", "22:00-06:00", "--zone", "Asia/Shanghai")
+        secret = played.answer("notify", "add", "night-shift", "--webhook", receiver.address, *hours)["secret"]
+        played.answer("notify", "test", "night-shift")
+    assert len(receiver.told) == 1
+    kept = tmp_path / "secret"
+    kept.write_text("a secret of one's own making\n")
+    words = ["notify", "add", "day-shift", "--webhook", receiver.address, "--secret-file", str(kept)]
+    result = CliRunner().invoke(group, [*words, "--dir", str(played.directory)])
+    assert (result.exit_code, "one's own" in result.output) == (0, False)
+    listed = CliRunner().invoke(group, ["notify", "list", "--dir", str(played.directory)])
+    assert "night-shift" in listed.output
+    assert secret not in listed.output
+    assert secret not in json.dumps(played.answer("notify", "list"))
+    played.answer("notify", "remove", "night-shift")
+    again = CliRunner().invoke(group, ["notify", "remove", "night-shift", "--dir", str(played.directory)])
+    assert again.exit_code == 2
 
 
 def test_simulate_and_replay(tmp_path: Path) -> None:

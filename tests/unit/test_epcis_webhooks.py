@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from coldchain.bootstrap.webhooks import Webhooks
-from coldchain.services.epcis_subscriptions import NotDelivered, SubscriptionRefused, signature, signed_headers
+from coldchain.services.epcis_subscriptions import SubscriptionRefused, signed_headers
+from coldchain.services.signed_posts import NotDelivered, signature
 
 INSIDE = ["http://127.0.0.1/", "https://10.1.2.3/x", "http://192.168.1.1:8080/", "http://[::1]/", "http://[fd00::1]/"]
 NEVER = [

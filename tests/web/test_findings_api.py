@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,3 +195,46 @@ def test_commands_list_show_and_acknowledge(desk: Desk, told: Told) -> None:
     assert "raised  alarm  breach" in shown
     run("ack", breach, "--comment", " ", code=1)
     run("show", "0" * 32, code=1)
+
+
+# As a stream
+
+
+def events(lines: Iterator[str], count: int) -> list[tuple[int, dict[str, Any]]]:
+    """(id, data) of the next events."""
+    found, index = [], 0
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if name == "id":
+            index = int(value)
+        elif name == "data":
+            found.append((index, json.loads(value)))
+            if len(found) == count:
+                break
+    return found
+
+
+def test_a_stream_goes_on_after_the_entry_told_last_and_tells_what_is_published(desk: Desk) -> None:
+    listed = desk.http.get("/v1/findings", params={"status": "all", "limit": 200}).json()["items"][::-1]
+    with desk.http.stream("GET", "/v1/findings/stream", headers={"last-event-id": "0"}) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        told = events(answer.iter_lines(), len(listed))
+    assert [index for index, _ in told] == [one["index"] for one in listed]
+    assert [{**data, "current": None} for _, data in told] == [{**one, "current": None} for one in listed]
+    resumed = {"last-event-id": str(told[0][0])}
+    with desk.http.stream("GET", "/v1/findings/stream", headers=resumed) as answer:
+        assert events(answer.iter_lines(), 1) == told[1:2]
+
+
+def test_a_stream_tells_what_was_asked_for_and_what_the_token_may_see(desk: Desk) -> None:
+    chosen = {"severity": "alarm", "rule": "CN-frozen"}
+    with desk.http.stream("GET", "/v1/findings/stream", params=chosen, headers={"last-event-id": "0"}) as answer:
+        ((_, first),) = events(answer.iter_lines(), 1)
+    assert (first["rule"], first["severity"]) == ("CN-frozen transport limit", "alarm")
+    assert desk.http.get("/v1/findings/stream", params={"colour": "red"}).status_code == 422
+    token = desk.token("stranger", "carrier")
+    headers = {"authorization": f"Bearer {token}", "last-event-id": "0"}
+    with desk.http.stream("GET", "/v1/findings/stream", headers=headers) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == ": listening"
+        assert events(itertools.islice(lines, 1), 1) == []

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement
+from starlette.responses import StreamingResponse
 
 from coldchain.api import answers
 from coldchain.api import schemas as s
 from coldchain.api.access import anybody
-from coldchain.api.queries import FindingQuery, Name
+from coldchain.api.findings_stream import stream
+from coldchain.api.queries import FindingQuery, FindingStreamQuery, Name
 from coldchain.db import queries_api as q
 from coldchain.db.queries_findings import life_of, named_in
 from coldchain.db.queries_parties import visible_findings
@@ -52,6 +54,15 @@ def router(ports: AppPorts) -> APIRouter:
         with ports.engine.connect() as connection:
             rows, following = q.findings(connection, wanted(query, principal), query.cursor, query.limit)
         return s.Page(items=[answers.finding(row) for row in rows], next=following)
+
+    @routes.get("/findings/stream", include_in_schema=False)
+    def stream_findings(
+        request: Request, query: Annotated[FindingStreamQuery, Query()], principal: Principal = Depends(read)
+    ) -> StreamingResponse:
+        """Every entry published from now on, or after `Last-Event-ID`, as it is published (docs/findings.md)."""
+        only = visible_to(principal)
+        chosen = q.FindingFilter(False, None, query.subject, None, None, query.rule, query.severity, only)
+        return stream(ports, request, chosen)
 
     @routes.get("/findings/{finding}", tags=["findings"])
     def get_finding(finding: Annotated[Name, Path()], principal: Principal = Depends(read)) -> s.FindingDetail:

@@ -39,6 +39,10 @@ class Paging(Question):
     cursor: Annotated[str | None, Field(max_length=500, description="`next` of the page before")] = None
 
 
+Severity = Annotated[Literal["warning", "alarm", "critical"] | None, Field(description="as serious as that at least")]
+RulePrefix = Annotated[Name | None, Field(description="how the rule's name starts, e.g. P2 or CN-frozen")]
+
+
 class FindingQuery(Paging):
     status: Annotated[
         Literal["open", "settled", "current", "all"],
@@ -47,10 +51,14 @@ class FindingQuery(Paging):
     subject: Name | None = None
     state: Name | None = None
     verdict: Name | None = None
-    severity: Annotated[
-        Literal["warning", "alarm", "critical"] | None, Field(description="as serious as that at least")
-    ] = None
-    rule: Annotated[Name | None, Field(description="how the rule's name starts, e.g. P2 or CN-frozen")] = None
+    severity: Severity = None
+    rule: RulePrefix = None
+
+
+class FindingStreamQuery(Question):
+    subject: Name | None = None
+    severity: Severity = None
+    rule: RulePrefix = None
 
 
 class RejectQuery(Paging):

@@ -21,6 +21,7 @@ from coldchain.bootstrap.brokers import Address, Brokers, parse_address, running
 from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.epcis import delivery
 from coldchain.bootstrap.http import create_app
+from coldchain.bootstrap.notices import notifier
 from coldchain.bootstrap.ports import app_ports
 from coldchain.bootstrap.secrets import SetupError
 from coldchain.bootstrap.trucks import truck_door
@@ -133,10 +134,12 @@ class Running:
         self._ingest = Ingest(core, self._admit)
         self._capturing = Worker("capturing", self._capture, CAPTURE_IDLE_S)
         core.follower.give_way = self._capturing.give_way
+        telling_findings = notifier(core.settings, core.engine, core.store, core.log.origin, core.clock)
+        self._notifying = Worker("notifying", telling_findings.step, DELIVERY_IDLE_S)
         self._ports = app_ports(
             core,
             lambda: self._ingest.subscriber,
-            lambda: self._following.fault or self._capturing.fault or self._delivering.fault,
+            self._fault,
             wake=self._wake,
         )
         maker, private = self._ports.access.standing, core.settings.webhooks_private
@@ -151,10 +154,16 @@ class Running:
             stack.enter_context(self._following.started())
             stack.enter_context(self._capturing.started())
             stack.enter_context(self._delivering.started())
+            stack.enter_context(self._notifying.started())
             stack.enter_context(self._ingest.started())
             self._trucks = stack.enter_context(truck_door(self._core, self._following.wake))
             stack.enter_context(announced(self._core.settings.dir, self.addresses()))
             yield self
+
+    def _fault(self) -> str:
+        """Of what works in the background, the first that does not; "" where all does."""
+        workers = (self._following, self._capturing, self._delivering, self._notifying)
+        return next((worker.fault for worker in workers if worker.fault), "")
 
     def _wake(self) -> None:
         self._capturing.wake()

@@ -16,7 +16,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from coldchain.services.epcis_subscriptions import NotDelivered, SubscriptionRefused
+from coldchain.services.epcis_subscriptions import SubscriptionRefused
+from coldchain.services.signed_posts import NotDelivered
 
 TIMEOUT_S = 10.0
 """For each step of a conversation."""

@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "temperatures of a consignment, trip or room, and how they were judged, as PDF, XLSX or CSV",
     "ask": "ask the holder about a finding, with a deadline",
     "finding": "findings: the list, the life of one, acknowledging it",
+    "notify": "who is told of findings, by webhook and e-mail",
     "evidence": "export a dossier that anyone can verify offline",
     "fsck": "recompute the whole ledger from its entries",
     "audit": "prove that the ledger only grew since an older checkpoint",

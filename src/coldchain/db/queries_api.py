@@ -215,8 +215,21 @@ class FindingFilter:
 
 def findings(connection: Connection, wanted: FindingFilter, after: str | None, limit: int) -> tuple[Rows, str | None]:
     """Published findings, the newest first."""
+    query = _those(wanted).order_by(finding.c.entry.desc())
+    if after is not None:
+        query = query.where(finding.c.entry < decode_cursor(after, int)[0])
+    return page(connection, query, limit, "entry")
+
+
+def findings_after(connection: Connection, wanted: FindingFilter, after: int, limit: int) -> list[Row[Any]]:
+    """Those published after a ledger entry, in the order of the ledger."""
+    query = _those(wanted).where(finding.c.entry > after).order_by(finding.c.entry).limit(limit)
+    return list(connection.execute(query))
+
+
+def _those(wanted: FindingFilter) -> Select[Any]:
     c = finding.c
-    query = select(finding).order_by(c.entry.desc())
+    query = select(finding)
     if wanted.current:
         query = query.where(c.current)
     if wanted.is_open is not None:
@@ -228,11 +241,7 @@ def findings(connection: Connection, wanted: FindingFilter, after: str | None, l
         query = query.where(c.rule.startswith(wanted.rule, autoescape=True))
     if wanted.severity is not None:
         query = query.where(c.severity.in_(SEVERITIES[rank(wanted.severity) :]))
-    if wanted.only is not None:
-        query = query.where(wanted.only)
-    if after is not None:
-        query = query.where(c.entry < decode_cursor(after, int)[0])
-    return page(connection, query, limit, "entry")
+    return query if wanted.only is None else query.where(wanted.only)
 
 
 def finding_life(connection: Connection, finding_id: str, only: ColumnElement[bool] | None = None) -> Rows:

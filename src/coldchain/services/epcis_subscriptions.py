@@ -6,8 +6,6 @@ said 2xx: an answer that got lost is the one case in which the same events are t
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -22,6 +20,7 @@ from coldchain.services.epcis_query import QueryError, parse_query
 from coldchain.services.epcis_schedule import ScheduleError, parse_schedule
 from coldchain.services.ports import Clock
 from coldchain.services.principals import Forbidden, Principal
+from coldchain.services.signed_posts import SECOND_US, NotDelivered, Post, signature_header
 
 MAX_QUERIES = 500
 MAX_SUBSCRIPTIONS = 500
@@ -31,7 +30,6 @@ AT_ONCE = 100
 SIGNATURE = "GS1-Signature"
 _NAME = re.compile(r"[A-Za-z0-9._~-]{1,100}", re.ASCII)
 _MEMBERS = frozenset({"dest", "signatureToken", "secret", "stream", "schedule", "reportIfEmpty", "initialRecordTime"})
-_SECOND_US = 1_000_000
 _MAX_PAUSE_S = 3_600
 NEVER_US = 2**62
 _DUE_AT_ONCE = 50
@@ -45,10 +43,6 @@ class NameTaken(Exception):
 
 class SubscriptionRefused(Exception):
     """A destination or a schedule by which nobody can be told; the text says why."""
-
-
-class NotDelivered(Exception):
-    """The receiver did not say 2xx; the text says what happened instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +120,6 @@ class Look:
 
 Find = Callable[[NamedQuery, int, str], Look]
 """(query, cursor, subscription id) -> what matches beyond the cursor, at most AT_ONCE events."""
-Post = Callable[[str, bytes, Mapping[str, str]], None]
-"""(destination, body, headers). Raises NotDelivered."""
 
 
 Maker = Callable[[str, str], Principal]
@@ -195,20 +187,15 @@ class Delivery:
 def _failed(subscription: Subscription, now_us: int, fault: str) -> Subscription:
     pause_s = min(2**subscription.failures, _MAX_PAUSE_S)
     failures = min(subscription.failures + 1, 30)
-    return replace(subscription, failures=failures, fault=fault, due_us=now_us + pause_s * _SECOND_US)
+    return replace(subscription, failures=failures, fault=fault, due_us=now_us + pause_s * SECOND_US)
 
 
 def signed_headers(secret: str, body: bytes, now_us: int) -> dict[str, str]:
-    """`t=<seconds>,v1=<hex>`: HMAC-SHA256 with the subscriber's own secret over `<seconds>.` and the body, so that an
-    old message cannot be sent again as a new one. Without a secret there is no signature."""
+    """Signed with the subscriber's own secret. Without one there is no signature."""
     headers = {"content-type": "application/json", "gs1-epcis-version": "2.0.0", "gs1-cbv-version": "2.0.0"}
     if secret:
-        headers[SIGNATURE] = f"t={now_us // _SECOND_US},v1={signature(secret, body, now_us // _SECOND_US)}"
+        headers[SIGNATURE] = signature_header(secret, body, now_us)
     return headers
-
-
-def signature(secret: str, body: bytes, t_s: int) -> str:
-    return hmac.new(secret.encode(), b"%d." % t_s + body, hashlib.sha256).hexdigest()
 
 
 def named_query(org: str, sees_all: bool, stated: Any, prefixes: Mapping[str, str], now_us: int) -> NamedQuery:

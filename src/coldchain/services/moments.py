@@ -14,6 +14,11 @@ def rfc3339(t_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=t_us)).isoformat().replace("+00:00", "Z")
 
 
+def datetime_of(t_us: int) -> datetime:
+    """Aware, UTC."""
+    return _EPOCH + timedelta(microseconds=t_us)
+
+
 def rfc3339_or_none(t_us: int | None) -> str | None:
     return None if t_us is None else rfc3339(t_us)
 

@@ -24,6 +24,7 @@ LEDGER_TABLES = frozenset({"entry", "entry_key", "recent_key", "subject", "subje
 SIDE_TABLES = frozenset(
     {"rejected", "reject_tally", "broker_account", "projection_table", "api_token", "answer_link", "sealed"}
     | {"epcis_job", "epcis_query", "epcis_subscription"}
+    | {"notice_channel", "notice_cursor", "notice_outbox", "notice_message"}
 )
 """What is not in the ledger and must survive a rebuild."""
 
