@@ -238,3 +238,13 @@ def test_a_stream_tells_what_was_asked_for_and_what_the_token_may_see(desk: Desk
         lines = answer.iter_lines()
         assert next(lines) == ": listening"
         assert events(itertools.islice(lines, 1), 1) == []
+
+
+def test_a_stream_ends_when_its_token_is_revoked(desk: Desk) -> None:
+    token = desk.token("customs-1", "customs")
+    headers = {"authorization": f"Bearer {token}"}
+    with desk.http.stream("GET", "/v1/findings/stream", headers=headers) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == ": listening"
+        assert desk.core.tokens.revoke(token.partition(".")[0], desk.core.clock())
+        assert [line for line in lines if line] == []

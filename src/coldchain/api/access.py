@@ -72,5 +72,13 @@ def operator_only(access: Access) -> Guard:
     return guard
 
 
+def may_still_ask(access: Access, principal: Principal) -> bool:
+    """Whether the token still says what it said when a stream was opened with it."""
+    try:
+        return access.standing(principal.org, principal.token) == principal
+    except AccessDenied:
+        return False
+
+
 def address_of(request: HTTPConnection) -> str:
     return request.client.host if request.client else ""

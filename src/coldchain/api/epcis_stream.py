@@ -18,11 +18,11 @@ from starlette.requests import HTTPConnection
 from starlette.responses import StreamingResponse
 from starlette.websockets import WebSocket
 
+from coldchain.api.access import may_still_ask
 from coldchain.api.epcis_headers import SPOKEN
 from coldchain.api.problems import NotReady
 from coldchain.db.queries_epcis import newest_seq, seq_before
 from coldchain.projections.epcis_answers import look_beyond
-from coldchain.services.access import AccessDenied
 from coldchain.services.app_ports import AppPorts
 from coldchain.services.epcis_fields import time_us
 from coldchain.services.epcis_query import QueryError
@@ -134,7 +134,7 @@ async def _tell(
     try:
         due_us = 0 if schedule is None else schedule.next_us(ports.epcis.clock())
         silent_s = 0.0
-        while await run_in_threadpool(_may_ask, ports, principal):
+        while await run_in_threadpool(may_still_ask, ports.access, principal):
             now_us = ports.epcis.clock()
             if now_us >= due_us:
                 look = await run_in_threadpool(look_beyond, ports.engine, ports.store, ports.epcis.clock, query, cursor)
@@ -152,14 +152,6 @@ async def _tell(
                 silent_s = 0.0
     finally:
         _streams.discard(me)
-
-
-def _may_ask(ports: AppPorts, principal: Principal) -> bool:
-    """Whether the token still says what it said when the stream was opened."""
-    try:
-        return ports.access.standing(principal.org, principal.token) == principal
-    except AccessDenied:
-        return False
 
 
 def _text(look: Look) -> str:

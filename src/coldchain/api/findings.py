@@ -62,7 +62,7 @@ def router(ports: AppPorts) -> APIRouter:
         """Every entry published from now on, or after `Last-Event-ID`, as it is published (docs/findings.md)."""
         only = visible_to(principal)
         chosen = q.FindingFilter(False, None, query.subject, None, None, query.rule, query.severity, only)
-        return stream(ports, request, chosen)
+        return stream(ports, request, chosen, principal)
 
     @routes.get("/findings/{finding}", tags=["findings"])
     def get_finding(finding: Annotated[Name, Path()], principal: Principal = Depends(read)) -> s.FindingDetail:

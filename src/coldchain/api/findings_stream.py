@@ -12,11 +12,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from coldchain.api import answers
+from coldchain.api.access import may_still_ask
 from coldchain.api.epcis_stream import KEEP_ALIVE_S, MAX_STREAMS, PAUSE_S
 from coldchain.api.problems import NotReady
 from coldchain.db import queries_api as q
 from coldchain.db.tables.events import finding
 from coldchain.services.app_ports import AppPorts
+from coldchain.services.principals import Principal
 
 AT_ONCE = 100
 
@@ -24,11 +26,11 @@ _streams: set[object] = set()
 """Open ones of this process; only the event loop touches it."""
 
 
-def stream(ports: AppPorts, request: Request, wanted: q.FindingFilter) -> StreamingResponse:
+def stream(ports: AppPorts, request: Request, wanted: q.FindingFilter, principal: Principal) -> StreamingResponse:
     """Every entry that fits, each with its ledger index as `id`. Raises NotReady where too many listen."""
     if len(_streams) >= MAX_STREAMS:
         raise NotReady(f"{MAX_STREAMS} streams are open, which is as many as may be")
-    told = _tell(ports, wanted, _first(ports, request))
+    told = _tell(ports, wanted, principal, _first(ports, request))
     return StreamingResponse(told, 200, {"cache-control": "no-store"}, "text/event-stream")
 
 
@@ -42,14 +44,14 @@ def _first(ports: AppPorts, request: Request) -> int:
     return -1 if newest is None else int(newest)
 
 
-async def _tell(ports: AppPorts, wanted: q.FindingFilter, after: int) -> AsyncIterator[bytes]:
-    """Ends when the receiver leaves. Holds no connection to the database while it waits."""
+async def _tell(ports: AppPorts, wanted: q.FindingFilter, principal: Principal, after: int) -> AsyncIterator[bytes]:
+    """Ends when the receiver leaves, or may not ask any more. Holds no connection to the database while it waits."""
     me = object()
     _streams.add(me)
     try:
         yield b": listening\n\n"
         silent_s = 0.0
-        while True:
+        while await run_in_threadpool(may_still_ask, ports.access, principal):
             rows = await run_in_threadpool(_look, ports, wanted, after)
             for row in rows:
                 after, silent_s = row.entry, 0.0
