@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ import pytest
 from coldchain.bootstrap.core import Core, open_core
 from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
-from coldchain.services.identity import CommandRefused
+from coldchain.services.identity import CommandRefused, Enrolment, enrol
 from coldchain.services.principals import issue_token
 from coldchain.settings import load_settings
+from coldchain_devices.signer import DeviceKey
 from coldchain_ledger.entry import Entry, parse_entry
 from web.serving import Served
-from web.story import Clock
+from web.story import Clock, epcis
 
 START = 1_772_438_400_000_000
 DAY = 86_400_000_000
@@ -122,8 +124,8 @@ def entry(core: Core, response: httpx.Response) -> tuple[Entry, Any]:
         ("port-customs", "/v1/devices", 200),
         ("port-customs", "/v1/findings", 200),
         ("checker", "/v1/findings", 200),
-        ("polar", "/v1/devices", 403),
-        ("haul", "/v1/trace?id=veh:T1", 403),
+        ("polar", "/v1/devices", 200),
+        ("haul", "/v1/trace?id=veh:T1", 404),
         ("haul", "/v1/evidence?id=veh:T1", 403),
         ("port-customs", "/v1/rejects", 403),
         ("port-customs", "/metrics", 403),
@@ -252,3 +254,39 @@ def test_parties_are_listed_page_by_page_with_every_version_of_one(ask: Ask) -> 
     assert [version["stated"]["uses"] for version in site["versions"]] == [["cold-store"], ["cold-store", "devanning"]]
     assert (site["n"], site["valid_from"]) == (2, "2026-03-02T08:00:00Z")
     assert ask("haul", "/v1/parties/sites/w2").status_code == 404
+
+
+def test_a_party_is_told_of_its_own_devices_and_of_no_others(core: Core, ask: Ask) -> None:
+    for device, org in (("own-1", "haul"), ("else-1", "polar")):
+        spki = b64encode(DeviceKey.derive(device.encode()).public_spki()).decode()
+        core.refresh_registry()
+        _, draft = enrol(core.registry, core.log.origin, Enrolment(org, "s1", device, "EdDSA", spki, place="veh:T1"))
+        core.log.append([draft])
+    core.settle()
+    assert [one["device"] for one in ask("haul", "/v1/devices").json()["items"]] == ["own-1"]
+    assert [one["device"] for one in ask("port-customs", "/v1/devices").json()["items"]] == ["else-1", "own-1"]
+    for path in ("/v1/devices/{}", "/v1/devices/{}/series"):
+        assert ask("haul", path.format("own-1")).status_code == 200
+        hidden, none = (ask("haul", path.format(name)) for name in ("else-1", "no-such"))
+        assert (hidden.status_code, none.status_code) == (404, 404)
+        assert hidden.json()["detail"].replace("else-1", "no-such") == none.json()["detail"]
+
+
+def test_a_trace_tells_a_party_of_its_own_vehicle_and_hides_those_of_others(core: Core, ask: Ask) -> None:
+    for vehicle, org in (("OWN", "haul"), ("ELSE", "polar")):
+        core.register("vehicle", {"id": vehicle, "org": org, "kind": "rigid", "from_us": START - DAY})
+    hour = 3_600_000_000
+    for begun, vehicle, by in ((2, "OWN", "haul"), (4, "ELSE", "port-customs")):
+        core.capture(by, epcis(START + begun * hour, "ADD", f"veh:{vehicle}", [HANDED, KEPT]))
+        core.capture(by, epcis(START + (begun + 1) * hour, "DELETE", f"veh:{vehicle}", [HANDED, KEPT]))
+    core.settle()
+    everything = ask("port-customs", f"/v1/trace?id={HANDED}").json()
+    told = ask("haul", f"/v1/trace?id={HANDED}").json()
+    assert {hop["unit"] for hop in everything["forward"]} >= {"veh:OWN", "veh:ELSE"}
+    assert KEPT in {met["unit"] for met in everything["contacts"]}
+    assert everything["hidden"] == 0
+    assert {hop["unit"] for hop in told["forward"]} - {HANDED} == {"veh:OWN"}
+    assert told["contacts"] == []
+    assert told["hidden"] > 0
+    assert "ELSE" not in json.dumps(told)
+    assert ask("haul", f"/v1/trace?id={KEPT}").status_code == 404

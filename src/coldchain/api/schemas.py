@@ -451,6 +451,7 @@ class Trace(Answer):
     backward: list[Hop]
     forward: list[Hop]
     contacts: list[Contact]
+    hidden: Annotated[int, Field(description="hops and contacts of others' goods and places, left out")]
 
 
 class Reject(Answer):

@@ -24,7 +24,7 @@ from coldchain.api.queries import (
 from coldchain.api.series import readings_page, stretches_page
 from coldchain.db import queries_api as q
 from coldchain.db.queries_api import NotKnown
-from coldchain.db.queries_parties import sees
+from coldchain.db.queries_parties import directory, sees
 from coldchain.decoders.scans import subject_of
 from coldchain.domain.rollups import DAY_HOURS
 from coldchain.projections.rollups import DAY_US, resolution
@@ -32,34 +32,39 @@ from coldchain.projections.series import PROBES
 from coldchain.services.access import CODE_LIFE_S
 from coldchain.services.app_ports import AppPorts
 from coldchain.services.principals import Principal
+from coldchain.services.trace import names_in, restricted
 
 
 def routers(ports: AppPorts) -> list[APIRouter]:
     """What is concluded: each party's own, everybody's for whoever may see that; and what only the operator is told."""
     own = APIRouter(prefix="/v1")
     _add_units(own, ports)
+    _add_devices(own, ports)
+    _add_traces(own, ports)
     everybodys = APIRouter(prefix="/v1", dependencies=[Depends(overseers(ports.access))])
-    _add_devices(everybodys, ports)
-    _add_traces(everybodys, ports)
+    _add_dossiers(everybodys, ports)
     operation = APIRouter(prefix="/v1", dependencies=[Depends(operator_only(ports.access))])
     _add_operation(operation, ports)
     return [own, everybodys, operation]
 
 
 def _add_devices(routes: APIRouter, ports: AppPorts) -> None:
+    read = anybody(ports.access, "read")
+
     @routes.get("/devices", tags=["devices"])
-    def list_devices(query: Annotated[Paging, Query()]) -> s.Page[s.Device]:
-        """Enrolled devices by name, each with its newest message."""
+    def list_devices(query: Annotated[Paging, Query()], principal: Principal = Depends(read)) -> s.Page[s.Device]:
+        """Enrolled devices by name, each with its newest message; a party's token is told of the party's own."""
+        org = None if principal.sees_all else principal.org
         with ports.engine.connect() as connection:
-            rows, following = q.devices(connection, query.cursor, query.limit)
+            rows, following = q.devices(connection, query.cursor, query.limit, org)
             probes = q.probes(connection, (row.device_no for row in rows))
         return s.Page(items=[answers.device(row, probes.get(row.device_no, ())) for row in rows], next=following)
 
     @routes.get("/devices/{device}", tags=["devices"])
-    def get_device(device: Annotated[Name, Path()]) -> s.DeviceDetail:
+    def get_device(device: Annotated[Name, Path()], principal: Principal = Depends(read)) -> s.DeviceDetail:
         """One device with its keys and where it was mounted."""
         with ports.engine.connect() as connection:
-            row = q.device_row(connection, device)
+            row = _device(connection, principal, device)
             return answers.device_detail(
                 row,
                 q.probes(connection, [row.device_no]).get(row.device_no, ()),
@@ -70,13 +75,13 @@ def _add_devices(routes: APIRouter, ports: AppPorts) -> None:
 
     @routes.get("/devices/{device}/series", tags=["devices"])
     def list_readings(
-        device: Annotated[Name, Path()], query: Annotated[SeriesQuery, Query()]
+        device: Annotated[Name, Path()], query: Annotated[SeriesQuery, Query()], principal: Principal = Depends(read)
     ) -> s.Page[s.Reading] | s.Page[s.Stretch]:
         """Temperatures of a device by time, those that are no evidence included and marked; or what counts of them, or
         of any channel, summed up by hour or day. Hours and days without readings are not listed."""
         now_us = q.ledger_state(ports.engine, ports.store, ports.log).at_us
         with ports.engine.connect() as connection:
-            row = q.device_row(connection, device)
+            row = _device(connection, principal, device)
             span = _span(query, row.last_us)
             hours = RESOLUTIONS.get(query.resolution, resolution(span[1] - span[0]))
             span = _following(query, span)
@@ -85,6 +90,14 @@ def _add_devices(routes: APIRouter, ports: AppPorts) -> None:
             channel = query.channel or (PROBES + query.probe if query.probe is not None else None)
             found, following = stretches_page(connection, row.device_no, hours, channel, span, query.limit, now_us)
         return s.Page(items=[answers.stretch(one) for one in found], next=_next(following))
+
+
+def _device(connection: Connection, principal: Principal, name: str) -> Row[Any]:
+    """Raises NotKnown, for somebody else's device as for none."""
+    row = q.device_row(connection, name)
+    if not principal.sees_all and row.org != principal.org:
+        raise NotKnown(f"no device {name!r}")
+    return row
 
 
 RESOLUTIONS = {"raw": 0, "hour": 1, "day": DAY_HOURS}
@@ -139,14 +152,25 @@ def _may_see(ports: AppPorts, principal: Principal, name: str) -> bool:
 
 
 def _add_traces(routes: APIRouter, ports: AppPorts) -> None:
+    read = anybody(ports.access, "read")
+
     @routes.get("/trace", tags=["units"])
-    def get_trace(query: Annotated[About, Query()]) -> s.Trace:
-        """Back to where a unit came from, forward to where it went, and what it met, graded G1 to G4."""
-        found = ports.trace(subject_of(query.id))
+    def get_trace(query: Annotated[About, Query()], principal: Principal = Depends(read)) -> s.Trace:
+        """Back to where a unit came from, forward to where it went, and what it met, graded G1 to G4. A party's token
+        is told of units that it may ask for, and of these in its own places; `hidden` counts what else there is."""
+        name = subject_of(query.id)
+        found = ports.trace(name) if _may_see(ports, principal, name) else None
         if found is None:
             raise NotKnown(f"{query.id!r} is named by no entry of this ledger")
+        if not principal.sees_all:
+            with ports.engine.connect() as connection:
+                seen = sees(connection, principal.org, names_in(found))
+                known = directory(connection)
+            found = restricted(found, seen, lambda place, t_us: known.owner(place, t_us) == principal.org)
         return s.Trace.model_validate(found)
 
+
+def _add_dossiers(routes: APIRouter, ports: AppPorts) -> None:
     @routes.get("/evidence", tags=["units"], response_class=Response, responses=_DOSSIER)
     def get_evidence(query: Annotated[About, Query()]) -> Response:
         """A dossier that anyone can verify offline: every entry about a subject or finding, and one proof."""

@@ -112,9 +112,11 @@ _DEVICE = select(
 ).outerjoin(device_state, device_state.c.device_no == device.c.device_no)
 
 
-def devices(connection: Connection, after: str | None, limit: int) -> tuple[Rows, str | None]:
-    """Devices by name, with their newest message."""
+def devices(connection: Connection, after: str | None, limit: int, org: str | None = None) -> tuple[Rows, str | None]:
+    """Devices by name, with their newest message; of one organisation, or of all."""
     query = _DEVICE.order_by(device.c.device)
+    if org is not None:
+        query = query.where(device.c.org == org)
     if after is not None:
         query = query.where(device.c.device > decode_cursor(after, str)[0])
     return page(connection, query, limit, "device")

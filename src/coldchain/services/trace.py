@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, Protocol
 
 from coldchain.domain.contacts import Contact, contacts
 from coldchain.domain.identifiers import IdentifierError, subject_name
 from coldchain.domain.tracing import Hop, Movements, backward, forward
-from coldchain.services.moments import rfc3339, rfc3339_or_none
+from coldchain.services.moments import moment_us, rfc3339, rfc3339_or_none
 
 
 class TraceSource(Movements, Protocol):
@@ -43,7 +43,30 @@ def trace(source: TraceSource, identifier: str, at_us: int | None = None) -> dic
         "backward": [_hop(hop, events) for hop in sorted(back.values(), key=lambda hop: (hop.from_us, hop.unit))],
         "forward": [_hop(hop, events) for hop in sorted(onward.values(), key=lambda hop: (hop.from_us, hop.unit))],
         "contacts": [_contact(contact, events) for contact in met],
+        "hidden": 0,
     }
+
+
+_PARTS = ("backward", "forward", "contacts")
+
+
+def names_in(document: Mapping[str, Any]) -> set[str]:
+    """Every unit and place a trace document speaks of."""
+    return {one[name] for part in _PARTS for one in document[part] for name in ("unit", "via", "where") if name in one}
+
+
+def restricted(document: Mapping[str, Any], seen: Set[str], owns: Callable[[str, int], bool]) -> dict[str, Any]:
+    """The trace as far as every unit in it is among `seen`, and every place was one's own by then; `hidden`: how many
+    hops and contacts that leaves out."""
+    shown = {document["id"], *seen}
+
+    def may_tell(one: Mapping[str, Any]) -> bool:
+        named = {one[name] for name in ("unit", "via", "where") if name in one} - shown
+        return all(owns(name, moment_us(one["from"])) for name in named)
+
+    told = {part: [one for one in document[part] if may_tell(one)] for part in _PARTS}
+    hidden = sum(len(document[part]) - len(told[part]) for part in _PARTS)
+    return {**document, **told, "hidden": hidden}
 
 
 def canonical_name(identifier: str) -> str | None:
