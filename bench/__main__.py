@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import capture, checking, containment, epcis_hash, ingest, ledger_append, pipe, year
+from bench import capture, checking, containment, epcis_hash, history, ingest, ledger_append, pipe, year
 from bench.fleet import READINGS
 from bench.machine import Neighbours, load_average
 from bench.processes import mosquitto_program
@@ -131,6 +131,10 @@ def _capture(options: argparse.Namespace) -> list[Row]:
     ]  # fmt: skip
 
 
+def _history(options: argparse.Namespace) -> list[Row]:
+    return history.rows(36, 20) if options.quick else history.rows(365, 200)
+
+
 def _year(options: argparse.Namespace) -> list[Row]:
     return year.rows(20 if options.quick else 365)
 
@@ -143,6 +147,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "epcis-hash": _epcis_hash,
     "containment": _containment,
     "year": _year,
+    "history": _history,
 }
 
 if __name__ == "__main__":

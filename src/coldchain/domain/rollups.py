@@ -7,6 +7,7 @@ the bucket it is in and no other.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from math import sqrt
@@ -14,6 +15,15 @@ from operator import mul, sub
 from typing import NamedTuple
 
 from coldchain.domain.blocks import PROBES
+from coldchain.domain.columns import (
+    TEXT,
+    integer,
+    pack_integers,
+    pack_values,
+    read_integer,
+    unpack_integers,
+    unpack_values,
+)
 from coldchain.domain.rulepacks import Regime, regime_at
 from coldchain.domain.telemetry import Run
 
@@ -86,17 +96,16 @@ def add_readings(found: dict[str, list[tuple[int, int]]], run: Run) -> None:
     if values[0].__class__ is float:
         scaled = [round(value * 1_000) if abs(value) < MOST else MOST for value in values]  # type: ignore[operator,arg-type]
         values = scaled  # type: ignore[assignment]
-    pairs = zip(run.times, values, strict=True)
-    found.setdefault(run.name, []).extend(
-        [pair for pair in pairs if -MOST < pair[1] < MOST]  # type: ignore[misc,operator]
-    )
+    told = found.setdefault(run.name, [])
+    told += zip(run.times, values, strict=True)  # type: ignore[arg-type]
 
 
 def by_hour(readings: Sequence[tuple[int, int]], longest: Longest) -> Iterator[tuple[int, Bucket]]:
     """(hours since the epoch, what was read in it). Of several values at one time the highest counts."""
     hours: dict[int, dict[int, int]] = {}
     for t_us, value in sorted(readings):
-        hours.setdefault(t_us // HOUR_US, {})[t_us] = value
+        if -MOST < value < MOST:
+            hours.setdefault(t_us // HOUR_US, {})[t_us] = value
     for hour, at in hours.items():
         yield hour, _bucket(list(at), list(at.values()), longest)
 
@@ -156,6 +165,70 @@ def by_day(hours: Mapping[int, Bucket]) -> dict[int, Bucket]:
     for hour, bucket in hours.items():
         days.setdefault(hour // DAY_HOURS, []).append(bucket)
     return {day: joined(found) for day, found in days.items()}
+
+
+Buckets = dict[str, dict[int, Bucket]]
+"""By channel and hour, or day; in time order."""
+_NO_SQUARES = -1
+
+
+def pack_hours(summed: Buckets) -> bytes:
+    """The hours of a cell, at least one, in few bytes; the same for the same hours."""
+    names = sorted(summed)
+    rows = [(hour, *bucket) for name in names for hour, bucket in sorted(summed[name].items())]
+    squares = [_NO_SQUARES if row[5] is None else row[5] for row in rows]
+    hours, readings, low, high, total, _, first_us, first, last_us, last, gap_us, silence_us = zip(*rows, strict=True)
+    after_us = [t_us - hour * HOUR_US for hour, t_us in zip(hours, first_us, strict=True)]
+    length_us = [end - begin for begin, end in zip(first_us, last_us, strict=True)]
+    lengths = [len(summed[name]) for name in names]
+    columns = (
+        lengths,
+        hours,
+        after_us,
+        length_us,
+        readings,
+        low,
+        high,
+        total,
+        squares,
+        first,
+        last,
+        gap_us,
+        silence_us,
+    )
+    parts = [integer(len(names)), integer(len(rows)), pack_values(TEXT, names)]
+    return zlib.compress(b"".join(parts + [pack_integers(column, 0) for column in columns]))
+
+
+def unpack_hours(packed: bytes, channel: str | None = None) -> Buckets:
+    """What `pack_hours` was given, or one channel of it."""
+    data = zlib.decompress(packed)
+    channels, at = read_integer(data, 0)
+    count, at = read_integer(data, at)
+    names, at = unpack_values(TEXT, data, at, channels)
+    lengths, at = unpack_integers(data, at, channels, 0)
+    columns = []
+    for _ in range(12):
+        column, at = unpack_integers(data, at, count, 0)
+        columns.append(column)
+    found: Buckets = {}
+    start = 0
+    for name, length in zip(names, lengths, strict=True):
+        if channel in (None, name):
+            rows = zip(*(column[start : start + length] for column in columns), strict=True)
+            found[str(name)] = dict(_unpacked_hour(*row) for row in rows)
+        start += length
+    return found
+
+
+def _unpacked_hour(
+    hour: int, after_us: int, length_us: int, readings: int, low: int, high: int, total: int, squares: int, *rest: int
+) -> tuple[int, Bucket]:
+    first, last, gap_us, silence_us = rest
+    first_us = hour * HOUR_US + after_us
+    known = None if squares == _NO_SQUARES else squares
+    last_us = first_us + length_us
+    return hour, Bucket(readings, low, high, total, known, first_us, first, last_us, last, gap_us, silence_us)
 
 
 def gap_share(before: Bucket | None, bucket: Bucket, after: Bucket | None, span: tuple[int, int], now_us: int) -> float:

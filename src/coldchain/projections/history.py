@@ -8,7 +8,7 @@ leaves the marks, so a cell is done again; nothing that reads the series or the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
@@ -19,12 +19,24 @@ from coldchain.db.tables.telemetry import (
     device_disputed,
     device_held,
     device_mounting,
-    rollup,
+    rollup_day,
     rollup_due,
+    rollup_hour,
     series_due,
 )
 from coldchain.domain.cells import Message
-from coldchain.domain.rollups import DAY_HOURS, HOUR_US, Bucket, add_readings, by_day, by_hour, longest_silence
+from coldchain.domain.rollups import (
+    DAY_HOURS,
+    HOUR_US,
+    Bucket,
+    Buckets,
+    add_readings,
+    by_day,
+    by_hour,
+    longest_silence,
+    pack_hours,
+    unpack_hours,
+)
 from coldchain.domain.rulepacks import Regime
 from coldchain.projections.mounts import Posting
 from coldchain.projections.rulebook import Rulebook
@@ -37,9 +49,6 @@ CELLS = 8
 """Packed in one transaction; three thousand messages of devices that report each minute."""
 CELL_HOURS = CELL_US // HOUR_US
 CELLS_A_DAY = DAY_HOURS // CELL_HOURS
-
-Buckets = dict[str, dict[int, Bucket]]
-"""By channel and hour, or day; in time order."""
 
 
 def first_open(ledger_time_us: int) -> int:
@@ -104,7 +113,8 @@ class Worth:
             for run in message.runs:
                 add_readings(readings, run)
         schedule = self.schedule(device_no)
-        return {name: dict(by_hour(told, longest_silence(schedule, name))) for name, told in readings.items()}
+        summed = {name: dict(by_hour(told, longest_silence(schedule, name))) for name, told in readings.items()}
+        return {name: hours for name, hours in summed.items() if hours}
 
 
 class History:
@@ -171,66 +181,68 @@ def _folded(connection: Connection) -> tuple[int, int]:
 _Row = tuple[Any, ...]
 
 
-def _summed(
-    connection: Connection, found: Mapping[tuple[int, int], Sequence[Message]]
-) -> tuple[list[tuple[int, int, int]], list[_Row]]:
-    """(cells and days that are told anew as (device, hours, first bucket), their rows)."""
+class Summed(NamedTuple):
+    """What some cells come to, and the days they are of."""
+
+    hours: dict[tuple[int, int], Buckets]
+    """By device and cell."""
+    days: dict[tuple[int, int], Buckets]
+    """By device and day."""
+
+
+def _summed(connection: Connection, found: Mapping[tuple[int, int], Sequence[Message]]) -> Summed:
     worth = Worth(connection)
     hours = {pair: worth.hours(pair[0], told) for pair, told in found.items()}
-    rows = [row for (no, _), summed in hours.items() for row in _rows(no, 1, summed)]
-    days = sorted({(no, cell // CELLS_A_DAY) for no, cell in found})
-    for no, day in days:
-        of_day: Buckets = {}
-        for name, bucket_hours in stored(connection, no, 1, day * DAY_HOURS, (day + 1) * DAY_HOURS).items():
-            kept = {h: b for h, b in bucket_hours.items() if (no, h // CELL_HOURS) not in found}
-            of_day.setdefault(name, {}).update(kept)
-        for cell in range(day * CELLS_A_DAY, (day + 1) * CELLS_A_DAY):
-            for name, anew in hours.get((no, cell), {}).items():
-                of_day.setdefault(name, {}).update(anew)
-        summed = {name: by_day(dict(sorted(at.items()))) for name, at in of_day.items()}
-        rows += _rows(no, DAY_HOURS, summed)
-    told = [(no, 1, cell * CELL_HOURS) for no, cell in found] + [(no, DAY_HOURS, day) for no, day in days]
-    return told, rows
+    days = {}
+    for no, day in sorted({(no, cell // CELLS_A_DAY) for no, cell in found}):
+        cells = range(day * CELLS_A_DAY, (day + 1) * CELLS_A_DAY)
+        of_day = [
+            hours[no, cell] if (no, cell) in hours else stored_hours(connection, no, (cell, cell)) for cell in cells
+        ]
+        names = sorted(set().union(*of_day))
+        joined = {name: {at: one for part in of_day for at, one in part.get(name, {}).items()} for name in names}
+        days[no, day] = {name: by_day(told) for name, told in joined.items()}
+    return Summed(hours, days)
 
 
-def _rows(device_no: int, hours: int, summed: Buckets) -> list[_Row]:
-    return [(device_no, name, hours, at, *bucket) for name, found in summed.items() for at, bucket in found.items()]
-
-
-def _replace(connection: Connection, summed: tuple[list[tuple[int, int, int]], list[_Row]]) -> None:
-    anew, rows = summed
-    names: dict[int, list[str]] = {}
-    keys = []
-    for no, hours, first in anew:
-        if no not in names:
-            names[no] = channels(connection, no)
-        until = first + (CELL_HOURS if hours == 1 else 1)
-        keys += [(no, name, hours, first, until) for name in names[no]]
-    where = ("device_no =", "channel =", "hours =", "bucket >=", "bucket <")
-    remove_rows(connection, rollup, keys, where)
-    append_rows(connection, rollup, rows)
+def _replace(connection: Connection, summed: Summed) -> None:
+    packed = [(*pair, pack_hours(found)) for pair, found in summed.hours.items() if found]
+    remove_rows(connection, rollup_hour, [pair for pair, found in summed.hours.items() if not found])
+    put_rows(connection, rollup_hour, packed)
+    names = {no: channels(connection, no) for no, _ in summed.days}
+    keys = [(no, name, day) for no, day in summed.days for name in names[no]]
+    remove_rows(connection, rollup_day, keys)
+    rows: list[_Row] = []
+    for (no, _), found in summed.days.items():
+        rows += [(no, name, day, *bucket) for name, told in found.items() for day, bucket in told.items()]
+    append_rows(connection, rollup_day, rows)
 
 
 def channels(connection: Connection, device_no: int) -> list[str]:
     """Names of the channels that anything of the device was summed up of."""
     found: list[str] = []
-    query = "SELECT min(channel) FROM rollup WHERE device_no = ? AND channel > ?"
+    query = "SELECT min(channel) FROM rollup_day WHERE device_no = ? AND channel > ?"
     while (name := fetch(connection, query, device_no, found[-1] if found else "")[0][0]) is not None:
         found.append(name)
     return found
 
 
-def stored(
-    connection: Connection, device_no: int, hours: int, first: int, until: int, channel: str | None = None
-) -> Buckets:
-    """Buckets from one to before another, by channel and in time order, as they were summed up last."""
+def stored_hours(connection: Connection, device_no: int, cells: tuple[int, int], channel: str | None = None) -> Buckets:
+    """Hours of the cells from one to another, included, as they were summed up last."""
+    query = "SELECT hours FROM rollup_hour WHERE device_no = ? AND cell BETWEEN ? AND ? ORDER BY cell"
     found: Buckets = {}
-    query = (
-        "SELECT * FROM rollup WHERE device_no = ? AND channel = ? AND hours = ? AND bucket >= ? AND bucket < ?"
-        " ORDER BY bucket"
-    )
+    for (packed,) in fetch(connection, query, device_no, *cells):
+        for name, hours in unpack_hours(packed, channel).items():
+            found.setdefault(name, {}).update(hours)
+    return found
+
+
+def stored_days(connection: Connection, device_no: int, days: tuple[int, int], channel: str | None = None) -> Buckets:
+    """Days from one to before another, as they were summed up last."""
+    query = "SELECT * FROM rollup_day WHERE device_no = ? AND channel = ? AND day >= ? AND day < ? ORDER BY day"
+    found: Buckets = {}
     for name in [channel] if channel is not None else channels(connection, device_no):
-        rows = fetch(connection, query, device_no, name, hours, first, until)
+        rows = fetch(connection, query, device_no, name, *days)
         if rows:
-            found[name] = {row[3]: Bucket(*row[4:]) for row in rows}
+            found[name] = {row[2]: Bucket(*row[3:]) for row in rows}
     return found

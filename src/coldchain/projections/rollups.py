@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from coldchain.db.bulk import fetch
 from coldchain.db.series_rows import messages, next_cell
-from coldchain.domain.rollups import DAY_HOURS, HOUR_US, Bucket, by_day, gap_share
-from coldchain.projections.history import CELL_HOURS, CELLS_A_DAY, Buckets, Worth, stored
+from coldchain.domain.rollups import DAY_HOURS, HOUR_US, Bucket, Buckets, by_day, gap_share
+from coldchain.projections.history import CELL_HOURS, CELLS_A_DAY, Worth, stored_days, stored_hours
 
 DAY_US = DAY_HOURS * HOUR_US
 RAW_US = 2 * DAY_US
@@ -69,10 +69,12 @@ def stretches(
 
 
 def _hours(connection: Connection, device_no: int, first: int, until: int, prefix: str, channel: str | None) -> Buckets:
-    stale = _stale(connection, device_no, first // CELL_HOURS, -(-until // CELL_HOURS))
+    first_cell, last_cell = first // CELL_HOURS, (until - 1) // CELL_HOURS
+    stale = _stale(connection, device_no, first_cell, last_cell + 1)
     found: Buckets = {}
-    for name, buckets in stored(connection, device_no, 1, first, until, channel).items():
-        found[name] = {at: bucket for at, bucket in buckets.items() if at // CELL_HOURS not in stale}
+    for name, buckets in stored_hours(connection, device_no, (first_cell, last_cell), channel).items():
+        kept = {at: one for at, one in buckets.items() if at // CELL_HOURS not in stale and first <= at < until}
+        found[name] = kept
     worth = Worth(connection) if stale else None
     for cell in sorted(stale):
         assert worth is not None
@@ -88,7 +90,7 @@ def _hours(connection: Connection, device_no: int, first: int, until: int, prefi
 def _days(connection: Connection, device_no: int, first: int, until: int, prefix: str, channel: str | None) -> Buckets:
     stale = {cell // CELLS_A_DAY for cell in _stale(connection, device_no, first * CELLS_A_DAY, until * CELLS_A_DAY)}
     found: Buckets = {}
-    for name, buckets in stored(connection, device_no, DAY_HOURS, first, until, channel).items():
+    for name, buckets in stored_days(connection, device_no, (first, until), channel).items():
         if name.startswith(prefix):
             found[name] = {day: bucket for day, bucket in buckets.items() if day not in stale}
     for begin, end in _runs(sorted(stale)):

@@ -215,13 +215,21 @@ rollup_due = Table(
 )
 """Devices whose roll-ups from a cell on were made by another rule than is in force by now."""
 
-rollup = Table(
-    "rollup",
+rollup_hour = Table(
+    "rollup_hour",
+    metadata,
+    _device_no(primary_key=True),
+    Column("cell", BigInteger, primary_key=True, autoincrement=False),
+    Column("hours", LargeBinary, nullable=False),
+)
+"""Readings that are evidence, summed up by channel and hour, of cells that are over (`coldchain.domain.rollups`)."""
+
+rollup_day = Table(
+    "rollup_day",
     metadata,
     _device_no(primary_key=True),
     Column("channel", Text, primary_key=True),
-    Column("hours", SmallInteger, primary_key=True, autoincrement=False),
-    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
     Column("readings", BigInteger, nullable=False),
     Column("low", BigInteger, nullable=False),
     Column("high", BigInteger, nullable=False),
@@ -234,8 +242,7 @@ rollup = Table(
     Column("gap_us", BigInteger, nullable=False),
     Column("silence_us", BigInteger, nullable=False),
 )
-"""Readings that are evidence, summed up by hour (hours 1) and day (24) of cells that are over; bucket: hours or days
-since the epoch (`coldchain.domain.rollups.Bucket`). channel: the name of its samples. Values: thousandths of a unit."""
+"""The same by day; day: days since the epoch. channel: the name of its samples. Values: thousandths of a unit."""
 
 channel = Table(
     "channel",
