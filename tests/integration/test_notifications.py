@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from coldchain.bootstrap.core import Core, open_core
 from coldchain.bootstrap.notices import add_channel, notifier, sender
 from coldchain.bootstrap.webhooks import Webhooks
 from coldchain.db.notices import KEEP_US, SqlNotices
+from coldchain.db.queries_findings import life_of
+from coldchain.db.tables.events import finding as finding_table
 from coldchain.domain.notices import GIVE_UP_S, Selection
+from coldchain.services.findings import Acknowledged
 from coldchain.services.identity import CommandRefused
 from coldchain.services.notices import Channel, trial
+from coldchain.services.principals import operator_principal
 from coldchain.services.signed_posts import NotDelivered
 from coldchain.settings import load_settings
 from integration.hostile import NOW_S, Clock, Door, Truck
@@ -85,10 +90,8 @@ def receiver() -> Iterator[WebhookReceiver]:
 
 def published(scene: Scene, rule: str = "") -> list[tuple[str, int]]:
     """(finding, n) of everything the ledger says of findings, in its order."""
-    from coldchain.db.tables.events import finding
-
     with scene.core.engine.connect() as connection:
-        rows = connection.execute(finding.select().order_by(finding.c.entry)).all()
+        rows = connection.execute(select(finding_table).order_by(finding_table.c.entry)).all()
     return [(row.finding, row.n) for row in rows if row.rule.endswith(rule)]
 
 
@@ -110,6 +113,39 @@ def test_a_breach_is_told_with_what_it_is_and_a_signature_that_checks(scene: Sce
     assert (item["rule"], item["event"], item["severity"]) == ("CN-frozen transport limit", "raised", "alarm")
     assert (item["subject"], item["channel"], item["places"]) == ("dev:t1", "box", ["veh:t1"])
     assert item["detail"]["limit_mc"] == -18_000
+
+
+def test_a_breach_that_goes_on_escalates_at_once_is_told_and_is_to_be_acknowledged_again(
+    scene: Scene, receiver: WebhookReceiver
+) -> None:
+    room, clock = Truck("room-1"), scene.door.clock
+    scene.door.enrol(room, place="room:w1/a", profile="warehouse-practice")
+    scene.channel(receiver.address, wanted=Selection(severity="alarm"), quiet="00:00-23:59", zone="UTC")
+    acknowledged = []
+    operator = operator_principal(scene.core.log.origin)
+    for _ in range(65):
+        clock.now_us += 60 * SECOND_US
+        reading = [{"n": "temp/air", "u": "Cel", "t": clock.now_us // SECOND_US, "v": -4.0}]
+        scene.door.offer(room.says(reading), topic="cc/v1/acme/fleet/room-1/up")
+        scene.core.settle()
+        scene.tell()
+        told = published(scene, "limit")
+        if told and not acknowledged:
+            scene.core.acknowledge(operator, Acknowledged(told[0][0], "the compressor is looked at"))
+            acknowledged = told
+    (finding,) = {one for one, _ in published(scene, "limit")}
+    with scene.core.engine.connect() as connection:
+        life = life_of(connection, finding)
+    assert [(row.event, row.severity) for row in life.published] == [("raised", "alarm"), ("escalated", "critical")]
+    assert life.standing == "acknowledged before it escalated"
+    raised, escalated = life.published
+    assert escalated.at_us - raised.at_us == 15 * 61 * SECOND_US, "45 minutes are an alarm, 60 are critical"
+    ((item,),) = [body["items"] for body in receiver.bodies()]
+    assert (item["event"], item["severity"]) == ("escalated", "critical"), "the alarm waits for the end of quiet hours"
+    scene.core.acknowledge(operator, Acknowledged(finding, "goods moved to room b"))
+    scene.core.follower.catch_up()
+    with scene.core.engine.connect() as connection:
+        assert life_of(connection, finding).standing == "acknowledged"
 
 
 def test_what_was_published_before_the_channel_was_made_is_not_told(scene: Scene, receiver: WebhookReceiver) -> None:

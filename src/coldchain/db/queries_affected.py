@@ -80,8 +80,7 @@ class AffectedQueries:
             around.setdefault(stay[0], []).append(stay)
         found: dict[Stay, None] = {}
         for part in chunks(around):
-            low_us = min(stay[1] for name in part for stay in around[name])
-            high_us = max(stay[2] for name in part for stay in around[name])
+            low_us, high_us = _bounds(stay for name in part for stay in around[name])
             query = (
                 "SELECT child, parent, from_us, to_us FROM containment"  # noqa: S608 (no values in it)
                 f" WHERE parent IN ({', '.join('?' * len(part))}) AND from_us < ? AND (to_us IS NULL OR to_us > ?)"
@@ -101,11 +100,12 @@ class AffectedQueries:
             around.setdefault(stay[0], []).append(stay)
         most: dict[tuple[str, str, str], int | None] = {}
         for part in chunks(around):
+            low_us, high_us = _bounds(stay for name in part for stay in around[name])
             query = (
                 "SELECT parent, item, measure, from_us, to_us, most_milli FROM quantity_span"  # noqa: S608
-                f" WHERE parent IN ({', '.join('?' * len(part))})"
+                f" WHERE parent IN ({', '.join('?' * len(part))}) AND from_us < ? AND (to_us IS NULL OR to_us > ?)"
             )
-            for parent, item, measure, from_us, to_us, milli in fetch(self._connection, query, *part):
+            for parent, item, measure, from_us, to_us, milli in fetch(self._connection, query, *part, high_us, low_us):
                 end_us = _ALWAYS_US if to_us is None else to_us
                 if any(from_us < ended_us and begun_us < end_us for _, begun_us, ended_us in around[parent]):
                     before = most.get((parent, item, measure), 0)
@@ -115,3 +115,9 @@ class AffectedQueries:
             before = lines.get((item, measure), 0)
             lines[item, measure] = None if before is None or milli is None else before + milli
         return tuple((item, measure, milli) for (item, measure), milli in sorted(lines.items()) if milli != 0)
+
+
+def _bounds(stays: Iterable[Stay]) -> tuple[int, int]:
+    """The first begin and the last end."""
+    known = list(stays)
+    return min(stay[1] for stay in known), max(stay[2] for stay in known)
