@@ -41,6 +41,8 @@ def enrolled(batch: Sequence[Recorded]) -> dict[str, tuple[int, Enrolment]]:
 
 def remounted(connection: Connection, batch: Sequence[Recorded]) -> set[str]:
     """Devices of which orders or associations, those that the batch withdraws, bars or frees among them, speak."""
+    if all(item.entry.kind == "telemetry" for item in batch):
+        return set()  # nearly every batch
     found = {
         str(item.body.get("id"))
         for item in batch
