@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from e2e.serving import Server
 
@@ -80,7 +81,12 @@ def test_jobs_and_subscriptions_outlive_the_server(
         with httpx.Client(base_url=server.http + BASE, headers={"authorization": f"Bearer {token}"}) as http:
             assert http.post("/queries", json={"name": "all", "query": {}}).status_code == 201
             assert http.post("/queries/all/subscriptions", json={"dest": address, "stream": True}).status_code == 201
-            http.post("/capture", json=document(1))
+            with connect(
+                f"{server.http.replace('http', 'ws', 1)}{BASE}/queries/all/events?stream=true",
+                additional_headers={"authorization": f"Bearer {token}"},
+            ) as socket:
+                http.post("/capture", json=document(1))
+                assert "urn:uuid:1" in str(socket.recv(timeout=20))
             until(lambda: ids == ["urn:uuid:1"])
             job = http.post("/capture", json=document(2)).headers["location"]
         server.kill()
