@@ -96,6 +96,14 @@ def stuck_spans(items: Items, siblings: Sequence[Items], rule: Stage, quality: Q
     return found
 
 
+def flags_of(said: Iterable[tuple[int, bool]]) -> dict[int, bool]:
+    """3.4: of two samples at one time, yes counts."""
+    found: dict[int, bool] = {}
+    for t_us, is_on in said:
+        found[t_us] = found.get(t_us, False) or is_on
+    return found
+
+
 def openings(flags: Flags, cap_s: int, max_gap_s: int) -> list[Span]:
     """3.4: what of each opening makes the timers stand still."""
     times = sorted(flags)
