@@ -24,6 +24,7 @@ COMMANDS = {
     "ask": "ask the holder about a finding, with a deadline",
     "finding": "findings: the list, the life of one, acknowledging it",
     "notify": "who is told of findings, by webhook and e-mail",
+    "export": "readings, segments, findings and events as Parquet files",
     "evidence": "export a dossier that anyone can verify offline",
     "fsck": "recompute the whole ledger from its entries",
     "audit": "prove that the ledger only grew since an older checkpoint",
