@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+WORKERS ?= 0
 STAMP := $(VENV)/.installed
 
 .PHONY: help demo test check bench clean
@@ -18,8 +19,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## 52 hours of two trucks and two cold stores, then a page to look at
 	@$(BIN)/coldchain demo
 
-test: $(STAMP) ## the test suite
-	@$(BIN)/python -m pytest
+test: $(STAMP) ## the test suite; WORKERS=2 in two processes
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 check: $(STAMP) ## lint, types, import rules
 	@$(BIN)/ruff check .

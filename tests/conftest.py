@@ -35,8 +35,12 @@ def _unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-_PORTS = iter(random.Random(os.getpid()).sample(range(20_000, 32_000), 12_000))
-"""Below those the system gives to outgoing connections: none of them can take a port before it is listened on."""
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_OURS = range(20_000 + _WORKER, 32_000, _WORKERS)
+_PORTS = iter(random.Random(os.getpid()).sample(_OURS, len(_OURS)))
+"""Below those the system gives to outgoing connections: none of them can take a port before it is listened on. No two
+processes of one run of the suite draw the same."""
 
 
 def _free_port() -> int:
