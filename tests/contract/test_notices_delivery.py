@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete
 
+from coldchain.db import notices
 from coldchain.db.engine import writing
 from coldchain.db.notices import SqlNotices
 from coldchain.db.tables.notices import notice_channel, notice_cursor, notice_message, notice_outbox
@@ -156,6 +158,18 @@ def test_each_change_is_told_exactly_once_whenever_processes_die(engine: Engine,
     for _, message in world.received:
         bodies.setdefault(message.id, set()).add(message.body)
     assert all(len(one) == 1 for one in bodies.values()), "under one key always the same is sent"
+
+
+def test_what_is_critical_is_looked_at_however_much_else_waits(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "AT_ONCE", 5)
+    world = World(engine)
+    rows = [
+        Queued("shift", Waiting(f"f{n}", 1, n, "veh:1", "critical" if n == 20 else "warning", 0), "{}")
+        for n in range(21)
+    ]
+    world.kept.queue(0, 21, rows)
+    assert [one.entry for one, _ in world.kept.waiting("shift")] == [20, 0, 1, 2, 3]
+    assert world.kept.waiting("boss") == []
 
 
 def test_a_message_that_arrived_before_the_crash_comes_again_under_its_key(engine: Engine) -> None:

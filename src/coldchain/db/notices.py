@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from coldchain.db.engine import writing
 from coldchain.db.queries_api import NotKnown
 from coldchain.db.queries_events import chunks
 from coldchain.db.tables.notices import notice_channel, notice_cursor, notice_message, notice_outbox
-from coldchain.domain.notices import Selection, Waiting
+from coldchain.domain.notices import CRITICAL, Selection, Waiting
 from coldchain.services.identity import CommandRefused
 from coldchain.services.notices import Channel, Message, Queued
 from coldchain_ledger.errors import StoreError
@@ -22,7 +22,7 @@ from coldchain_ledger.errors import StoreError
 KEEP_US = 30 * 86_400_000_000
 """What was told is forgotten so long afterwards; what failed is kept as long as its channel."""
 AT_ONCE = 5_000
-"""Changes of all channels looked at in one round."""
+"""Changes of a channel looked at in one round: what is critical among them, however many others wait."""
 _message, _outbox = notice_message.c, notice_outbox.c
 
 
@@ -111,14 +111,14 @@ class SqlNotices:
 
     # Messages
 
-    def waiting(self) -> Mapping[str, Sequence[tuple[Waiting, str]]]:
-        query = select(notice_outbox).where(_outbox.message.is_(None)).order_by(_outbox.entry).limit(AT_ONCE)
-        found: dict[str, list[tuple[Waiting, str]]] = {}
+    def waiting(self, channel: str) -> Sequence[tuple[Waiting, str]]:
+        mine = select(notice_outbox).where(_outbox.channel == channel, _outbox.message.is_(None))
+        query = mine.order_by((_outbox.severity == CRITICAL).desc(), _outbox.entry).limit(AT_ONCE)
         with self._engine.connect() as connection:
-            for row in connection.execute(query):
-                one = Waiting(row.finding, row.n, row.entry, row.place, row.severity, row.queued_us)
-                found.setdefault(row.channel, []).append((one, row.item))
-        return found
+            rows = connection.execute(query).all()
+        return [
+            (Waiting(row.finding, row.n, row.entry, row.place, row.severity, row.queued_us), row.item) for row in rows
+        ]
 
     def made_since(self, channel: str, since_us: int) -> int:
         query = select(func.count()).where(_message.channel == channel, _message.created_us > since_us)
@@ -145,12 +145,14 @@ class SqlNotices:
         connection.execute(delete(notice_message).where(_message.state == "sent", _message.sent_us < before_us))
 
     def due(self, now_us: int) -> Sequence[tuple[Channel, Message]]:
-        query = select(notice_message).where(_message.state == "waiting", _message.due_us <= now_us)
+        query = select(_message.channel, _message.id).where(_message.state == "waiting", _message.due_us <= now_us)
         with self._engine.connect() as connection:
             rows = connection.execute(query.order_by(_message.due_us, _message.created_us, _message.id)).all()
-        first = {row.channel: row for row in reversed(rows)}
+            first = {row.channel: row.id for row in reversed(rows)}
+            bodies = select(notice_message).where(_message.id.in_(first.values()))
+            messages = [_told(row) for row in connection.execute(bodies)] if first else []
         known = {channel.name: channel for channel in self.channels()} if first else {}
-        return [(known[name], _told(row)) for name, row in sorted(first.items()) if name in known]
+        return [(known[message.channel], message) for message in messages if message.channel in known]
 
     def sent(self, message: str, now_us: int) -> None:
         self._note(message, state="sent", sent_us=now_us, fault="")

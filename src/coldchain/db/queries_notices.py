@@ -60,7 +60,7 @@ def _news(connection: Connection, row: Row[Any], body: Mapping[str, Any], channe
 def _places(connection: Connection, row: Row[Any], body: Mapping[str, Any]) -> tuple[str, ...]:
     """As the entry says; of one that is withdrawn, which says nothing of it, where the device belongs by enrolment."""
     stated = body.get("affected")
-    if isinstance(stated, dict) and stated["places"]:
+    if isinstance(stated, dict) and stated.get("places"):
         return tuple(stated["places"])
     if not row.subject.startswith("dev:"):
         return ()

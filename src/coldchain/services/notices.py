@@ -103,8 +103,9 @@ class Notices(Protocol):
         """Rows and the cursor's move in one transaction; a row that is there already stays as it is."""
         ...
 
-    def waiting(self) -> Mapping[str, Sequence[tuple[Waiting, str]]]:
-        """By channel, the changes that are in no message, with their items, the oldest first."""
+    def waiting(self, channel: str) -> Sequence[tuple[Waiting, str]]:
+        """Its changes that are in no message, with their items: some thousands, first what is critical, then the
+        oldest."""
         ...
 
     def made_since(self, channel: str, since_us: int) -> int:
@@ -159,14 +160,15 @@ class Notifier:
         return after > before
 
     def _compose(self, channels: Sequence[Channel]) -> bool:
-        waiting, now_us = self._kept.waiting(), self._clock()
+        now_us = self._clock()
         made: list[tuple[Message, Sequence[Waiting]]] = []
         for channel in channels:
-            items = {(one.finding, one.n): item for one, item in waiting.get(channel.name, ())}
-            if not items:
+            waiting = self._kept.waiting(channel.name)
+            if not waiting:
                 continue
+            items = {(one.finding, one.n): item for one, item in waiting}
             for together in compose(
-                (one for one, _ in waiting[channel.name]),
+                (one for one, _ in waiting),
                 now_us,
                 window_us=channel.window_s * SECOND_US,
                 per_hour=channel.per_hour,
