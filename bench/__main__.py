@@ -20,7 +20,19 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import capture, checking, containment, epcis_hash, history, ingest, ledger_append, pipe, year
+from bench import (
+    capture,
+    checking,
+    containment,
+    epcis_hash,
+    flood,
+    history,
+    ingest,
+    ledger_append,
+    pipe,
+    upkeep,
+    year,
+)
 from bench.fleet import READINGS
 from bench.machine import Neighbours, load_average
 from bench.processes import mosquitto_program
@@ -139,6 +151,14 @@ def _year(options: argparse.Namespace) -> list[Row]:
     return year.rows(20 if options.quick else 365)
 
 
+def _late_flood(options: argparse.Namespace) -> list[Row]:
+    return flood.rows(500 if options.quick else 5_000)
+
+
+def _upkeep(options: argparse.Namespace) -> list[Row]:
+    return upkeep.rows(100, 10, 1) if options.quick else upkeep.rows(1_000, 12, 5)
+
+
 BENCHES: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "ingest": _ingest,
     "append": _append,
@@ -148,6 +168,8 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "containment": _containment,
     "year": _year,
     "history": _history,
+    "late-flood": _late_flood,
+    "upkeep": _upkeep,
 }
 
 if __name__ == "__main__":

@@ -69,3 +69,13 @@ def commands() -> list[str]:
         except OSError:
             continue  # it ended meanwhile
     return found
+
+
+def test_a_flood_of_late_messages_ends_in_the_rows_of_the_same_in_order(tmp_path: Path) -> None:
+    rows = measured("late-flood", tmp_path)
+    assert set(rows) == {f"10,000 readings {order}" for order in ("in order", "late, in order", "late, shuffled")}
+
+
+def test_following_is_measured_with_judging_and_without(tmp_path: Path) -> None:
+    rows = measured("upkeep", tmp_path)
+    assert rows["following, temperature judged"]["ratio"] > 1

@@ -109,11 +109,14 @@ def advance(
     """Fold items that are merged and newer than `state.seen_us`. Returns the state after them and the segments that
     ended; the open one is in the state."""
     run = _Run(rule, state, items[-1][0] if items else 0, beside)
-    for t_us, mc in items:
+    place = run.calm(items, 0)
+    while place < len(items):
+        t_us, mc = items[place]
         if mc is None:
             run.unusable(t_us)
         else:
             run.reading(t_us, mc)
+        place = run.calm(items, place + 1)
     return run.state(), run.closed
 
 
@@ -318,6 +321,24 @@ class _Run:
             self.critical_us,
             self.stretch_us,
         )
+
+    def calm(self, items: Sequence[Item], place: int) -> int:
+        """Take the readings from this place on that continue in range without an event; the first place that does not.
+        What `reading` does with them, in a fifth of the time: late data folds a hundred of them for each new one."""
+        if self.now != IN_RANGE or self.beyond_us is not None or self.faults or self._beside.stuck:
+            return place
+        low_mc, limit_mc, gap_us = self.rule.low_mc, self.rule.limit_mc, self.rule.max_gap_us
+        last_us, begun, stop = self.seen_us, place, len(items)
+        while place < stop:
+            t_us, mc = items[place]
+            if mc is None or mc > limit_mc or (low_mc is not None and mc < low_mc) or t_us - last_us > gap_us:
+                break
+            last_us = t_us
+            place += 1
+        if place > begun:
+            self.last_us = self.seen_us = last_us
+            self.last_mc = items[place - 1][1]
+        return place
 
     def unusable(self, t_us: int) -> None:
         if not self.started:

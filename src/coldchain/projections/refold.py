@@ -13,7 +13,7 @@ from coldchain.db.bulk import fetch, remove_rows
 from coldchain.db.tables.telemetry import channel_snapshot
 from coldchain.domain.temperature import BREACH, IN_RANGE, FoldState, Item, Segment, judge
 from coldchain.projections.channels import FOREVER_US, Channel, Rewrite, continued
-from coldchain.projections.series import CELL_US, Reader, next_cell
+from coldchain.projections.series import CELL_US, Reader
 
 
 def refold(connection: Connection, reader: Reader, probe: Channel, ledger_time_us: int) -> list[Rewrite]:
@@ -88,12 +88,12 @@ class _Run:
 
     def _cells(self, after_us: int) -> Iterator[tuple[int, list[Item]]]:
         known = self._probe.device
-        cell = next_cell(self._connection, known.no, (after_us + 1) // CELL_US)
+        cell = self._reader.next_cell(known, (after_us + 1) // CELL_US)
         while cell is not None:
             items = self._reader.items(known, self._probe.name, cell, after_us)
             if items:
                 yield cell, items
-            cell = next_cell(self._connection, known.no, cell + 1)
+            cell = self._reader.next_cell(known, cell + 1)
 
     def _take(self, items: list[Item]) -> None:
         self.state, ended = judge(self._probe.schedule, self.state, items, self._beside)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -116,12 +117,30 @@ def _by_cell(runs: Iterable[Run], first_cell: int) -> dict[int, list[Run]]:
     return cells
 
 
-class Told(NamedTuple):
-    """When a message that is evidence had usable values of each probe."""
+Witness = tuple[int, int, int]
+"""(time, ledger entry, grade) of a usable value."""
 
-    entry: int
-    grade: int
-    times: dict[str, list[int]]
+
+@dataclass(slots=True)
+class _Read:
+    """What was read back of a device."""
+
+    after_us: int
+    """Later than this."""
+    items: dict[str, list[Item]] = field(default_factory=dict)
+    runs: list[tuple[int, int, Run]] = field(default_factory=list)
+    """(entry, grade, run)"""
+    witnesses: dict[str, list[Witness]] = field(default_factory=dict)
+    """By name and in time order, of the names asked for."""
+
+    def between(self, name: str, from_us: int, to_us: int) -> list[Witness]:
+        if name not in self.witnesses:
+            told = (
+                (entry, grade, run.times) for entry, grade, run in self.runs if run.name == name and not run.quality
+            )
+            self.witnesses[name] = sorted((t_us, entry, grade) for entry, grade, times in told for t_us in times)
+        found = self.witnesses[name]
+        return found[bisect_left(found, (from_us,)) : bisect_left(found, (to_us + 1,))]
 
 
 class Reader:
@@ -132,56 +151,63 @@ class Reader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._cells: dict[tuple[int, int], tuple[int, dict[str, list[Item]]]] = {}
-        self._told: dict[tuple[int, int, int], list[Told]] = {}
+        self._cells: dict[tuple[int, int], _Read] = {}
+        self._spans: dict[tuple[int, int, int], _Read] = {}
+        self._next: dict[tuple[int, int], int | None] = {}
 
     def items(self, known: Device, name: str, cell: int, after_us: int) -> list[Item]:
         """Of one probe in a cell and later than a time, as the fold takes it."""
-        found = self._cell(known, cell, after_us).get(name, [])
+        found = self._cell(known, cell, after_us).items.get(name, [])
         return found[bisect_right(found, after_us, key=itemgetter(0)) :]
 
     def told(self, known: Device, from_us: int, to_us: int) -> dict[str, list[tuple[int, bool]]]:
         """Of defrosts and doors from one time to another, both included; of two answers at one time, yes."""
         found: dict[str, list[tuple[int, bool]]] = {}
         for cell in range(from_us // CELL_US, to_us // CELL_US + 1):
-            for name, items in self._cell(known, cell, from_us - 1).items():
+            for name, items in self._cell(known, cell, from_us - 1).items.items():
                 if tells_of_pause(name):
                     said = [(t_us, said) for t_us, said in items if from_us <= t_us <= to_us and isinstance(said, bool)]
                     found.setdefault(name, []).extend(said)
         return found
 
-    def _cell(self, known: Device, cell: int, after_us: int) -> dict[str, list[Item]]:
-        read = self._cells.get((known.no, cell))
-        if read is None or after_us < read[0]:
-            read = self._cells[known.no, cell] = after_us, self._items(known, cell, after_us)
-        return read[1]
-
-    def _items(self, known: Device, cell: int, after_us: int) -> dict[str, list[Item]]:
-        found: dict[str, list[Item]] = {}
-        for *_, runs in _evidence(known, messages(self._connection, known.no, (cell, cell), after_us + 1)):
-            for run in runs:
-                found.setdefault(run.name, []).extend(run_items(run))
-        return {name: merged(items) for name, items in found.items()}
+    def next_cell(self, known: Device, cell: int) -> int | None:
+        """The first cell from this one on that holds anything of the device."""
+        if (known.no, cell) not in self._next:
+            self._next[known.no, cell] = next_cell(self._connection, known.no, cell)
+        return self._next[known.no, cell]
 
     def evidence(self, known: Device, name: str, from_us: int, to_us: int) -> tuple[set[int], set[int]]:
         """Ledger entries with usable readings of a probe from one time to another, both included; and their grades."""
-        key = known.no, from_us, to_us
-        if key not in self._told:
-            self._told[key] = self._times(known, from_us, to_us)
-        found = [told for told in self._told[key] if any(from_us <= t_us <= to_us for t_us in told.times.get(name, ()))]
-        return {told.entry for told in found}, {told.grade for told in found}
+        found = [witness for read in self._of(known, from_us, to_us) for witness in read.between(name, from_us, to_us)]
+        return {entry for _, entry, _ in found}, {grade for *_, grade in found}
 
-    def _times(self, known: Device, from_us: int, to_us: int) -> list[Told]:
-        cells = from_us // CELL_US, to_us // CELL_US
-        rows = messages(self._connection, known.no, cells, from_us, to_us)
-        found = []
-        for entry, grade, runs in _evidence(known, rows):
-            told = Told(entry, grade, {})
-            for run in runs:
-                if run.quality == "":
-                    told.times.setdefault(run.name, []).extend(run.times)
-            found.append(told)
-        return found
+    def _of(self, known: Device, from_us: int, to_us: int) -> list[_Read]:
+        """What was read of these times already; else they are read by themselves."""
+        cells = range(from_us // CELL_US, to_us // CELL_US + 1)
+        read = [self._cells.get((known.no, cell)) for cell in cells]
+        known_of = [one for one in read if one is not None and one.after_us < from_us]
+        if len(known_of) == len(read):
+            return known_of
+        key = known.no, from_us, to_us
+        if key not in self._spans:
+            found = messages(self._connection, known.no, (cells[0], cells[-1]), from_us, to_us)
+            self._spans[key] = _read(known, found, from_us - 1)
+        return [self._spans[key]]
+
+    def _cell(self, known: Device, cell: int, after_us: int) -> _Read:
+        read = self._cells.get((known.no, cell))
+        if read is None or after_us < read.after_us:
+            found = messages(self._connection, known.no, (cell, cell), after_us + 1)
+            read = self._cells[known.no, cell] = _read(known, found, after_us)
+            items: dict[str, list[Item]] = {}
+            for _, _, run in read.runs:
+                items.setdefault(run.name, []).extend(run_items(run))
+            read.items = {name: merged(said) for name, said in items.items()}
+        return read
+
+
+def _read(known: Device, found: Iterable[Message], after_us: int) -> _Read:
+    return _Read(after_us, runs=[(entry, grade, run) for entry, grade, runs in _evidence(known, found) for run in runs])
 
 
 def _evidence(known: Device, found: Iterable[Message]) -> Iterator[tuple[int, int, list[Run]]]:
