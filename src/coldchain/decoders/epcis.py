@@ -14,6 +14,7 @@ from coldchain.decoders import epcis_own
 from coldchain.decoders.epcis_context import OWN, Context
 from coldchain.decoders.epcis_hash import event_hash
 from coldchain.decoders.epcis_reading import Document, read_document, write_document
+from coldchain.decoders.epcis_sensor import temperatures
 from coldchain.decoders.epcis_times import time_us
 from coldchain.decoders.epcis_validation import KINDS, LOT, check_event
 from coldchain.decoders.epcis_vocabulary import (
@@ -149,6 +150,7 @@ def _event(item: Mapping[str, Any], context: Context, by: str) -> Event:
         extras=_extras(item, context),
         error=_error(item.get("errorDeclaration")),
         content=content,
+        temperatures=temperatures(item),
     )
 
 

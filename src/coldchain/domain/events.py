@@ -22,6 +22,17 @@ class Quantity(NamedTuple):
     """`input` or `output` of a transformation, else empty."""
 
 
+class Measured(NamedTuple):
+    """A temperature that somebody measured in an event."""
+
+    mc: int
+    """Of several values of one report the warmest, in thousandths of a degree Celsius."""
+    time_us: int | None
+    """None: when the event happened."""
+    device: str
+    """As it is spelled; "" where it is not stated."""
+
+
 PAPERS = ("decl:", "bl:", "wb:", "doc:")
 """Kinds of names that papers have (ledger §5.1)."""
 
@@ -62,6 +73,8 @@ class Event:
     """Reason of an error declaration: the event of this id is withdrawn by its own sender (domain §4)."""
     content: str = ""
     """Its CBV event hash: equal for every spelling of one event, whatever its id; "" where nobody reckoned it."""
+    temperatures: tuple[Measured, ...] = field(default=(), compare=False)
+    """Of its sensor reports, sorted; `content` tells events that differ in them apart."""
     key: str = field(default="", compare=False)
     """Names this content by this sender; "" until `identified`."""
 

@@ -24,6 +24,8 @@ KINDS = ("air", "product")
 LOADS = ("case:", "sscc:", "hu:", "grai:", "cont:")
 """Beginnings of names of units that goods are in; anything else that holds them is a place."""
 HOUR_US = 3_600_000_000
+PRECOOLED_US = HOUR_US // 2
+"""How long before a loading a body's air is asked for, and how soon after it the device is to have spoken again."""
 MAX_CLIMB = 64
 """Levels of packing followed: nothing real comes near, and units that contain each other end there."""
 _ZERO_MC = 273_150
@@ -42,6 +44,7 @@ class Watch(NamedTuple):
     to_us: int
     pack: str
     version: int
+    verified: bool
     stage: str
     rule: Stage
 

@@ -6,40 +6,37 @@ Follows telemetry and containment: run it after them on the same batch.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
-from coldchain.db import queries_events as q
-from coldchain.db.bulk import append_rows, remove_rows
-from coldchain.db.exposure_touches import Touched, take_touched
-from coldchain.db.lanes import mark_rows
+from coldchain.db.exposure_touches import Touched, take_touched, widen
 from coldchain.db.queries_containment import contents_at
-from coldchain.db.tables.verdicts import verdict
-from coldchain.domain.exposure import Stay, common, length
+from coldchain.domain.exposure import PRECOOLED_US, Stay, common, length
 from coldchain.domain.tracing import FOREVER_US
+from coldchain.projections.consignment_rows import SOURCE, Row, replace_rows
 from coldchain.projections.events import weakest
 from coldchain.projections.exposures import Exposures
+from coldchain.projections.loadings import VEHICLE, judge_loadings
+from coldchain.projections.received import judge_received, measured_units, record_measurements
 from coldchain.projections.series import PROBES, readings
 from coldchain.projections.spending import Outcome, Spending
 from coldchain.services.chores import canonical
 from coldchain.services.ports import Projection, Recorded
 
-SOURCE = "consignment"
 BUDGET = " budget"
 AFFECTED = 200
 """Units inside that a verdict names; `affected_total` says of how many."""
 BASIS = 20
 """Stretches whose first readings a verdict rests on by name."""
-Row = dict[str, Any]
 
 
 class Consignments(Projection):
     """Fills `verdict` (source `consignment`)."""
 
     name = "consignment"
-    tables: Sequence[str] = ("exposure_touched", "verdict")
+    tables: Sequence[str] = ("exposure_touched", "handover_measurement", "verdict")
 
     def __init__(self) -> None:
         self.reset()
@@ -50,33 +47,40 @@ class Consignments(Projection):
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
         touched = take_touched(connection)
-        if not touched.told and not touched.moved:
+        measured = record_measurements(connection, batch) if any(item.events for item in batch) else set()
+        if not touched.told and not touched.moved and not measured:
             return
-        if any(to_us >= FOREVER_US for _, to_us in touched.told.values()):
+        anew = any(to_us >= FOREVER_US for _, to_us in touched.told.values())
+        if anew:
             self._exposures = None  # devices were mounted, or rules recorded
         exposures = self._exposures = Exposures(connection, self._exposures)
-        self._judge_budgets(connection, exposures, touched)
+        spans = _loading_spans(touched)
+        if spans:
+            judge_loadings(connection, exposures, spans)
+        due = self._judge_budgets(connection, exposures, touched)
+        measured |= measured_units(connection, None if anew else due | touched.moved.keys())
+        if measured:
+            judge_received(connection, exposures, measured)
 
-    def _judge_budgets(self, connection: Connection, exposures: Exposures, touched: Touched) -> None:
+    def _judge_budgets(self, connection: Connection, exposures: Exposures, touched: Touched) -> set[str]:
         due = self._spending.due(connection, touched.told, touched.moved)
         found = self._spending.reckon(connection, exposures, due)
         rows = [_budget_row(connection, one) for one in found if one.spent.exceeded_us is not None]
-        replace_rows(connection, due.units | touched.moved.keys(), BUDGET, rows)
+        units = due.units | touched.moved.keys()
+        replace_rows(connection, units, lambda row: row["rule"].endswith(BUDGET), rows)
+        return due.units
 
 
-def replace_rows(connection: Connection, subjects: Iterable[str], rule: str, after: Iterable[Row]) -> None:
-    """The subjects' rows of this sort of rule are those given, and no others."""
-    before = {_key(row): row for row in q.verdicts(connection, subjects, SOURCE) if row["rule"].endswith(rule)}
-    wanted = {_key(row): row for row in after}
-    gone = [row for key, row in before.items() if wanted.get(key) != row]
-    fresh = [row for key, row in wanted.items() if before.get(key) != row]
-    remove_rows(connection, verdict, [_key(row) for row in gone])
-    append_rows(connection, verdict, [tuple(row[column.name] for column in verdict.columns) for row in fresh])
-    mark_rows(connection, gone + fresh)
-
-
-def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[column.name] for column in verdict.primary_key.columns)
+def _loading_spans(touched: Touched) -> dict[str, tuple[int, int]]:
+    """By vehicle: the times at which a loading may be judged otherwise than before."""
+    found: dict[str, tuple[int, int]] = {}
+    for place, (from_us, to_us) in touched.told.items():
+        if place.startswith(VEHICLE):
+            widen(found, place, from_us - PRECOOLED_US, to_us + PRECOOLED_US)
+    for place, span in touched.moved.items():
+        if place.startswith(VEHICLE):
+            widen(found, place, *span)
+    return found
 
 
 def _budget_row(connection: Connection, one: Outcome) -> Row:

@@ -12,7 +12,7 @@ from coldchain.db.queries_events import chunks
 from coldchain.db.queries_fittings import fittings_of
 from coldchain.db.tables.telemetry import device, device_mounting
 from coldchain.domain.exposure import Interval, Movement, Probe, Span, Watch, climb
-from coldchain.domain.fittings import Fitting, probe_kind
+from coldchain.domain.fittings import AIR, Fitting, probe_kind
 from coldchain.domain.rulepacks import RulePack
 from coldchain.domain.tracing import FOREVER_US
 from coldchain.projections.mounts import Posting
@@ -81,7 +81,7 @@ class Exposures:
             for regime, ruled in zip(schedule, pairwise(turns), strict=True):
                 from_us, to_us = max(hung[0], ruled[0]), min(hung[1], ruled[1])
                 if place and regime.rule is not None and from_us < to_us:
-                    judged = regime.pack, regime.version, regime.stage, regime.rule
+                    judged = regime.pack, regime.version, regime.verified, regime.stage, regime.rule
                     yield Watch(number, name, grade, place, from_us, to_us, *judged)
 
     def probes(self, watches: Iterable[Watch], span: Span) -> list[Probe]:
@@ -97,6 +97,11 @@ class Exposures:
                 for kind, begin, end in _kinds(fitted.get(watch.device_no, ()), name, within):
                     found.append(Probe(kind, begin, end, gap_us, said))
         return found
+
+    def is_air(self, watch: Watch, probe: str, t_us: int) -> bool:
+        """Whether a probe of the device, without `temp/`, measured air at that time."""
+        history = fittings_of(self._connection, [watch.device_no]).get(watch.device_no, ())
+        return probe_kind(history, probe, t_us) == AIR
 
     def newest(self, watches: Iterable[Watch]) -> dict[int, int]:
         """By device: its newest usable reading."""

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from coldchain.db.bulk import fetch, put_rows, remove_rows
 from coldchain.db.exposure_touches import TOLD, touch, widen
 from coldchain.db.tables.exposure import warm_hour
-from coldchain.domain.exposure import HOUR_US, Watch
+from coldchain.domain.exposure import HOUR_US, PRECOOLED_US, Watch
 from coldchain.domain.rulepacks import RulePack
 from coldchain.domain.tracing import FOREVER_US
 from coldchain.projections.device_state import Device, Heard
@@ -35,19 +35,14 @@ class _Place:
     hours: dict[int, set[str]] = field(default_factory=dict)
     """By hour: the devices that were warm in it."""
     loaded_us: int = -FOREVER_US
-    """When goods were loaded there last, of vehicles that are to be cold by then."""
+    """Up to when readings may bear on the last loading of a vehicle."""
     quiet_after_us: int = -FOREVER_US
     """Messages that begin from here on meet neither."""
 
     def meets(self, from_us: int, to_us: int) -> bool:
-        if from_us >= self.quiet_after_us:
-            return False
+        """Whether anything there was warm, within an hour."""
         first, last = from_us // HOUR_US, to_us // HOUR_US
-        return (
-            from_us <= self.loaded_us
-            or last - first > MANY_HOURS
-            or any(map(self.hours.__contains__, range(first, last + 1)))
-        )
+        return last - first > MANY_HOURS or any(map(self.hours.__contains__, range(first, last + 1)))
 
     def settle(self) -> None:
         self.quiet_after_us = max(max(self.hours, default=-FOREVER_US) * HOUR_US + HOUR_US, self.loaded_us + 1)
@@ -120,11 +115,11 @@ class Warmth:
     def _load(self, connection: Connection) -> None:
         for place, hour, device in fetch(connection, "SELECT place, hour, device FROM warm_hour"):
             self._place(place).hours.setdefault(hour, set()).add(device)
-        query = "SELECT parent, max(from_us) FROM containment WHERE parent LIKE 'veh:%' GROUP BY parent"
-        for place, loaded_us in fetch(
-            connection, query.replace("%", "%%") if connection.dialect.name != "sqlite" else query
-        ):
-            self._place(place).loaded_us = loaded_us
+        query = (
+            "SELECT parent, max(from_us) FROM containment WHERE parent >= 'veh:' AND parent < 'veh;' GROUP BY parent"
+        )
+        for place, loaded_us in fetch(connection, query):
+            self._place(place).loaded_us = loaded_us + PRECOOLED_US
         for one in self._places.values():
             one.settle()
         self._rule(connection)
@@ -145,7 +140,7 @@ class Warmth:
 
     def _load_goods(self, vehicle: str, time_us: int) -> None:
         place = self._place(vehicle)
-        place.loaded_us = max(place.loaded_us, time_us)
+        place.loaded_us = max(place.loaded_us, time_us + PRECOOLED_US)
         place.settle()
 
     def _take(self, message: Heard, first_us: int, last_us: int) -> None:
@@ -172,8 +167,11 @@ class Warmth:
     def _touch(self, device_no: int, first_us: int, last_us: int) -> None:
         for watch in self._watches.get(device_no, ()):
             from_us, to_us = max(first_us, watch.from_us), min(last_us, watch.to_us)
-            if from_us <= to_us and self._place(watch.place).meets(from_us, to_us):
-                widen(self._touched, watch.place, from_us, to_us)
+            place = self._place(watch.place)
+            if from_us <= to_us and from_us < place.quiet_after_us:
+                loading = watch.rule.precool_mc is not None and from_us <= place.loaded_us
+                if loading or place.meets(from_us, to_us):
+                    widen(self._touched, watch.place, from_us, to_us)
 
     def _rewatch(self, connection: Connection, device_nos: set[int] | None) -> None:
         """Where devices were otherwise, or by another rule, than was known: their warm hours from then on anew."""

@@ -15,6 +15,15 @@ warm_hour = Table(
 """Hours of device time in which a device there told of more than the least threshold of its pack's budgets, or in which
 such a value may hold on. Messages that are no evidence count: it says only where to look."""
 
+handover_measurement = Table(
+    "handover_measurement",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("key", String(32), primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Events, whether they count or not, in which a temperature of the unit was measured when it was received."""
+
 _PROVENANCE = {"provenance": True}
 
 exposure_touched = Table(
