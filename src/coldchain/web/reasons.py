@@ -21,10 +21,16 @@ _DEVICE_RULES = {
 _ENDINGS = (
     (" low limit", "low_limit"),
     (" limit", "limit"),
+    (" pre-cooling gap", "precooling_gap"),
     (" gap", "silence"),
     (" sensor fault", "fault"),
     (" stuck sensor", "stuck"),
+    (" budget", "budget"),
+    (" pre-cooling", "precooling"),
+    (" handover temperature", "handover"),
 )
+_GOODS = ("budget", "precooling", "precooling_gap", "handover")
+"""Rules about goods, which name those they are about."""
 UNENTITLED = "unentitled event"
 CONTINUITY = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "B1", "B2", "B3", "B4", "B5", "B6")
 
@@ -82,8 +88,11 @@ def _measured(t: Words, it: Conclusion) -> Iterator[Reason]:
     key = f"why.{it.kind}"
     if it.kind == "chain_gap" and "upto" not in it.detail:
         key = "why.chain_gap_open"
+    if it.kind == "budget" and it.detail["single"]:
+        key = "why.budget_single"
     if t.has(key):
-        yield Reason(t(key, **_figures(it)), it.detail.get("units", ()) if it.kind == UNENTITLED else ())
+        about = it.detail.get("units", ()) if it.kind == UNENTITLED else ()
+        yield Reason(t(key, **_figures(it)), it.detail["affected"] if it.kind in _GOODS else about)
     else:
         yield Reason(", ".join(f"{name}: {value}" for name, value in sorted(it.detail.items())))
     yield from _thresholds(t, it)
@@ -125,11 +134,16 @@ def _life(t: Words, it: Conclusion) -> Iterator[Reason]:
 
 def _figures(it: Conclusion) -> dict[str, object]:
     detail = it.detail
+    if it.kind == "precooling":
+        detail = {**detail, "max_mc": max(one["mc"] for one in detail["readings"])}
     return {
         "limit": celsius(detail.get("limit_mc")),
         "max": celsius(detail.get("max_mc")),
         "min": celsius(detail.get("min_mc")),
-        "minutes": detail.get("consecutive_s", detail.get("max_gap_s", 0)) // 60,
+        "above": celsius(detail.get("above_mc")),
+        "precool": celsius(detail.get("precool_mc")),
+        "handover": celsius(detail.get("handover_mc")),
+        "minutes": detail.get("consecutive_s", detail.get("max_gap_s", detail.get("max_s", 0))) // 60,
         "boot": detail.get("boot"),
         "seq": detail.get("seq"),
         "upto": detail.get("upto"),
