@@ -30,7 +30,8 @@ from coldchain.bootstrap.brokers import Brokers
 from coldchain.bootstrap.core import open_core
 from coldchain.bootstrap.enrol import admit_devices
 from coldchain.db.accounts import StoredAccount, save_account
-from coldchain.db.engine import writing
+from coldchain.db.engine import make_engine, writing
+from coldchain.db.series_rows import spoken
 from coldchain.mqtt import mosquitto
 from coldchain.mqtt.accounts import Credentials, new_account
 from coldchain.mqtt.connection import probe_login
@@ -235,7 +236,10 @@ def _checked(site: Site, messages: int) -> dict[str, Any]:
     with closing(sqlite3.connect(site.directory / "coldchain.db")) as database:
         keys = "SELECT key FROM entry_key UNION SELECT key FROM recent_key"
         (held,) = database.execute(f"SELECT count(*) FROM ({keys}) WHERE key LIKE 'tm/%'").fetchone()
-        (stored,) = database.execute("SELECT count(DISTINCT entry) FROM series").fetchone()
+    engine = make_engine(f"sqlite:///{site.directory / 'coldchain.db'}")
+    with engine.connect() as connection:
+        stored = len({one.entry for one in spoken(connection)})
+    engine.dispose()
     if (held, stored) != (messages, messages):
         raise RuntimeError(f"{messages} messages sent, {held} in the ledger, {stored} in the series")
     report: dict[str, Any] = json.loads(done.stdout)

@@ -22,6 +22,7 @@ from coldchain.db.tables.events import door_mount, door_window
 from coldchain.db.tables.verdicts import verdict
 from coldchain.decoders.formats import format_named
 from coldchain.projections.follow import digests
+from coldchain.projections.rollups import stretches
 from coldchain.projections.series import readings
 from coldchain.services.identity import CommandRefused, Enrolment, enrol
 from coldchain.services.messages import Inbound, Reply
@@ -206,6 +207,24 @@ def test_a_mapping_from_a_moment_on_leaves_what_was_before(site: Site) -> None:
     site.map(scale="0.1", from_us=(NOW_S + 30 * MINUTE) * 1_000_000)
     site.offer(frame(10, -20), frame(40, -200))
     assert site.said() == [(10, -20_000, ""), (40, -20_000, "")]
+
+
+def test_packed_readings_are_told_anew_when_their_mapping_is_corrected(site: Site) -> None:
+    site.map(scale="1")
+    site.offer(*(frame(minute, -200) for minute in range(0, 600, 30)))
+    site.core.settle()
+    site.core.history.catch_up()
+    site.map(scale="0.1", from_us=0)
+    assert {value for _, value, _ in site.said()} == {-20_000}
+    site.core.history.catch_up()
+    assert [(value, quality) for _, value, quality in site.said()] == [(-20_000, "")] * 20
+    with site.core.engine.connect() as connection:
+        no = connection.scalar(select(tables.device.c.device_no).where(tables.device.c.device == "REEFER-7")) or 0
+        hours = stretches(connection, no, 1, (0, 2**61), site.clock.now_us)
+        assert sum(hour.bucket.readings for hour in hours) == 20
+        assert {hour.bucket.low for hour in hours} == {-20_000}
+    digests = site.core.follower.rebuild()
+    assert [name for name, digest in digests.items() if digest.before != digest.after] == []
 
 
 def test_a_channel_that_gets_another_name_leaves_nothing_behind(site: Site) -> None:

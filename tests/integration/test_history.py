@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from statistics import pstdev
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
+from coldchain.bootstrap.core import open_core
 from coldchain.db.bulk import put_rows
 from coldchain.db.engine import make_engine, writing
 from coldchain.db.migrate import migrate
@@ -27,7 +29,10 @@ from coldchain.projections.rollups import Stretch, stretches
 from coldchain.projections.series import CELL_US, Reading, readings, spans
 from coldchain.projections.telemetry import TelemetryViews
 from coldchain.rules import shipped_documents
+from coldchain.settings import load_settings
 from integration.test_telemetry_projections import MINUTE, START, Device, World
+from web.story import START as TOLD_FROM
+from web.story import Clock, tell
 
 FOREVER = 2**62
 FACTS = [metadata.tables[name] for name in TelemetryViews.tables]
@@ -285,3 +290,17 @@ def test_copies_at_a_place_are_found_wherever_they_lie(world: Past) -> None:
     with world.engine.connect() as connection:
         (span,) = spans(connection, world.number(truck), [(1, 3)])
     assert (span.boot, span.seq, span.entry) == (1, 3, 4)
+
+
+def test_a_rebuild_after_packing_gives_every_table_back(tmp_path: Path) -> None:
+    clock = Clock(TOLD_FROM)
+    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+        tell(core, clock)
+        clock.now_us += 3 * CELL_US
+        core.settle()
+        core.history.catch_up()
+        with core.engine.connect() as connection:
+            assert connection.scalar(select(func.count()).select_from(tables.series_packed))
+        found = core.follower.rebuild()
+    assert {"series", "rollup_hour", "rollup_day"} <= found.keys()
+    assert [name for name, digest in found.items() if digest.before != digest.after] == []

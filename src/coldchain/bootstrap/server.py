@@ -45,6 +45,8 @@ CAPTURE_IDLE_S = 1.0
 DELIVERY_IDLE_S = 0.5
 """Longest time from what was derived to who is told of it."""
 Finish = Callable[[Begun], list[Reply | None]]
+PACKING_RESTS = 3
+"""Times as long as it packs cells that are over, it leaves them: at six in the morning those of all devices are due."""
 PAUSE_S = 0.2
 """Least time between two rounds of conclusions: a burst is concluded once."""
 
@@ -130,6 +132,8 @@ class Running:
         self._core = core
         self._http = listen(parse_address(core.settings.http, "--http"))
         self._trucks: Address | None = None
+        self._packing_from = 0.0
+        """When the next cells may be packed, by the monotonic clock."""
         self._following = Worker("following", self._follow, IDLE_S, PAUSE_S)
         self._ingest = Ingest(core, self._admit)
         self._capturing = Worker("capturing", self._capture, CAPTURE_IDLE_S)
@@ -181,8 +185,10 @@ class Running:
         Where it fails nothing is lost: rows and cursors rolled back together, the next round folds the same entries.
         """
         self._core.settle()
-        if self._core.history.step():
-            self._following.wake()
+        began = time.monotonic()
+        if began >= self._packing_from and self._core.history.step():
+            ended = time.monotonic()
+            self._packing_from = ended + PACKING_RESTS * (ended - began)
         return False
 
     def _capture(self) -> bool:
