@@ -25,7 +25,7 @@ from coldchain.services.report import digest
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import parse_entry
 from web.serving import Served
-from web.story import PALLET, START, TRUCK, Clock, tell
+from web.story import DEVICE, PALLET, START, TRUCK, Clock, tell
 
 HOUR = "2026-03-02T09:00:00Z", "2026-03-02T13:00:00Z"
 
@@ -164,3 +164,17 @@ def test_the_command_writes_the_file_and_says_its_entry(core: Core, tmp_path: Pa
     assert told["path"] == str(out)
     assert told["report"]["verdict"] == "breach"
     assert isinstance(told["entry"], int)
+
+
+def test_the_pages_of_a_unit_and_a_device_make_the_file_in_their_language(core: Core, served: Served) -> None:
+    ports = app_ports(core, lambda: None, lambda: "")
+    served.app = create_app(ports)
+    with served.client() as visitor:
+        visitor.get(f"/login?code={ports.access.issue_code()}")
+        for about, page in ((PALLET, f"/units/{PALLET}"), (f"dev:{DEVICE}", f"/devices/{DEVICE}")):
+            assert f'name="about" value="{about}"' in visitor.get(page).text
+            made = visitor.post("/report", data={"about": about, "format": "csv"}, headers={"accept-language": "zh"})
+            assert (made.status_code, made.headers["content-type"].partition(";")[0]) == (200, "text/csv")
+            assert made.content.decode("utf-8-sig").startswith("温度报告")
+        assert visitor.post("/report", data={"about": PALLET, "format": "exe"}).status_code == 422
+        assert visitor.post("/report", data={"about": "sscc:169012345000009999", "format": "pdf"}).status_code == 404

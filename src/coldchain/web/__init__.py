@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter
 
 from coldchain.services.app_ports import AppPorts
-from coldchain.web import answer, board, devices, findings, units
+from coldchain.web import answer, board, devices, findings, reports, units
 from coldchain.web import site as frame
 from coldchain.web.site import Site
 
@@ -26,4 +26,5 @@ def routes(site: Site) -> list[APIRouter]:
         findings.router(site),
         units.router(site),
         devices.router(site),
+        reports.router(site),
     ]
