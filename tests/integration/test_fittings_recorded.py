@@ -65,7 +65,7 @@ def test_enrolment_states_the_first_fitting_and_a_rotation_keeps_it(tmp_path: Pa
     def run(*words: str) -> dict[str, object]:
         done = CliRunner().invoke(group, [*words, "--dir", str(tmp_path / "d"), "--json"])
         assert done.exit_code == 0, done.output
-        return json.loads(done.output)
+        return json.loads(done.stdout)
 
     def key(name: str) -> str:
         public = Ed25519PrivateKey.generate().public_key()

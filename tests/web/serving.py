@@ -21,4 +21,4 @@ class Served:
 
     def client(self, **options: Any) -> httpx.Client:
         """Asks the app."""
-        return httpx.Client(base_url=self.address, verify=NO_CERTIFICATES, **options)
+        return httpx.Client(base_url=self.address, verify=NO_CERTIFICATES, timeout=60, **options)
