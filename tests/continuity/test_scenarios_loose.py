@@ -114,3 +114,10 @@ def test_two_cities_within_the_hour_are_impossible_for_floor_loaded_cases_too(wo
     world.record(scan(1.6, STORE, *MANY[:60], by="w2"))
     world.settle()
     assert [(one.code, one.subject, one.state) for one in world.verdicts("P6", BOX)] == [("P6", BOX, "asked")]
+
+
+def test_a_case_that_is_followed_by_itself_is_not_asked_about_twice(worlds: type[World]) -> None:
+    world = worlds()
+    world.record(*STORIES[1].broken, scan(7, DOCK, case(1)), scan(7.5, STORE, case(1)))
+    world.settle()
+    assert [(one.code, one.subject) for one in world.verdicts()] == [("B4", BOX)]

@@ -6,7 +6,7 @@ elsewhere, not one about each. A few cases in a vehicle are followed one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from coldchain.domain.continuity.carriage import transloads
 from coldchain.domain.continuity.model import Opportunity, Rules, is_carrier, is_pallet
@@ -33,15 +33,23 @@ def floor_loaded(container: str, events: Iterable[Event]) -> frozenset[str]:
 
 
 def loose_case(case: str, events: Sequence[Event], sites: Sites, rules: Rules) -> Iterable[Opportunity]:
-    """What is wrong with the carriage of one case while it rides without a pallet."""
+    """What is wrong with the carriage of one case while it rides in vehicles without a pallet."""
     for ride in _rides(case, events):
+        if _container(ride):
+            continue  # judged with the container
         yield from transloads(case, ride, sites, rules)
         yield from two_parents(case, ride, rules)
 
 
-def loose_in_container(container: str, events: Sequence[Event], sites: Sites, rules: Rules) -> Iterable[Opportunity]:
-    """The same of all cases that were in this container first, and travel faster than possible; what several of them
-    show alike is one opportunity of the container."""
+def loose_in_container(
+    container: str,
+    events: Sequence[Event],
+    sites: Sites,
+    rules: Rules,
+    is_followed: Callable[[str, Sequence[Event]], bool],
+) -> Iterable[Opportunity]:
+    """The same of all cases that were in this container first, and travel faster than possible of those that are not
+    followed one by one; what several of them show alike is one opportunity of the container."""
     naming: dict[str, list[Event]] = {case: [] for case in floor_loaded(container, events)}
     for event in events:
         for unit in event.units:
@@ -50,10 +58,12 @@ def loose_in_container(container: str, events: Sequence[Event], sites: Sites, ru
     alike: dict[tuple[str, str, bool], list[Opportunity]] = {}
     for case, own in sorted(naming.items()):
         for ride in _rides(case, own):
-            if container != next((event.parent for event in ride if event.parent.startswith("cont:")), ""):
-                continue  # judged with the container it was in first
+            if _container(ride) != container:
+                continue
             found = [*transloads(case, ride, sites, rules), *two_parents(case, ride, rules)]
-            for it in (*found, *impossible_travel(case, ride, sites, rules)):
+            if not is_followed(case, own):
+                found += impossible_travel(case, ride, sites, rules)
+            for it in found:
                 alike.setdefault((it.code, it.channel or " ".join(it.units), it.confirmed), []).append(it)
     return _grouped(container, alike)
 
@@ -73,6 +83,11 @@ def _grouped(container: str, alike: Mapping[tuple[str, str, bool], Sequence[Oppo
             why=tuple(sorted({key for it in its for key in it.why})),
             seen=(f"{len(cases)} cases without a pallet", *sorted({told for it in its for told in it.seen})),
         )
+
+
+def _container(ride: Iterable[Event]) -> str:
+    """The container it was in first, whose question it is; "" where it was in none."""
+    return next((event.parent for event in ride if event.parent.startswith("cont:")), "")
 
 
 def _rides(case: str, events: Iterable[Event]) -> Iterable[list[Event]]:

@@ -124,7 +124,7 @@ def found_on(unit: str, events: Iterable[Event], world: World) -> Found:
         found += rules.find(lambda one: impossible_travel(unit, mine, sites, one))
         found += rules.find(lambda one: two_parents(unit, mine, one))
         loose = floor_loaded(unit, mine)
-        found += rules.find(lambda one: loose_in_container(unit, known, sites, one)) if loose else ()
+        found += rules.find(lambda one: loose_in_container(unit, known, sites, one, is_followed)) if loose else ()
         return Found(_seal_history(unit, mine), merged(found), strayed=loose)
     return Found(_seal_history(unit, mine), merged(found))
 
