@@ -6,7 +6,7 @@ elsewhere, not one about each. A few cases in a vehicle are followed one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from coldchain.domain.continuity.carriage import transloads
 from coldchain.domain.continuity.model import Opportunity, Rules, is_carrier, is_pallet
@@ -46,26 +46,38 @@ def loose_in_container(
     events: Sequence[Event],
     sites: Sites,
     rules: Rules,
-    is_followed: Callable[[str, Sequence[Event]], bool],
+    followed: Set[str],
 ) -> Iterable[Opportunity]:
     """The same of all cases that were in this container first, and travel faster than possible of those that are not
     followed one by one; what several of them show alike is one opportunity of the container."""
-    naming: dict[str, list[Event]] = {case: [] for case in floor_loaded(container, events)}
-    for event in events:
-        for unit in event.units:
-            if unit in naming:
-                naming[unit].append(event)
     alike: dict[tuple[str, str, bool], list[Opportunity]] = {}
-    for case, own in sorted(naming.items()):
-        for ride in _rides(case, own):
+    for cases, own in _told_alike(floor_loaded(container, events), events, followed):
+        for ride in _rides(cases[0], own):
             if _container(ride) != container:
                 continue
-            found = [*transloads(case, ride, sites, rules), *two_parents(case, ride, rules)]
-            if not is_followed(case, own):
-                found += impossible_travel(case, ride, sites, rules)
+            found = [*transloads(cases[0], ride, sites, rules), *two_parents(cases[0], ride, rules)]
+            if cases[0] not in followed:
+                found += impossible_travel(cases[0], ride, sites, rules)
             for it in found:
-                alike.setdefault((it.code, it.channel or " ".join(it.units), it.confirmed), []).append(it)
+                lane = it.code, it.channel or " ".join(it.units), it.confirmed
+                alike.setdefault(lane, []).extend(it._replace(subject=case) for case in cases)
     return _grouped(container, alike)
+
+
+def _told_alike(
+    cases: Set[str], events: Iterable[Event], followed: Set[str]
+) -> Iterable[tuple[list[str], tuple[Event, ...]]]:
+    """Cases that the same events name, and these: a container has a thousand cases, and few events tell of each."""
+    naming: dict[str, list[Event]] = {case: [] for case in sorted(cases)}
+    for event in events:
+        for unit in (*event.units, *event.inputs):
+            if unit in naming:
+                naming[unit].append(event)
+    groups: dict[tuple[bool, tuple[str, ...]], tuple[list[str], tuple[Event, ...]]] = {}
+    for case, own in naming.items():
+        key = case in followed, tuple(event.key for event in own)
+        groups.setdefault(key, ([], tuple(own)))[0].append(case)
+    return groups.values()
 
 
 def _grouped(container: str, alike: Mapping[tuple[str, str, bool], Sequence[Opportunity]]) -> Iterable[Opportunity]:

@@ -81,6 +81,17 @@ def is_followed(unit: str, events: Iterable[Event]) -> bool:
     return len(issues) > 1 or any(unit in followed_cases(event) for event in events)
 
 
+def _followed_among(events: Iterable[Event]) -> frozenset[str]:
+    """Every case for which `is_followed` holds."""
+    issued: dict[str, int] = {}
+    found: set[str] = set()
+    for event in events:
+        found |= followed_cases(event)
+        for case in issued_cases(event):
+            issued[case] = issued.get(case, 0) + 1
+    return frozenset(found | {case for case, times in issued.items() if times > 1})
+
+
 def followed_cases(event: Event) -> frozenset[str]:
     """Cases that one event is enough to follow."""
     found = {carton.case for carton in cartons_in(event)}
@@ -123,8 +134,8 @@ def found_on(unit: str, events: Iterable[Event], world: World) -> Found:
     if unit.startswith("cont:"):
         found += rules.find(lambda one: impossible_travel(unit, mine, sites, one))
         found += rules.find(lambda one: two_parents(unit, mine, one))
-        loose = floor_loaded(unit, mine)
-        found += rules.find(lambda one: loose_in_container(unit, known, sites, one, is_followed)) if loose else ()
+        loose, followed = floor_loaded(unit, mine), _followed_among(known)
+        found += rules.find(lambda one: loose_in_container(unit, known, sites, one, followed)) if loose else ()
         return Found(_seal_history(unit, mine), merged(found), strayed=loose)
     return Found(_seal_history(unit, mine), merged(found))
 
