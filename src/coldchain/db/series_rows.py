@@ -67,6 +67,13 @@ def next_cell(connection: Connection, device_no: int, cell: int) -> int | None:
     return min((one for one in found if one is not None), default=None)
 
 
+def cell_before(connection: Connection, device_no: int, cell: int) -> int | None:
+    """The last cell before this one that holds anything of a believed time of the device."""
+    query = "SELECT max(cell) FROM {} WHERE device_no = ? AND cell < ? AND cell > 0"
+    found = [fetch(connection, query.format(name), device_no, cell)[0][0] for name in ("series", "series_packed")]
+    return max((one for one in found if one is not None), default=None)
+
+
 def spoken(
     connection: Connection, device_nos: Iterable[int] | None = None, from_us: int = 0, to_us: int = FOREVER_US
 ) -> Iterator[Spoken]:

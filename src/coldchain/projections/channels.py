@@ -16,6 +16,7 @@ from coldchain.domain.temperature import (
     lost_after_us,
     open_segments,
 )
+from coldchain.domain.watching import Watch
 from coldchain.projections.device_state import Device
 from coldchain.projections.series import CELL_US, Reader
 
@@ -55,6 +56,9 @@ class Channel:
     """When, after the newest item, no rule is in force any more."""
     stuck: list[tuple[int, int]] = field(default_factory=list)
     """Stretches in which the sensor is stuck, as `Beside.stuck`. Whoever changes one touches its times."""
+
+    watch: Watch | None = None
+    """What is remembered to know that most messages raise no doubt; None until somebody looked."""
 
     def find_rule(self) -> None:
         seen_us = self.state.seen_us if self.state is not None else 0

@@ -11,8 +11,10 @@ from sqlalchemy import Connection
 
 from coldchain.db.bulk import fetch, remove_rows
 from coldchain.db.tables.telemetry import channel_snapshot
+from coldchain.domain.quality import without
 from coldchain.domain.temperature import BREACH, IN_RANGE, FoldState, Item, Segment, judge
 from coldchain.projections.channels import FOREVER_US, Channel, Rewrite, continued
+from coldchain.projections.quality_rows import spiked
 from coldchain.projections.series import CELL_US, Reader
 
 
@@ -63,6 +65,7 @@ class _Run:
         self._reader = reader
         self._probe = probe
         self._beside = probe.beside(reader)
+        self._spiked = spiked(connection, probe.device.no, probe.probe, begin.seen_us if begin is not None else 0)
         self._before: Segment | None = None
         """The stored segment looked at last."""
         self.state = self.resume = begin
@@ -90,7 +93,7 @@ class _Run:
         known = self._probe.device
         cell = self._reader.next_cell(known, (after_us + 1) // CELL_US)
         while cell is not None:
-            items = self._reader.items(known, self._probe.name, cell, after_us)
+            items = without(self._reader.items(known, self._probe.name, cell, after_us), self._spiked)
             if items:
                 yield cell, items
             cell = self._reader.next_cell(known, cell + 1)

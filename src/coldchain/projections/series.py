@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from coldchain.db.bulk import append_rows, put_rows
 from coldchain.db.series_rows import messages, remove_boot, spoken
+from coldchain.db.series_rows import cell_before as cell_before
 from coldchain.db.series_rows import next_cell as next_cell
 from coldchain.db.tables.telemetry import device, device_disputed, device_held, series, series_due
 from coldchain.domain.blocks import PROBES as PROBES
@@ -21,6 +22,7 @@ from coldchain.domain.devices import Position
 from coldchain.domain.pauses import tells_of_pause
 from coldchain.domain.telemetry import Run, Value
 from coldchain.domain.temperature import Item, merged
+from coldchain.domain.units import MILLI
 from coldchain.projections.device_state import Device, Heard
 from coldchain.projections.transport import LOOSE
 
@@ -236,6 +238,27 @@ def names_of(connection: Connection, device_no: int, entry: int, first_us: int, 
     found = messages(connection, device_no, (first_us // CELL_US, last_us // CELL_US))
     runs = (run for message in found if message.entry == entry for run in message.runs)
     return {run.name for run in runs if _is_judged(run.name) and run.quality != "bad-time"}
+
+
+def stated_by(
+    connection: Connection, known: Device, names: Collection[str], from_us: int, to_us: int
+) -> dict[str, dict[int, int]]:
+    """Temperatures that messages that are evidence state under other names than a probe's, from a time to before
+    another: by name and time, in milli-°C of the number stated; of several at one time the warmest."""
+    held = {message.ref for message in known.chain.held.values()}
+    found: dict[str, dict[int, int]] = {}
+    cells = from_us // CELL_US, (to_us - 1) // CELL_US
+    for message in messages(connection, known.no, cells, from_us, to_us - 1):
+        if (message.boot, message.seq) in known.chain.disputed or message.entry in held:
+            continue
+        for run in message.runs:
+            if run.name not in names or run.quality:
+                continue
+            said = found.setdefault(run.name, {})
+            for t_us, value in zip(run.times, run.values, strict=True):
+                if isinstance(value, (int, float)) and from_us <= t_us < to_us:
+                    said[t_us] = max(round(value * MILLI), said.get(t_us, -(2**62)))
+    return found
 
 
 def spans(connection: Connection, device_no: int, positions: Collection[Position]) -> list[Span]:

@@ -25,7 +25,7 @@ from coldchain.services.ports import Projection, Recorded
 
 
 class TelemetryViews(Projection):
-    """Devices, series, channels, segments, and the verdicts of sources `device` and `temperature`."""
+    """Devices, series, channels, segments, doubts, and the verdicts of sources `device`, `temperature`, `quality`."""
 
     name = "telemetry"
     tables = (
@@ -49,6 +49,7 @@ class TelemetryViews(Projection):
         tables.channel.name,
         tables.segment.name,
         tables.channel_snapshot.name,
+        tables.quality.name,
         tables.rule_pack.name,
         tables.rule_profile.name,
         warm_hour.name,
@@ -79,15 +80,15 @@ class TelemetryViews(Projection):
         write_chain_findings(connection, chains, {known.no: spans for known, spans in turned}, ledger_time_us)
         write_revoked_findings(connection, chains, ledger_time_us)
         write_clock_findings(connection, self._devices.misclocked.values(), ledger_time_us)
-        moved = self._devices.moved.values()
+        moved, refitted = self._devices.moved.values(), self._devices.refitted.values()
         self._temperature.forget(gone)
-        self._temperature.apply(connection, batch, heard, moved, turned, ledger_time_us)
+        self._temperature.apply(connection, batch, heard, moved, refitted, turned, ledger_time_us)
         touched |= {pair for known, spans in turned for span in spans for pair in _cells(known, span)}
         self._marks.mark(connection, touched, ledger_time_us)
         self._marks.rejudged(connection, self._temperature.rejudged)
         told_anew = [(known, [Span(0, 0, 0, *span) for _, *span in spans]) for known, spans in gone]
-        refitted = {**self._devices.moved, **self._devices.refitted}.values()
-        self._warmth.apply(connection, batch, heard, [*turned, *told_anew], refitted)
+        changed = {**self._devices.moved, **self._devices.refitted}.values()
+        self._warmth.apply(connection, batch, heard, [*turned, *told_anew], changed)
 
 
 def _cells(known: Device, span: Span) -> list[tuple[int, int]]:

@@ -22,6 +22,8 @@ from coldchain.domain.rulepacks import first_difference
 from coldchain.domain.temperature import FoldState, Item, advance_quiet, judge, merged
 from coldchain.projections.channels import FOREVER_US, Channel, Rewrite, continued
 from coldchain.projections.device_state import Device, Heard, entry_ref
+from coldchain.projections.quality import Doubts
+from coldchain.projections.quality_windows import CONTROLLED
 from coldchain.projections.refold import refold
 from coldchain.projections.rulebook import Rulebook
 from coldchain.projections.series import CELL_US, PROBES, Reader, Span, names_of, run_items
@@ -37,6 +39,7 @@ class Temperature:
         self._rules = Rulebook()
         self._silences: list[tuple[int, int, str]] = []
         """(lost after, device number, name): a heap with at most one item per channel, perhaps out of date."""
+        self._doubts = Doubts()
         self._touched: dict[Channel, None] = {}
         self._silent: dict[Channel, int] = {}
         """Channels touched by passing time alone, and since when they are lost."""
@@ -55,6 +58,7 @@ class Temperature:
             loaded.lost = bool(row.lost)
             loaded.find_rule()
             self._await_silence(loaded, loaded.lost_after_us())
+        self._doubts.load(connection, by_no.values(), self._channels)
 
     def forget(self, gone: Iterable[tuple[Device, Iterable[tuple[str, int, int]]]]) -> None:
         """Readings of these probes between these times are in the series no more; the next `apply` folds without."""
@@ -68,6 +72,7 @@ class Temperature:
         batch: Iterable[Recorded],
         heard: Iterable[Heard],
         moved: Iterable[Device],
+        refitted: Iterable[Device],
         turned: Iterable[tuple[Device, Sequence[Span]]],
         ledger_time_us: int,
     ) -> None:
@@ -77,12 +82,14 @@ class Temperature:
         self._record_rules(connection, [recorded for recorded in batch if recorded.entry.kind == "rules"])
         for known in moved:
             self._reschedule(self._channels.get(known.no, {}).values())
+        self._doubts.refit(connection, refitted, moved)
         for message in heard:
             if message.is_evidence:
                 self._hear(message, reader)
         for known, spans in turned:
             for span in spans:
                 self._turn(connection, known, span)
+        self._touched |= dict.fromkeys(self._doubts.apply(connection, reader, self._channels, ledger_time_us))
         self._end_silences(ledger_time_us)
         self._write(connection, reader, ledger_time_us)
 
@@ -100,6 +107,7 @@ class Temperature:
                 probe.touch(min(differs_us, probe.state.seen_us), FOREVER_US)
                 no = probe.device.no
                 self.rejudged[no] = min(differs_us, self.rejudged.get(no, FOREVER_US))
+                self._doubts.touch(probe.device, min(differs_us, probe.state.seen_us), FOREVER_US)
                 self._touched[probe] = None
 
     def _channel(self, known: Device, name: str) -> Channel:
@@ -119,6 +127,8 @@ class Temperature:
                 continue
             if run.name.startswith(PROBES):
                 probes.append(run)
+            elif run.name in CONTROLLED:
+                self._doubts.hear_controller(message.device, min(run.times), max(run.times))
             elif tells_of_pause(run.name):
                 self._pause(message.device, min(run.times), max(run.times))
         mixed = {run.name for run in probes if run.quality}
@@ -133,6 +143,7 @@ class Temperature:
                 if quiet is not None:
                     probe.state = quiet
                     self._quiet[probe] = None
+                    self._doubts.hear_readings(probe, state.last_mc, times, values)  # type: ignore[arg-type]
                     continue
             self._take(probe, merged(run_items(run)), reader)
         for name in mixed:
@@ -144,7 +155,10 @@ class Temperature:
         state = probe.state
         if state is not None and items[0][0] <= state.seen_us:
             probe.touch(items[0][0], items[-1][0])
+            self._doubts.touch(probe.device, items[0][0], items[-1][0])
             return
+        known = (None, None) if state is None else (state.last_us, state.last_mc)
+        self._doubts.hear(probe, *known, items)
         beside = probe.beside(reader)
         while items:
             cell = items[0][0] // CELL_US
@@ -160,6 +174,7 @@ class Temperature:
     def _turn(self, connection: Connection, known: Device, span: Span) -> None:
         if span.first_us is None or span.last_us is None:
             return
+        self._doubts.touch(known, span.first_us, span.last_us)
         for name in names_of(connection, known.no, span.entry, span.first_us, span.last_us):
             self._touch(known, name, span.first_us, span.last_us)
 
@@ -170,6 +185,7 @@ class Temperature:
             return
         probe = self._channel(known, name)
         probe.touch(from_us, to_us)
+        self._doubts.touch(known, from_us, to_us)
         self._touched[probe] = None
 
     def _pause(self, known: Device, from_us: int, to_us: int) -> None:

@@ -295,6 +295,20 @@ channel_snapshot = Table(
 )
 """The fold before the first item of a cell: late data folds on from here. JSON list, a FoldState, or null."""
 
+quality = Table(
+    "quality",
+    metadata,
+    _device_no(primary_key=True),
+    Column("channel", String(64), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("from_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_us", BigInteger),
+    Column("detail", Text, nullable=False),
+)
+"""When a sensor was doubted (`coldchain.domain.quality`). channel: "" for the clock of the device. from_us, to_us: of a
+spike its one reading; of a stuck sensor its first and last equal one, NULL while the newest is one of them; else the
+window that was compared. detail: canonical JSON, what was compared."""
+
 rule_pack = Table(
     "rule_pack",
     metadata,
