@@ -73,7 +73,7 @@ def temperatures(from_us: int, minutes: int) -> list[dict[str, object]]:
         warm = START + 3 * HOUR <= at_us < START + 3 * HOUR + 40 * MINUTE
         pack += [
             {"n": "temp/box", "t": at_us / 1e6, "u": "Cel", "v": -4.5 if warm else -20.5},
-            {"n": "temp/return", "t": at_us / 1e6, "u": "Cel", "v": -19.25},
+            {"n": "temp/return", "t": at_us / 1e6, "u": "Cel", "v": -19.25 if at_us // MINUTE % 2 else -19.5},
         ]
     return pack
 

@@ -14,7 +14,7 @@ from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.pacing import Lane
 from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, Regime, Stage, regime_at
 from coldchain.domain.temperature import BREACH, IN_RANGE, LOW, Segment
-from coldchain.projections.channels import Channel, Rewrite
+from coldchain.projections.channels import FOREVER_US, Channel, Rewrite
 from coldchain.projections.device_state import Device
 from coldchain.projections.series import GRADES, PROBES, Reader
 
@@ -53,8 +53,9 @@ def _stored(connection: Connection, rewrite: Rewrite) -> list[tuple[Any, ...]]:
 def _rows(reader: Reader, rewrite: Rewrite) -> Iterator[tuple[Any, ...]]:
     """Breaches and time that is unknown."""
     known, name, schedule = rewrite.channel.device, rewrite.channel.name, rewrite.channel.schedule
-    for found in rewrite.segments:
-        if found.state == IN_RANGE:
+    for segment in rewrite.segments:
+        found = _told(rewrite.channel, segment)
+        if found is None:
             continue
         regime = _regime(schedule, found)
         entries, weakest = _basis(reader, known, name, found)
@@ -73,6 +74,17 @@ def _rows(reader: Reader, rewrite: Rewrite) -> Iterator[tuple[Any, ...]]:
         )
 
 
+def _told(probe: Channel, found: Segment) -> Segment | None:
+    """The segment as its verdict has it; None where there is none. That a sensor is stuck is a finding of its own
+    (`quality stuck`): what is unknown beyond it is told of as missing."""
+    if found.reason != "stuck":
+        return None if found.state == IN_RANGE else found
+    end_us = FOREVER_US if found.to_us is None else found.to_us
+    is_stuck = any(from_us <= found.from_us and end_us <= to_us for from_us, to_us in probe.stuck)
+    silent = found.to_us is None and probe.lost
+    return None if is_stuck and not silent else found._replace(reason="gap")
+
+
 def _regime(schedule: Sequence[Regime], found: Segment) -> Regime:
     """The rule a segment was judged by. One that starts while nothing was judged was seen by the rule after."""
     place = regime_at(schedule, found.from_us if found.confirmed_us is None else found.confirmed_us)
@@ -87,7 +99,7 @@ def _rule(regime: Regime, found: Segment) -> str:
     return f"{regime.pack} {_UNKNOWN[found.reason]}"
 
 
-_UNKNOWN = {"fault": "sensor fault", "stuck": "stuck sensor", "gap": "gap"}
+_UNKNOWN = {"fault": "sensor fault", "gap": "gap"}
 _TIMERS = ("tolerance_mc", "tolerance_s", "critical_s", "defrost_cap_s", "door_cap_s")
 
 
@@ -108,9 +120,6 @@ def _detail(regime: Regime, found: Segment) -> dict[str, Any]:
     detail["severity"] = "warning"
     if found.reason == "fault":
         return detail | {"faults_in_a_row": FAULTS_IN_A_ROW}
-    if found.reason == "stuck":
-        quality = regime.quality
-        return detail | {"stuck_samples": quality.stuck_samples, "stuck_move_mc": quality.stuck_move_mc}
     return detail | {"max_gap_s": rule.max_gap_s}
 
 

@@ -24,7 +24,6 @@ _ENDINGS = (
     (" pre-cooling gap", "precooling_gap"),
     (" gap", "silence"),
     (" sensor fault", "fault"),
-    (" stuck sensor", "stuck"),
     (" budget", "budget"),
     (" pre-cooling", "precooling"),
     (" handover temperature", "handover"),
@@ -63,6 +62,8 @@ class Conclusion(NamedTuple):
         first, _, rest = self.rule.partition(" ")
         if first == "device":
             return _DEVICE_RULES.get(rest, rest)
+        if first == "quality":
+            return f"quality_{rest}"
         if first in CONTINUITY:
             return first
         for ending, kind in _ENDINGS:
@@ -148,6 +149,10 @@ def _figures(it: Conclusion) -> dict[str, object]:
         "seq": detail.get("seq"),
         "upto": detail.get("upto"),
         "copies": detail.get("copies"),
+        "spikes": detail.get("spikes"),
+        "mean": celsius(detail.get("mean_mc")),
+        "siblings": celsius(detail.get("siblings_mc")),
+        "equals": ", ".join(detail.get("equals", ())),
         "channel": it.channel,
         "by": detail.get("by"),
         "owner": detail.get("owner"),
