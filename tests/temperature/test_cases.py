@@ -87,16 +87,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine.dispose()
 
 
-DOUBTED = {44, 46, 48}
-CONCLUDED = [
-    pytest.param(case, marks=pytest.mark.xfail(strict=True, reason="spikes and stuck sensors are not found yet"))
-    if case.number in DOUBTED
-    else case
-    for case in CASES
-]
-
-
-@pytest.mark.parametrize("case", CONCLUDED, ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_server_concludes_it_however_the_samples_arrive(engine: Engine, case: Case) -> None:
     whole = played(engine, case, case.arrivals, size=6)
     assert (whole.segments, whole.findings) == (case.expected, case.findings or whole.findings)

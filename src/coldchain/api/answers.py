@@ -15,6 +15,7 @@ from coldchain.api.schemas import (
     DeviceDetail,
     Finding,
     FindingDetail,
+    Fitting,
     Key,
     Mounting,
     Probe,
@@ -23,6 +24,8 @@ from coldchain.api.schemas import (
     Stretch,
 )
 from coldchain.db.queries_findings import Life, Named
+from coldchain.domain.fittings import Fitting as Fitted
+from coldchain.domain.fittings import last_day
 from coldchain.projections.rollups import Stretch as StoredStretch
 from coldchain.projections.series import PROBES
 from coldchain.projections.series import Reading as StoredReading
@@ -34,13 +37,30 @@ def device(row: Row[Any], probes: Sequence[Row[Any]]) -> Device:
 
 
 def device_detail(
-    row: Row[Any], probes: Sequence[Row[Any]], keys: Sequence[Row[Any]], mounted: Sequence[Row[Any]], open_findings: int
+    row: Row[Any],
+    probes: Sequence[Row[Any]],
+    keys: Sequence[Row[Any]],
+    mounted: Sequence[Row[Any]],
+    fitted: Sequence[Fitted],
+    open_findings: int,
 ) -> DeviceDetail:
     return DeviceDetail(
         **_device_fields(row, probes),
         keys=[Key(kid=k.kid, alg=k.alg, enrolled_index=k.enrolled_index, revoked_index=k.revoked_index) for k in keys],
         mountings=[Mounting(at=rfc3339(m.at_us), place=m.place, profile=m.profile) for m in mounted],
+        fittings=[_fitting(one) for one in fitted],
         open_findings=open_findings,
+    )
+
+
+def _fitting(one: Fitted) -> Fitting:
+    certificate, until_us = one.calibration or ("", None)
+    return Fitting(
+        at=rfc3339(one.from_us),
+        probes=dict(one.probes),
+        controller=one.controller,
+        certificate=certificate,
+        certified_to=None if until_us is None else last_day(until_us),
     )
 
 

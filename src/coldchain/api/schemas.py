@@ -72,9 +72,20 @@ class Mounting(Answer):
     profile: str
 
 
+class Fitting(Answer):
+    """What was stated of the device's sensors from a time on; the first also holds before."""
+
+    at: Time
+    probes: Annotated[dict[str, str], Field(description="probe to product or air; air where it is not named")]
+    controller: Annotated[bool, Field(description="it is the refrigeration's own controller")]
+    certificate: Annotated[str, Field(description="empty for none")]
+    certified_to: Annotated[str | None, Field(description="last day (UTC) of the certificate")]
+
+
 class DeviceDetail(Device):
     keys: list[Key]
     mountings: list[Mounting]
+    fittings: list[Fitting]
     open_findings: int
 
 
@@ -371,6 +382,9 @@ class AirTemperature(Span):
     state: str
     reason: str
     max_mc: int | None
+    calibration: Annotated[str, Field(description="not_shown, expired or valid when it began: a mark beside it")]
+    certificate: Annotated[str, Field(description="empty for none")]
+    certified_to: Annotated[str | None, Field(description="last day (UTC) of the certificate")]
 
 
 class Range(Answer):

@@ -24,6 +24,7 @@ from coldchain.api.queries import (
 from coldchain.api.series import readings_page, stretches_page
 from coldchain.db import queries_api as q
 from coldchain.db.queries_api import NotKnown
+from coldchain.db.queries_fittings import fittings_of
 from coldchain.db.queries_parties import directory, sees
 from coldchain.decoders.scans import subject_of
 from coldchain.domain.rollups import DAY_HOURS
@@ -62,7 +63,7 @@ def _add_devices(routes: APIRouter, ports: AppPorts) -> None:
 
     @routes.get("/devices/{device}", tags=["devices"])
     def get_device(device: Annotated[Name, Path()], principal: Principal = Depends(read)) -> s.DeviceDetail:
-        """One device with its keys and where it was mounted."""
+        """One device with its keys, where it was mounted, and what was stated of its sensors."""
         with ports.engine.connect() as connection:
             row = _device(connection, principal, device)
             return answers.device_detail(
@@ -70,6 +71,7 @@ def _add_devices(routes: APIRouter, ports: AppPorts) -> None:
                 q.probes(connection, [row.device_no]).get(row.device_no, ()),
                 q.device_keys(connection, device),
                 q.mountings(connection, row.device_no),
+                fittings_of(connection, [row.device_no]).get(row.device_no, ()),
                 q.count_open_findings(connection, f"dev:{device}"),
             )
 

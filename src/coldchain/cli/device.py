@@ -116,6 +116,7 @@ def list_(data: Data) -> None:
 def show_(data: Data, device: str) -> None:
     """What the ledger says about one device: enrolment, keys, state."""
     from coldchain.db import queries_api
+    from coldchain.db.queries_fittings import fittings_of
     from coldchain.services.moments import rfc3339_or_none
 
     with data.core() as core:
@@ -126,6 +127,7 @@ def show_(data: Data, device: str) -> None:
         with core.engine.connect() as connection:
             row = queries_api.device_row(connection, device)
             probes = queries_api.probes(connection, [row.device_no]).get(row.device_no, [])
+            fitted = fittings_of(connection, [row.device_no]).get(row.device_no, ())
     document = {
         "device": device,
         "keys": [{**key.stated, "revoked_at": key.revoked_at} for key in keys],
@@ -135,9 +137,24 @@ def show_(data: Data, device: str) -> None:
         "last_sampled_at": rfc3339_or_none(row.last_us),
         "last_received_at": rfc3339_or_none(row.at_us),
         "battery": row.battery,
+        "fittings": [_fitting(one) for one in fitted],
         "probes": [{"channel": one.channel, "state": one.state, "last_mc": one.last_mc} for one in probes],
     }
     data.show(document)
+
+
+def _fitting(one: Any) -> dict[str, Any]:
+    from coldchain.domain.fittings import last_day
+    from coldchain.services.moments import rfc3339
+
+    certificate, until_us = one.calibration or ("", None)
+    return {
+        "from": rfc3339(one.from_us),
+        "probes": dict(one.probes),
+        "controller": one.controller,
+        "certificate": certificate,
+        "certified_to": None if until_us is None else last_day(until_us),
+    }
 
 
 @command.command()

@@ -65,7 +65,10 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     )
     yield from _section(
         "temperature",
-        (f"{_span(t)}  {t['place']} {t['channel']}  {t['state']}{_warmest(t)}" for t in document["temperature"]),
+        (
+            f"{_span(t)}  {t['place']} {t['channel']}  {t['state']}{_warmest(t)}, {_calibration(t)}"
+            for t in document["temperature"]
+        ),
     )
     yield from _section("exposure", (line for one in document["exposure"] for line in exposure_lines(one)))
     yield from _section(f"history ({document['history_total']} events, newest first)", map(_event, document["history"]))
@@ -166,6 +169,15 @@ def _event(event: dict[str, Any]) -> str:
 
 def _warmest(segment: dict[str, Any]) -> str:
     return "" if segment["max_mc"] is None else f", warmest {segment['max_mc'] / 1000:.1f} °C"
+
+
+def _calibration(segment: dict[str, Any]) -> str:
+    words = {
+        "not_shown": "calibration not shown",
+        "expired": "calibration expired on",
+        "valid": "calibration valid until",
+    }
+    return " ".join(part for part in (words[segment["calibration"]], segment["certified_to"]) if part)
 
 
 def _verdict(verdict: dict[str, Any]) -> Iterator[str]:

@@ -11,11 +11,13 @@ from sqlalchemy import Connection, and_, func, or_, select
 from coldchain.db import queries_containment as qc
 from coldchain.db import queries_events as q
 from coldchain.db.queries_api import CLOSED
+from coldchain.db.queries_fittings import fittings_of
 from coldchain.db.tables import events as t
 from coldchain.db.tables import telemetry as m
 from coldchain.db.tables.containment import quantity_span
 from coldchain.domain.containment import Interval
 from coldchain.domain.events import in_force
+from coldchain.domain.fittings import calibration_at
 from coldchain.domain.tracing import FOREVER_US, Flow, Handling
 
 
@@ -122,8 +124,11 @@ class UnitQueries:
         ]
 
     def temperatures(self, place: str, from_us: int, to_us: int) -> Sequence[Mapping[str, Any]]:
+        """Segments of the probes mounted there, each with the mark of its calibration when it began there."""
         rows: list[Mapping[str, Any]] = []
-        for number, device, since_us, until_us in self._mounted(place):
+        mounted = self._mounted(place)
+        fitted = fittings_of(self._connection, {number for number, *_ in mounted})
+        for number, device, since_us, until_us in mounted:
             s = m.segment.c
             low, high = max(from_us, since_us), min(to_us, until_us)
             query = (
@@ -131,7 +136,10 @@ class UnitQueries:
                 .where(s.device_no == number, s.from_us < high, or_(s.to_us.is_(None), s.to_us > low))
                 .order_by(s.from_us, s.channel)
             )
-            rows += [{"device": device, **row._mapping} for row in self._connection.execute(query)]
+            for row in self._connection.execute(query):
+                mark = calibration_at(fitted.get(number, ()), max(row.from_us, low))
+                said = {"calibration": mark.mark, "certificate": mark.certificate, "certified_to": mark.last_day}
+                rows.append({"device": device, **row._mapping, **said})
         return rows
 
     def _mounted(self, place: str) -> list[tuple[int, str, int, int]]:

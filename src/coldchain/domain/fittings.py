@@ -57,6 +57,16 @@ class Mark(NamedTuple):
     certificate: str = ""
     until_us: int | None = None
 
+    @property
+    def last_day(self) -> str | None:
+        """The last day (UTC) on which the certificate is valid, as `2027-05-01`."""
+        return None if self.until_us is None else last_day(self.until_us)
+
+
+def last_day(until_us: int) -> str:
+    """The day before the moment at which a certificate is valid no more."""
+    return datetime.fromtimestamp(until_us / 1_000_000 - 1, UTC).date().isoformat()
+
 
 def read_fitting(stated: Mapping[str, Any], from_us: int = 0) -> Fitting:
     """The fields `probes`, `controller` and `calibration` of an order, each of which may be missing. Raises

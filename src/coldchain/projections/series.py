@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from coldchain.db.bulk import append_rows, put_rows
-from coldchain.db.series_rows import messages, remove_boot, spoken
 from coldchain.db.series_rows import cell_before as cell_before
+from coldchain.db.series_rows import messages, remove_boot, spoken
 from coldchain.db.series_rows import next_cell as next_cell
 from coldchain.db.tables.telemetry import device, device_disputed, device_held, series, series_due
 from coldchain.domain.blocks import PROBES as PROBES

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Row
 from starlette.responses import HTMLResponse
 
 from coldchain.db import queries_api as q
+from coldchain.db.queries_fittings import fittings_of
+from coldchain.domain.fittings import calibration_at, fitting_at
 from coldchain.projections.regimes import rules_in_force
 from coldchain.projections.rollups import resolution, stretches
 from coldchain.projections.series import PROBES, readings
@@ -43,6 +45,7 @@ def router(site: Site) -> APIRouter:
             chart = _chart(connection, row, (max(0, to_us - SHOWN_US[span]), to_us), now_us)
             for segment in q.conspicuous_segments(connection, row.device_no, chart.from_us, to_us):
                 chart.shade(segment.state, segment.from_us, segment.to_us)
+            fitted = fittings_of(connection, [row.device_no]).get(row.device_no, ())
             findings, _ = q.findings(connection, q.FindingFilter(subject=f"dev:{device}"), None, PAGE)
             return site.page(
                 request,
@@ -52,6 +55,8 @@ def router(site: Site) -> APIRouter:
                 mountings=q.mountings(connection, row.device_no),
                 probes=q.probes(connection, [row.device_no]).get(row.device_no, ()),
                 findings=[(one, conclusion(one)) for one in findings],
+                fitting=fitting_at(fitted, row.last_us or 0),
+                calibration=calibration_at(fitted, row.last_us or 0),
                 chart=chart,
                 earlier=chart.from_us if chart.from_us > 0 else None,
                 span=span,

@@ -51,6 +51,12 @@ def router(site: Site) -> APIRouter:
             request,
             "unit.html",
             unit=document,
+            calibrations=sorted(
+                {
+                    (row["device"], row["calibration"], row["certificate"], row["certified_to"] or "")
+                    for row in document["temperature"]
+                }
+            ),
             worst_air=worst(row["state"] for row in document["temperature"]),
             verdicts=[_conclusion(row, document) for row in document["verdicts"]],
             air_verdicts=air,
