@@ -195,8 +195,8 @@ def reckoned_anew(core: Core) -> list[tuple[Any, ...]]:
     with core.engine.connect() as connection:
         units = {unit for (unit,) in connection.execute(select(containment.c.child))}
         spending = Spending()
-        due = spending.due(connection, {}, units)
-        found = spending.reckon(connection, Exposures(connection), due)
+        exposures = Exposures(connection)
+        found = spending.reckon(connection, exposures, spending.due(connection, exposures, {}, units))
     outcomes = ((one.unit, one.spent.exceeded_us) for one in found)
     return sorted((unit, (t_us - START) // MINUTE) for unit, t_us in outcomes if t_us is not None)
 

@@ -63,7 +63,7 @@ class Consignments(Projection):
             judge_received(connection, exposures, measured)
 
     def _judge_budgets(self, connection: Connection, exposures: Exposures, touched: Touched) -> set[str]:
-        due = self._spending.due(connection, touched.told, touched.moved)
+        due = self._spending.due(connection, exposures, touched.told, touched.moved)
         found = self._spending.reckon(connection, exposures, due)
         rows = [_budget_row(connection, one) for one in found if one.spent.exceeded_us is not None]
         units = due.units | touched.moved.keys()

@@ -91,7 +91,7 @@ class Spending:
         self._members: dict[str, tuple[int, set[str]]] = {}
         """By place: whatever was in it from a time on and is judged for itself."""
 
-    def due(self, connection: Connection, told: Mapping[str, Span], moved: Iterable[str]) -> Due:
+    def due(self, connection: Connection, exposures: Exposures, told: Mapping[str, Span], moved: Iterable[str]) -> Due:
         """told: places whose temperatures may be others then; moved: units and places of whose containment that is
         true."""
         moved = set(moved)
@@ -106,12 +106,14 @@ class Spending:
             mark = self._marks.get(place)
             if mark is not None and from_us > mark.until_us and to_us - mark.until_us < mark.limit_us:
                 continue
+            self._watch(exposures, [place])
+            gap_us = max((watch.rule.max_gap_us for watch in self._watches[place]), default=0)
             if mark is None or to_us >= mark.until_us:
                 found.places.add(place)
-                found.units.update(self._inside(connection, place, from_us - HOUR_US))
+                found.units.update(self._inside(connection, place, from_us - gap_us))
             else:
                 del self._marks[place]  # what is there now may have less left
-                found.units.update(_members(connection, place, from_us - HOUR_US, to_us + HOUR_US))
+                found.units.update(_members(connection, place, from_us - gap_us, to_us + gap_us))
         units = {name for name in moved if name.startswith(LOADS)}
         for place in moved - units:
             self._marks.pop(place, None)
@@ -125,15 +127,17 @@ class Spending:
         self._around.update(exposures.around(unknown) if unknown else {})
         warm = self._warm_places or set()
         concerned = [unit for unit in wanted if any(one.place in warm for one in self._around[unit])]
-        unseen = {one.place for unit in concerned for one in self._around[unit]} - self._watches.keys()
-        if unseen:
-            self._watches.update(dict.fromkeys(unseen, ()))
-            self._watches.update(exposures.at(unseen))
+        self._watch(exposures, {one.place for unit in concerned for one in self._around[unit]})
         found = [one for unit in concerned for one in self._outcomes(connection, exposures, unit)]
         for place in {stay.place for one in found for stay in one.stays} - due.places:
             self._marks.pop(place, None)
         self._mark(exposures, due.places, found)
         return found
+
+    def _watch(self, exposures: Exposures, places: Iterable[str]) -> None:
+        if unseen := set(places) - self._watches.keys():
+            self._watches.update(dict.fromkeys(unseen, ()))
+            self._watches.update(exposures.at(unseen))
 
     def _find_warm(self, connection: Connection, told: Iterable[str]) -> None:
         if self._warm_places is None:
