@@ -19,13 +19,14 @@ from pypdf import PdfReader
 from coldchain.bootstrap.core import Core, open_core
 from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
+from coldchain.bootstrap.reports import make_report
 from coldchain.cli import group
 from coldchain.papers.report_sheets import report_csv
 from coldchain.services.report import digest
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import parse_entry
 from web.serving import Served
-from web.story import DEVICE, PALLET, START, TRUCK, Clock, tell
+from web.story import DEVICE, MINUTE, PALLET, START, TRUCK, Clock, Sender, tell
 
 HOUR = "2026-03-02T09:00:00Z", "2026-03-02T13:00:00Z"
 
@@ -178,3 +179,26 @@ def test_the_pages_of_a_unit_and_a_device_make_the_file_in_their_language(core: 
             assert made.content.decode("utf-8-sig").startswith("温度报告")
         assert visitor.post("/report", data={"about": PALLET, "format": "exe"}).status_code == 422
         assert visitor.post("/report", data={"about": "sscc:169012345000009999", "format": "pdf"}).status_code == 404
+
+
+def test_a_late_reading_changes_todays_report_and_not_what_was_believed_before(tmp_path: Path) -> None:
+    clock = Clock(START)
+    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+        truck = Sender(core, "t9-gw", "veh:T9")
+        early, warm, after = (truck.message(pack(*span)) for span in ((0, 60, -20), (60, 100, -5), (100, 140, -20)))
+        clock.now_us = START + 140 * MINUTE
+        core.admission.admit([early, after])
+        core.settle()
+        before, size = make_report(core, "dev:t9-gw"), core.log.edge().size
+        core.admission.admit([warm])
+        core.settle()
+        now, then = make_report(core, "dev:t9-gw"), make_report(core, "dev:t9-gw", as_of=size)
+    assert before is not None
+    assert now is not None
+    assert (before["verdict"], now["verdict"]) == ("unknown", "breach")
+    assert then == before
+
+
+def pack(from_m: int, to_m: int, celsius: float) -> list[dict[str, object]]:
+    times = range(START + from_m * MINUTE, START + to_m * MINUTE, 5 * MINUTE)
+    return [{"n": "temp/box", "t": t_us / 1e6, "u": "Cel", "v": celsius} for t_us in times]

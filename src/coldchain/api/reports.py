@@ -31,6 +31,10 @@ class ReportQuery(Question):
     about: Annotated[Name, Field(description="unit, veh:…, room:… or dev:…")]
     from_: Annotated[Moment | None, Field(alias="from")] = None
     to: Moment | None = None
+    as_of: Annotated[
+        int | None,
+        Field(ge=1, le=2**53, description="as believed when the ledger had so many entries; folding many is refused"),
+    ] = None
     above: Annotated[tuple[Level, ...], Field(max_length=20, description="°C to tell the time above of")] = ()
 
 
@@ -42,6 +46,7 @@ class ReportOrder(BaseModel):
     about: Name
     from_: Annotated[Moment | None, Field(alias="from")] = None
     to: Moment | None = None
+    as_of: Annotated[int | None, Field(ge=1, le=2**53)] = None
     above: Annotated[tuple[Level, ...], Field(max_length=20)] = ()
     format: Literal["pdf", "xlsx", "csv"] = "pdf"
     lang: Literal["en", "zh"] = "en"
@@ -70,7 +75,8 @@ def router(ports: AppPorts) -> APIRouter:
 
 def _made(ports: AppPorts, asked: ReportQuery | ReportOrder) -> dict[str, Any]:
     period = tuple(None if moment is None else microseconds(moment) for moment in (asked.from_, asked.to))
-    document = ports.report(asked.about, (period[0], period[1]), [round(level * 1000) for level in asked.above])
+    levels = [round(level * 1000) for level in asked.above]
+    document = ports.report(asked.about, (period[0], period[1]), levels, asked.as_of)
     if document is None:
         raise NotKnown(f"no report about {asked.about!r}: no entry names it, or nothing was measured where it was")
     return document

@@ -12,7 +12,7 @@ from coldchain.bootstrap.believed import MOST_IN_A_REQUEST, Busy
 from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.imports import HttpImports
 from coldchain.bootstrap.links import Links
-from coldchain.bootstrap.reports import issue, make_report, rendered
+from coldchain.bootstrap.reports import HttpReports
 from coldchain.bootstrap.telemetry import HttpTelemetry
 from coldchain.bootstrap.webhooks import Webhooks
 from coldchain.mqtt.subscriber import Subscriber
@@ -65,16 +65,12 @@ def app_ports(
             return core.rule_on_event(principal, body)
         return core.record_document(principal.org, {**body, "by": principal.org, "role": principal.role})
 
-    def issue_report(principal: Principal, document: Mapping[str, Any], form: str, language: str) -> tuple[bytes, int]:
-        issued = issue(core, principal.org, document)
-        return rendered(document, form, language, issued), issued.entry
-
     def acknowledge(principal: Principal, said: Acknowledged) -> Outcome:
         outcome = core.acknowledge(principal, said)
         wake()
         return outcome
 
-    sheets = HttpImports(core)
+    sheets, reports = HttpImports(core), HttpReports(core)
     access = Access(core.operator_token, clock or core.clock, core.tokens, core.log.origin)
     return AppPorts(
         engine=core.engine,
@@ -88,8 +84,8 @@ def app_ports(
         dossier=dossier,
         inspect=inspect,
         trace=core.trace,
-        report=lambda about, period, levels: make_report(core, about, period, levels),
-        issue_report=issue_report,
+        report=reports.report,
+        issue_report=reports.issue,
         file_paper=file_paper,
         links=Links(core, access, clock),
         seal=lambda kind, value: core.sealed.seal(kind, value, core.clock()),

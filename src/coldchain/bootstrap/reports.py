@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from coldchain.api.problems import NotReady
+from coldchain.bootstrap.believed import MOST_IN_A_REQUEST, Busy
 from coldchain.bootstrap.core import Core
 from coldchain.papers.report_pdf import report_pdf
 from coldchain.papers.report_sheets import report_csv, report_xlsx
 from coldchain.papers.report_words import Issue
 from coldchain.projections.reporting import ReportQueries
+from coldchain.services.principals import Principal
 from coldchain.services.report import digest, report, report_entry
 
 _RENDERERS = {"pdf": report_pdf, "xlsx": report_xlsx, "csv": report_csv}
 
 
 def make_report(
-    core: Core, about: str, period: tuple[int | None, int | None] = (None, None), levels: Sequence[int] = ()
+    core: Core,
+    about: str,
+    period: tuple[int | None, int | None] = (None, None),
+    levels: Sequence[int] = (),
+    as_of: int | None = None,
+    most: int | None = None,
 ) -> dict[str, Any] | None:
-    """The document; None where nothing is known under that name. Raises CommandRefused."""
-    with core.engine.connect() as connection:
+    """The document; None where nothing is known under that name. as_of: as it was believed when the ledger had so many
+    entries; most: entries that may be folded anew for that. Raises CommandRefused and Busy (`bootstrap.believed`)."""
+    past = None if as_of is None else core.believed.at(as_of, most)
+    with past or core.engine.connect() as connection:
         return report(ReportQueries(connection), about, period, levels)
 
 
@@ -34,3 +44,24 @@ def issue(core: Core, by: str, document: Mapping[str, Any]) -> Issue:
 def rendered(document: Mapping[str, Any], form: str, language: str, issued: Issue | None) -> bytes:
     """form: `pdf`, `xlsx` or `csv`; language: `zh`, else English."""
     return _RENDERERS[form](document, "zh" if language == "zh" else "en", issued)
+
+
+class HttpReports:
+    """What the HTTP side asks of reports."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def report(
+        self, about: str, period: tuple[int | None, int | None], levels: Sequence[int], as_of: int | None
+    ) -> dict[str, Any] | None:
+        """As `make_report`, for so much of the past as a request may ask. Raises CommandRefused, NotReady."""
+        try:
+            return make_report(self._core, about, period, levels, as_of, MOST_IN_A_REQUEST)
+        except Busy as error:
+            raise NotReady(str(error)) from error
+
+    def issue(self, principal: Principal, document: Mapping[str, Any], form: str, language: str) -> tuple[bytes, int]:
+        """The file, and the entry that says it was issued."""
+        issued = issue(self._core, principal.org, document)
+        return rendered(document, form, language, issued), issued.entry

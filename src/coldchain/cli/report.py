@@ -16,6 +16,7 @@ from coldchain.cli.common import BROKEN, Data, data_options, fail
 @click.argument("id_", metavar="ID")
 @click.option("--from", "since", metavar="TIME", help="Start of the period, e.g. 2026-03-02T08:00:00Z.")
 @click.option("--to", "until", metavar="TIME", help="End of the period.")
+@click.option("--as-of", type=int, metavar="N", help="As believed when the ledger had N entries.")
 @click.option("--above", metavar="C,C", help="Temperatures to tell the time above of, beside the limits in force.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it: .pdf, .xlsx or .csv.")
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the file.")
@@ -25,6 +26,7 @@ def command(
     id_: str,
     since: str | None,
     until: str | None,
+    as_of: int | None,
     above: str | None,
     out: Path | None,
     lang: Literal["en", "zh"],
@@ -46,7 +48,7 @@ def command(
     name = id_ if id_.startswith(("dev:", "veh:", "room:")) else named(id_)
     with data.core() as core:
         core.catch_up_if_alone()
-        document = make_report(core, name, (period[0], period[1]), _levels(above))
+        document = make_report(core, name, (period[0], period[1]), _levels(above), as_of)
         if document is None:
             fail(f"{id_!r}: nothing was measured where it was in that period, or no entry names it", BROKEN)
         issued = None if no_record or out is None else issue(core, core.log.origin, document)

@@ -42,8 +42,9 @@ class AppPorts:
     where no entry names it. Raises CommandRefused, and NotReady where others ask about the past too long."""
     trace: Callable[[str], Mapping[str, Any] | None]
     """Back to its origin, forward to where it went, and its contacts; None where no entry names it."""
-    report: Callable[[str, tuple[int | None, int | None], Sequence[int]], dict[str, Any] | None]
-    """(about, (from, to), temperatures to tell the time above of) -> as `services.report.report` has it."""
+    report: Callable[[str, tuple[int | None, int | None], Sequence[int], int | None], dict[str, Any] | None]
+    """(about, (from, to), temperatures to tell the time above of, as believed at a ledger size) -> as
+    `services.report.report` has it. Raises CommandRefused, and NotReady where others ask about the past too long."""
     issue_report: Callable[[Principal, Mapping[str, Any], str, str], tuple[bytes, int]]
     """(who, report, `pdf`, `xlsx` or `csv`, `en` or `zh`) -> the file, and the entry that says it was issued."""
     file_paper: Callable[[Principal, Mapping[str, Any]], Outcome]

@@ -28,7 +28,7 @@ def router(site: Site) -> APIRouter:
         """In the operator's name and the page's language; that it was issued is recorded. The session's cookie comes
         from our own pages alone (SameSite=Strict), so nobody else's form can do this."""
         about, form = _asked(body)
-        document = site.ports.report(about, (None, None), ())
+        document = site.ports.report(about, (None, None), (), None)
         if document is None:
             raise NotKnown(f"no report about {about!r}: nothing was measured where it was")
         language = "zh" if language_of(request).startswith("zh") else "en"
