@@ -173,52 +173,57 @@ _NO_SQUARES = -1
 
 
 def pack_hours(summed: Buckets) -> bytes:
-    """The hours of a cell, at least one, in few bytes; the same for the same hours."""
-    names = sorted(summed)
-    rows = [(hour, *bucket) for name in names for hour, bucket in sorted(summed[name].items())]
-    squares = [_NO_SQUARES if row[5] is None else row[5] for row in rows]
-    hours, readings, low, high, total, _, first_us, first, last_us, last, gap_us, silence_us = zip(*rows, strict=True)
-    after_us = [t_us - hour * HOUR_US for hour, t_us in zip(hours, first_us, strict=True)]
-    length_us = [end - begin for begin, end in zip(first_us, last_us, strict=True)]
-    lengths = [len(summed[name]) for name in names]
+    """The hours of a cell in few bytes; the same for the same hours. No channel is without hours."""
+    parts = [integer(len(summed)), pack_values(TEXT, sorted(summed))]
+    for _, hours in sorted(summed.items()):
+        packed = _pack_channel(hours)
+        parts += [integer(len(packed)), packed]
+    return zlib.compress(b"".join(parts))
+
+
+def _pack_channel(found: Mapping[int, Bucket]) -> bytes:
+    rows = [(hour, *bucket) for hour, bucket in sorted(found.items())]
+    hours, readings, low, high, total, squares, first_us, first, last_us, last, gap_us, silence_us = zip(
+        *rows, strict=True
+    )
     columns = (
-        lengths,
         hours,
-        after_us,
-        length_us,
+        [t_us - hour * HOUR_US for hour, t_us in zip(hours, first_us, strict=True)],
+        [end - begin for begin, end in zip(first_us, last_us, strict=True)],
         readings,
         low,
         high,
         total,
-        squares,
+        [_NO_SQUARES if one is None else one for one in squares],
         first,
         last,
         gap_us,
         silence_us,
     )
-    parts = [integer(len(names)), integer(len(rows)), pack_values(TEXT, names)]
-    return zlib.compress(b"".join(parts + [pack_integers(column, 0) for column in columns]))
+    return integer(len(rows)) + b"".join([pack_integers(column, 0) for column in columns])
 
 
 def unpack_hours(packed: bytes, channel: str | None = None) -> Buckets:
     """What `pack_hours` was given, or one channel of it."""
     data = zlib.decompress(packed)
     channels, at = read_integer(data, 0)
-    count, at = read_integer(data, at)
     names, at = unpack_values(TEXT, data, at, channels)
-    lengths, at = unpack_integers(data, at, channels, 0)
+    found: Buckets = {}
+    for name in names:
+        length, at = read_integer(data, at)
+        if channel in (None, name):
+            found[str(name)] = _unpack_channel(data, at)
+        at += length
+    return found
+
+
+def _unpack_channel(data: bytes, at: int) -> dict[int, Bucket]:
+    count, at = read_integer(data, at)
     columns = []
     for _ in range(12):
         column, at = unpack_integers(data, at, count, 0)
         columns.append(column)
-    found: Buckets = {}
-    start = 0
-    for name, length in zip(names, lengths, strict=True):
-        if channel in (None, name):
-            rows = zip(*(column[start : start + length] for column in columns), strict=True)
-            found[str(name)] = dict(_unpacked_hour(*row) for row in rows)
-        start += length
-    return found
+    return dict(_unpacked_hour(*row) for row in zip(*columns, strict=True))
 
 
 def _unpacked_hour(
