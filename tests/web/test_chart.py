@@ -7,7 +7,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldchain.domain.rollups import Bucket
 from coldchain.domain.rulepacks import Regime, Stage
+from coldchain.projections.rollups import Stretch
 from coldchain.web.chart import HOUR_US, MAX_ROWS, Chart, Point
 from coldchain.web.timeline import WIDTH, Span, boxes, extent
 
@@ -49,6 +51,22 @@ def test_a_line_is_not_lifted_for_another_lines_steps() -> None:
     chart.add("b", [Point(t * MINUTE, -19_000, -19_000) for t in (0, 5, 9)])
     assert None not in drawn(chart)["b"]
     assert drawn(chart)["b"].count(False) == 7
+
+
+def hour(number: int, low: int, high: int, silent_before: bool = False) -> Stretch:
+    from_us = number * HOUR_US
+    bucket = Bucket(4, low, high, 4 * low, None, from_us, low, from_us + 45 * MINUTE, high, 0, 1_800_000_000)
+    return Stretch("temp/box", from_us, from_us + HOUR_US, bucket, 0.0, silent_before)
+
+
+def test_hours_are_a_band_lifted_where_nothing_was_known_between_two_of_them() -> None:
+    chart = Chart(0, 7 * 24 * HOUR_US, bucket_us=HOUR_US)
+    chart.add_stretches("box", [hour(0, -22_000, -20_000, True), hour(1, -21_000, -5_000)])
+    chart.add_stretches("box", [hour(2, -23_000, -19_000, True), hour(5, -23_000, -19_000, True)])
+    (line,) = json.loads(chart.lines())["lines"]
+    assert [value for value in line["values"] if value is not False] == [None, -20, -5, None, -19, None, None, -19]
+    assert [value for value in line["low"] if value is not False] == [None, -22, -21, None, -23, None, None, -23]
+    assert sum(row.usable for row in chart.rows()) == 16
 
 
 def test_rules_that_disagree_draw_no_limit() -> None:

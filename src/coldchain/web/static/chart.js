@@ -51,14 +51,15 @@ document.querySelectorAll(".chart").forEach((box) => {
     tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
     scales: { y: { range: [Math.floor(low - 1), Math.ceil(high + 1)] } },
     axes: [
-      { ...axis, values: [[86400, day, null, null, null, null, null, null, 1],
+      { ...axis, space: 90, values: [[86400, day, null, null, null, null, null, null, 1],
                           [60, "{HH}:{mm}", "\n" + day, null, "\n" + day, null, null, null, 1]] },
       { ...axis, size: 60, values: (u, vs) => vs.map((v) => v + " °C") },
     ],
     series: [
       { label: "UTC", value: day + " {HH}:{mm}" },
       ...lines.map((line) => ({
-        label: line.name, stroke: line.colour, width: line.low === true ? 1 : 1.5, dash: line.dash, value: degrees, points: { size: 4 },
+        label: line.name, stroke: line.colour, width: line.low === true ? 1 : 1.5, dash: line.dash, value: degrees,
+        points: line.low ? { size: 3, show: true } : { size: 4 }, // an hour between two that are unknown is a point alone
       })),
     ],
     bands,
