@@ -73,7 +73,7 @@ def tell(core: Core, happenings: Sequence[Inbound | bytes]) -> None:
 
 def journey(core: Core) -> list[Inbound | bytes]:
     """15 minutes warm in truck A, 10 in room B, then an excursion that begins in truck C and goes on in truck D. A case
-    goes over to another pallet in the room and stays; that pallet is carried by C alone."""
+    goes over to another pallet in the room and stays; that pallet is carried by C alone. A spike in A is none of it."""
     places = {"a": "veh:A", "b": "room:s/b", "c": "veh:C", "d": "veh:D"}
     a, b, c, d = (Sender(core, name, place) for name, place in places.items())
     return [
@@ -85,6 +85,7 @@ def journey(core: Core) -> list[Inbound | bytes]:
         moved(240, "veh:C", [PALLET, OTHER]),
         moved(305, "veh:D", [PALLET]),
         *a.steadily(0, 120, -20, {(30, 45): -14}),
+        *a.steadily(0, 120, -20, {(60, 65): 10}, probe="spiky"),
         *b.steadily(120, 240, -21, {(200, 210): -12}),
         *c.steadily(240, 400, -20, {(300, 335): -10}),
         *d.steadily(240, 400, -20, {(290, 320): -9}),
@@ -185,6 +186,22 @@ def test_a_product_probe_that_is_recorded_late_takes_the_verdict_back(core: Core
     assert budget(core) == []
     core.register("fitting", {"id": "p", "probes": {"core": "air"}, "from_us": START})
     assert budget(core) == [(PALLET, 60)]
+
+
+def test_a_spike_spends_nothing_and_a_stuck_sensor_is_believed_no_more(core: Core) -> None:
+    """Readings of -9 °C for 80 minutes: 32 of them alike. That the sensor is stuck shows when a sibling moves, and only
+    then is its time unknown."""
+    record_pack(core, quality={"stuck_samples": 10, "stuck_move_mc": 2_000})
+    truck = Sender(core, "a", "veh:A")
+    put(core, 0, PALLET, cases(1), step="packing")
+    put(core, 1, "veh:A", [PALLET])
+    spiky = [(minute, 5 if minute % 4 == 2 else -20) for minute in range(0, 200, 2)]
+    tell(core, [truck.says(spiky[place : place + 10], "spiky") for place in range(0, 100, 10)])
+    assert budget(core) == []
+    tell(core, truck.steadily(100, 180, -9, probe="stuck"))
+    assert budget(core) == [(PALLET, 130)]
+    tell(core, [truck.says([(minute, -20 + minute % 50 / 10) for minute in range(100, 185, 5)], "sibling")])
+    assert budget(core) == []
 
 
 # Any order

@@ -83,6 +83,13 @@ def test_three_faults_in_a_row_are_unknown_and_two_are_not() -> None:
     assert pieces([three], DAY) == []
 
 
+def test_time_in_which_a_sensor_was_stuck_is_unknown_and_another_probe_decides() -> None:
+    stuck = probe(every(5, 0, 40, -10))._replace(stuck=of((10, 30)))
+    assert told(pieces([stuck], DAY)) == [(0, 10, -10, "air"), (30, 40, -10, "air")]
+    other = probe(every(5, 0, 40, -20))
+    assert told(pieces([stuck, other], DAY)) == [(0, 10, -10, "air"), (10, 30, -20, "air"), (30, 40, -10, "air")]
+
+
 def test_product_decides_where_it_is_known_and_of_several_the_warmest() -> None:
     air = [probe(every(5, 0, 40, -10)), probe(every(5, 0, 40, -12))]
     product = [probe(every(5, 10, 20, -19), "product"), probe(every(5, 10, 20, -18.5), "product")]

@@ -58,7 +58,10 @@ class Probe(NamedTuple):
     to_us: int
     max_gap_us: int
     items: Sequence[Item]
-    """Merged and in time order, with those up to the longest gap before `from_us` and after `to_us`."""
+    """Merged and in time order, with those up to the longest gap before `from_us` and after `to_us`; spikes are faults
+    (1.4)."""
+    stuck: Sequence[Span] = ()
+    """Joined: when the sensor was stuck, from the first of its equal readings to the last (4.2)."""
 
 
 class Piece(NamedTuple):
@@ -274,9 +277,9 @@ def _held(probe: Probe, span: Span) -> list[tuple[int, int, int]]:
             faults += 1
             continue
         if last_us is not None and t_us - last_us <= probe.max_gap_us and faults < FAULTS_IN_A_ROW:
-            from_us, to_us = max(last_us, low_us), min(t_us, high_us)
-            if from_us < to_us:
-                found.append((from_us, to_us, last_mc))
+            for from_us, to_us in without([(last_us, t_us)], probe.stuck):
+                if max(from_us, low_us) < min(to_us, high_us):
+                    found.append((max(from_us, low_us), min(to_us, high_us), last_mc))
         last_us, last_mc, faults = t_us, mc, 0
     return found
 

@@ -11,8 +11,9 @@ from coldchain.db.bulk import fetch
 from coldchain.db.queries_events import chunks
 from coldchain.db.queries_fittings import fittings_of
 from coldchain.db.tables.telemetry import device, device_mounting
-from coldchain.domain.exposure import Interval, Movement, Probe, Span, Watch, climb
+from coldchain.domain.exposure import Interval, Movement, Probe, Span, Watch, climb, joined
 from coldchain.domain.fittings import AIR, Fitting, probe_kind
+from coldchain.domain.quality import SPIKE, STUCK, without
 from coldchain.domain.rulepacks import RulePack
 from coldchain.domain.tracing import FOREVER_US
 from coldchain.projections.mounts import Posting
@@ -92,10 +93,24 @@ class Exposures:
         for watch in here:
             gap_us = watch.rule.max_gap_us
             within = max(span[0], watch.from_us), min(span[1], watch.to_us)
-            items = items_between(self._connection, watch.device_no, within[0] - gap_us, within[1] + gap_us + 1)
-            for name, said in items.items():
+            around = within[0] - gap_us, within[1] + gap_us + 1
+            doubted = self._doubted(watch.device_no, around)
+            for name, items in items_between(self._connection, watch.device_no, *around).items():
+                spiked, stuck = doubted.get((name, SPIKE), ()), joined(doubted.get((name, STUCK), ()))
+                said = without(items, (t_us for t_us, _ in spiked))
                 for kind, begin, end in _kinds(fitted.get(watch.device_no, ()), name, within):
-                    found.append(Probe(kind, begin, end, gap_us, said))
+                    found.append(Probe(kind, begin, end, gap_us, said, stuck))
+        return found
+
+    def _doubted(self, device_no: int, span: Span) -> dict[tuple[str, str], list[Span]]:
+        """By probe and kind of doubt: when its readings are left out of the judgement."""
+        query = (
+            "SELECT channel, kind, from_us, to_us FROM quality WHERE device_no = ? AND kind IN (?, ?)"
+            " AND from_us <= ? AND (to_us IS NULL OR to_us >= ?)"
+        )
+        found: dict[tuple[str, str], list[Span]] = {}
+        for channel, kind, from_us, to_us in fetch(self._connection, query, device_no, SPIKE, STUCK, span[1], span[0]):
+            found.setdefault((channel, kind), []).append((from_us, FOREVER_US if to_us is None else to_us))
         return found
 
     def is_air(self, watch: Watch, probe: str, t_us: int) -> bool:

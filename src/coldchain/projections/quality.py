@@ -62,6 +62,9 @@ class Doubts:
         self._windows = Windows()
         self._again: dict[int, Device | None] = {}
         """Devices all of whose windows are compared again."""
+        self.left_out: list[tuple[Device, int, int | None]] = []
+        """Of the newest batch: devices, and from when to when readings are left out of the judgement, or are no more;
+        to None: while the newest is one of them."""
 
     def load(self, connection: Connection, devices: Iterable[Device], probes: Probes) -> None:
         """Everything the tables hold, so that no batch reads them again."""
@@ -143,6 +146,7 @@ class Doubts:
         """Tables and verdicts agree with the series. Returns probes of which times are to be folded again, touched."""
         at, touched = Ledger(connection, reader, probes), dict[Channel, None]()
         changed: dict[int, set[Doubt]] = {}
+        self.left_out = []
         for no, times in self._times.items():
             if no in probes:
                 look = _Look(at, times.device)
@@ -151,6 +155,7 @@ class Doubts:
                 look.remember(self._family(no))
                 touched |= look.touched
                 changed[no] = look.changed
+                self.left_out += [(times.device, one.from_us, one.to_us) for one in look.changed]
         for no, known, span in self._to_compare(at):
             changed.setdefault(no, set()).update(self._windows.compare(at, known, self._family(no), span))
         for no, found in changed.items():

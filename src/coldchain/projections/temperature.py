@@ -48,6 +48,11 @@ class Temperature:
         self.rejudged: dict[int, int] = {}
         """Devices of which this batch judges anew what was heard from a time on, by number."""
 
+    @property
+    def left_out(self) -> Sequence[tuple[Device, int, int | None]]:
+        """`Doubts.left_out` of the newest batch."""
+        return self._doubts.left_out
+
     def load(self, connection: Connection, devices: Iterable[Device]) -> None:
         """Everything the tables hold, so that no batch reads them again."""
         self._rules.load(connection)
