@@ -19,14 +19,14 @@ from pypdf import PdfReader
 from coldchain.bootstrap.core import Core, open_core
 from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
-from coldchain.bootstrap.reports import make_report
+from coldchain.bootstrap.reports import make_report, rendered
 from coldchain.cli import group
 from coldchain.papers.report_sheets import report_csv
 from coldchain.services.report import digest
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import parse_entry
 from web.serving import Served
-from web.story import DEVICE, MINUTE, PALLET, START, TRUCK, Clock, Sender, tell
+from web.story import DEVICE, MINUTE, PALLET, START, TRUCK, Clock, Sender, at, epcis, tell
 
 HOUR = "2026-03-02T09:00:00Z", "2026-03-02T13:00:00Z"
 
@@ -202,3 +202,25 @@ def test_a_late_reading_changes_todays_report_and_not_what_was_believed_before(t
 def pack(from_m: int, to_m: int, celsius: float) -> list[dict[str, object]]:
     times = range(START + from_m * MINUTE, START + to_m * MINUTE, 5 * MINUTE)
     return [{"n": "temp/box", "t": t_us / 1e6, "u": "Cel", "v": celsius} for t_us in times]
+
+
+def test_a_consignment_of_drugs_tells_its_budget_and_its_mean_kinetic_temperature(tmp_path: Path) -> None:
+    clock = Clock(START)
+    loaded = epcis(START, "ADD", "veh:V1", [PALLET], bizStep="loading", bizLocation=at("loc:s1"))
+    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+        van = Sender(core, "v1-gw", "veh:V1", "USP-controlled-cold")
+        core.capture("polar", loaded)
+        clock.now_us = START + 200 * MINUTE
+        core.admission.admit(
+            [van.message(pack(0, 60, 5)), van.message(pack(60, 160, 12)), van.message(pack(160, 200, 5))]
+        )
+        core.settle()
+        document = make_report(core, PALLET)
+        assert document is not None
+        table = rendered(document, "csv", "en", None).decode("utf-8-sig")
+        assert rendered(document, "pdf", "zh", None).startswith(b"%PDF")
+    (exposure,) = document["exposure"]
+    (budget,) = exposure["budgets"]
+    assert (budget["above_mc"], budget["spent_s"], budget["verdict"]) == (8_000, 100 * 60, "kept")
+    row = next(line for line in table.splitlines() if line.startswith("USP-controlled-cold v1,8.0,"))
+    assert row.split(",")[2:4] == ["1440.0", "100.0"]

@@ -11,6 +11,7 @@ from coldchain.bootstrap.core import Core
 from coldchain.papers.report_pdf import report_pdf
 from coldchain.papers.report_sheets import report_csv, report_xlsx
 from coldchain.papers.report_words import Issue
+from coldchain.projections.exposures import Exposures
 from coldchain.projections.reporting import ReportQueries
 from coldchain.services.principals import Principal
 from coldchain.services.report import digest, report, report_entry
@@ -30,7 +31,7 @@ def make_report(
     entries; most: entries that may be folded anew for that. Raises CommandRefused and Busy (`bootstrap.believed`)."""
     past = None if as_of is None else core.believed.at(as_of, most)
     with past or core.engine.connect() as connection:
-        return report(ReportQueries(connection), about, period, levels)
+        return report(ReportQueries(connection), Exposures(connection), about, period, levels)
 
 
 def issue(core: Core, by: str, document: Mapping[str, Any]) -> Issue:

@@ -49,6 +49,14 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "level": ("Above °C", "高于 °C"),
     "total_min": ("Total min", "合计分钟"),
     "longest_min": ("Longest min", "最长分钟"),
+    "exposure": ("Budgets of the consignment", "货物温度预算"),
+    "spent_min": ("Spent min", "已用分钟"),
+    "remaining_min": ("Remaining min", "剩余分钟"),
+    "allowed_min": ("Allowed min", "允许分钟"),
+    "exceeded_at": ("Exceeded at", "超出时间"),
+    "mkt": ("MKT °C", "平均动力学温度 °C"),
+    "kept": ("kept", "未超"),
+    "exceeded": ("exceeded", "已超"),
     "excursions": ("Excursions", "超限记录"),
     "minutes": ("Minutes", "分钟"),
     "extreme": ("Extreme °C", "极值 °C"),
@@ -144,6 +152,7 @@ def sheets(words: Words, document: Mapping[str, Any]) -> list[Sheet]:
         _stays(words, document),
         _probes(words, document),
         _above(words, document),
+        _budgets(words, document),
         _excursions(words, document),
         _findings(words, document),
     ]
@@ -224,6 +233,29 @@ def _above(words: Words, document: Mapping[str, Any]) -> Sheet:
     return Sheet(words("above"), words.columns("place device probe level total_min longest_min"), rows)
 
 
+def _budgets(words: Words, document: Mapping[str, Any]) -> Sheet:
+    """What goods may spend in their whole life, up to the end of the period; the mean kinetic temperature of drugs."""
+    rows: list[tuple[str | float | None, ...]] = []
+    for one in document["exposure"]:
+        pack, mkt = f"{one['pack']} v{one['version']}", one["mkt"]
+        rows += [
+            (
+                pack,
+                _celsius(budget["above_mc"]),
+                *(_minutes(budget[f"{name}_s"]) for name in ("max", "spent", "remaining", "unknown")),
+                budget["exceeded"] or "",
+                words.known(budget["verdict"]),
+                None,
+            )
+            for budget in one["budgets"]
+        ]
+        if mkt is not None:
+            verdict = words.known(mkt["verdict"])
+            rows.append((pack, None, None, None, None, None, "", verdict, _celsius(mkt["mkt_mc"])))
+    keys = "pack level allowed_min spent_min remaining_min unknown_min exceeded_at verdict mkt"
+    return Sheet(words("exposure"), words.columns(keys), rows)
+
+
 def _excursions(words: Words, document: Mapping[str, Any]) -> Sheet:
     rows = [
         (
@@ -265,5 +297,5 @@ def _celsius(mc: int | None) -> float | None:
     return None if mc is None else mc / 1000
 
 
-def _minutes(seconds: int) -> float:
+def _minutes(seconds: float) -> float:
     return round(seconds / 60, 1)

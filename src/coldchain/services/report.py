@@ -14,6 +14,7 @@ from coldchain.domain.reports import Figures, Stretch, figures, overlap, worst
 from coldchain.domain.rulepacks import Regime
 from coldchain.domain.tracing import FOREVER_US
 from coldchain.services.chores import canonical
+from coldchain.services.exposure import ExposureSource, GoodsSource, exposures
 from coldchain.services.identity import CommandRefused
 from coldchain.services.moments import rfc3339
 from coldchain.services.trace import TraceSource, canonical_name
@@ -41,7 +42,7 @@ class Mounted(NamedTuple):
     """What judged there during the stay."""
 
 
-class ReportSource(TraceSource, Protocol):
+class ReportSource(TraceSource, GoodsSource, Protocol):
     """What a report reads; times integer microseconds."""
 
     def valid_for(self) -> tuple[int, int]:
@@ -86,6 +87,7 @@ class _Stay(NamedTuple):
 
 def report(
     source: ReportSource,
+    telemetry: ExposureSource,
     identifier: str,
     period: tuple[int | None, int | None] = (None, None),
     levels: Sequence[int] = (),
@@ -119,9 +121,14 @@ def report(
         "stays": told,
         "excursions_total": len(excursions),
         "excursions": excursions[:MAX_EXCURSIONS],
+        "exposure": exposures(telemetry, source, name, span[1], ledger_us) if _is_goods(name) else [],
         "findings": [_finding(row) for row in source.findings_of(subjects, span)],
         "chart": [line for stay in stays[:MAX_STAYS] for line in _lines(source, stay)],
     }
+
+
+def _is_goods(name: str) -> bool:
+    return not name.startswith(("veh:", "room:", "dev:"))
 
 
 def report_entry(by: str, document: Mapping[str, Any]) -> Draft:
@@ -156,7 +163,7 @@ def digest(document: Mapping[str, Any]) -> str:
 
 def _stays(source: ReportSource, name: str, period: tuple[int | None, int | None], ledger_us: int) -> list[_Stay]:
     """Where it was in the period, oldest first; a place and a device are where they are."""
-    if name.startswith(("veh:", "room:", "dev:")):
+    if not _is_goods(name):
         from_us, to_us = _place_period(source, name, period)
         if from_us is None or to_us is None:
             return []
