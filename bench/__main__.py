@@ -156,7 +156,7 @@ def _late_flood(options: argparse.Namespace) -> list[Row]:
 
 
 def _upkeep(options: argparse.Namespace) -> list[Row]:
-    return upkeep.rows(100, 10, 1) if options.quick else upkeep.rows(1_000, 12, 5)
+    return upkeep.rows(100, 10, 1) if options.quick else upkeep.rows(300, 40, 5)
 
 
 BENCHES: dict[str, Callable[[argparse.Namespace], list[Row]]] = {

@@ -1,6 +1,6 @@
 """What it costs to follow the ledger with temperature judged, and without.
 
-The same entries of a thousand trucks, 20 readings each, two trucks in a hundred too warm, are read from the ledger,
+The same entries of trucks that report 20 readings each minute, two trucks in a hundred too warm, are read from the ledger,
 decoded and folded by every projection into an empty database; on the other side nothing is judged. Signatures were
 checked when the entries were recorded: with them, the share of judging would look smaller. Counted in processor time:
 one thread does it all, and neighbours move it less than the time on the wall.
@@ -54,9 +54,9 @@ class _Unjudged(TelemetryViews):
 def rows(trucks: int, each: int, pairs: int) -> list[Row]:
     """Entries a second with judging; the ratio of times, the median of the pairs."""
     with tempfile.TemporaryDirectory(prefix="coldchain-bench-") as name:
-        directory, now_s = Path(name), START_S + each * 60
-        with open_core(load_settings(dir=directory / "d"), create=True, clock=lambda: now_s * 1_000_000) as core:
-            _record(core, trucks, each)
+        directory, times = Path(name), [START_S]
+        with open_core(load_settings(dir=directory / "d"), create=True, clock=lambda: times[-1] * 1_000_000) as core:
+            _record(core, trucks, each, times)
             taken: dict[bool, list[float]] = {True: [], False: []}
             for pair in range(pairs):
                 for judging in (True, False) if pair % 2 else (False, True):
@@ -71,12 +71,13 @@ def rows(trucks: int, each: int, pairs: int) -> list[Row]:
     ]
 
 
-def _record(core: Core, trucks: int, each: int) -> None:
-    """Each truck reports once a minute, all of them in turn."""
+def _record(core: Core, trucks: int, each: int, times: list[int]) -> None:
+    """Each truck reports once a minute, all of them in turn; times: what the clock says comes last."""
     keys = [DeviceKey.derive(b"bench upkeep %d" % truck) for truck in range(trucks)]
     core.log.append([enrol(core.registry, "operator", _enrolment(n, key))[1] for n, key in enumerate(keys)])
     chains = [Chain(1, 0, b"")] * trucks
     for minute in range(each):
+        times.append(START_S + minute * 60 + 60)
         batch = []
         for truck, key in enumerate(keys):
             body = pack(_readings(truck, minute))
