@@ -1,9 +1,9 @@
 """What it costs to follow the ledger with temperature judged, and without.
 
-The same entries of trucks that report 20 readings each minute, two trucks in a hundred too warm, are read from the ledger,
-decoded and folded by every projection into an empty database; on the other side nothing is judged. Signatures were
-checked when the entries were recorded: with them, the share of judging would look smaller. Counted in processor time:
-one thread does it all, and neighbours move it less than the time on the wall.
+The same entries of trucks that report 20 readings each minute, two trucks in a hundred too warm, are read back, decoded
+and folded by every projection into an empty database; on the other side nothing is judged. Signatures were checked when
+the entries were recorded: with them, the share of judging would look smaller. Counted in processor time: one thread
+does it all, and neighbours move it less than the time on the wall.
 """
 
 from __future__ import annotations

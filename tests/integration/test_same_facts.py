@@ -29,6 +29,14 @@ HOUR_US = 3_600_000_000
 Arrival = Callable[[Core], None]
 
 
+STAGE = {"clause": "t", "limit_mc": -18_000, "hysteresis_mc": 300, "consecutive_s": 600, "max_gap_s": 900}
+STAGE |= {"low_mc": -20_500, "tolerance_mc": 3_000, "tolerance_s": 1_200, "critical_s": 1_800}
+STAGE |= {"defrost_cap_s": 1_800, "door_cap_s": 600}
+RULES = {"name": "CN-frozen", "version": 99, "from_us": 0, "clause": "t", "verified": True}
+RULES |= {"stages": {"transport": STAGE, "storage": STAGE}}
+"""Asks for all that a rule may ask for: doors and defrosts stop the timers."""
+
+
 class Clock:
     def __init__(self, now_us: int) -> None:
         self.now_us = now_us
@@ -71,6 +79,9 @@ def concluded(
     options = load_settings(dir=directory, ask_parties=ask, ask_deadline_h=12.0)
     with open_core(options, create=True, clock=clock) as core:
         core.log.append([enrol(core.registry, "operator", enrolment(spec, 0))[1] for spec in plan.devices])
+        core.log.append(
+            [Draft("rules", "operator", "application/json", "rules/test", "declared", (), canonical(RULES))]
+        )
         for place, arrive in enumerate(happenings):
             arrive(core)
             if place in settle_at:

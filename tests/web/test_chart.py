@@ -75,6 +75,12 @@ def test_rules_that_disagree_draw_no_limit() -> None:
     assert (chart.limit_mc, chart.silence_us) == (None, HOUR_US // 2)
 
 
+def test_goods_that_must_not_freeze_have_two_limits_drawn() -> None:
+    chart = Chart(0, HOUR_US)
+    chart.apply([Regime(0, rule=Stage("test", 8_000, 500, 900, 600, low_mc=2_000))])
+    assert json.loads(chart.lines())["limits"] == [8.0, 2.0]
+
+
 @given(points)
 def test_chart_and_table_show_the_same_extremes_and_lose_no_point(found: list[Point]) -> None:
     chart = Chart(0, 14 * 24 * HOUR_US)

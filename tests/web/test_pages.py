@@ -142,7 +142,7 @@ def test_the_chart_draws_what_the_table_below_it_says(visitor: httpx.Client) -> 
     data = json.loads(re.search(r'<script type="application/json" id="readings">(.*?)</script>', text, re.DOTALL)[1])
     warmest, coldest = (line["values"] for line in data["lines"])
     assert (max(v for v in warmest if v), min(v for v in coldest if v)) == (-4.5, -20.5)
-    assert data["limit"] == -18.0
+    assert data["limits"] == [-18.0]
     assert [end - begin for begin, end in data["breaches"]] == [40 * 60]
     table = text[text.index('<script type="application/json"') :]
     assert "−4.5 °C" in table
@@ -223,7 +223,10 @@ def test_no_word_of_a_catalogue_is_missing_and_none_is_left_over() -> None:
     assert used - prefixes <= known
     assert {key for key in known - used if not key.startswith(tuple(prefixes))} == set()
     assert {f"status.{word}" for word in LOOKS} <= known
-    assert {f"rule.{kind}" for kind in (*_DEVICE_RULES.values(), *CONTINUITY, "limit", "silence", "fault")} <= known
+    assert {
+        f"rule.{kind}"
+        for kind in (*_DEVICE_RULES.values(), *CONTINUITY, "limit", "low_limit", "silence", "fault", "stuck")
+    } <= known
     assert {f"why.{code}" for code in CONTINUITY} <= known
 
 

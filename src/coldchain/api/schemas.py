@@ -380,8 +380,12 @@ class AirTemperature(Span):
     device: str
     channel: str
     state: str
-    reason: str
-    max_mc: int | None
+    reason: Annotated[str, Field(description="of unknown time: gap, fault or stuck; else empty")]
+    limit: Annotated[str, Field(description="that a breach is beyond: high or low; else empty")]
+    max_mc: Annotated[int | None, Field(description="of a breach of the high limit that ended")]
+    min_mc: Annotated[int | None, Field(description="of a breach of the low limit that ended")]
+    confirmed: Time | None
+    critical: Annotated[Time | None, Field(description="since when a breach is critical")]
     calibration: Annotated[str, Field(description="not_shown, expired or valid when it began: a mark beside it")]
     certificate: Annotated[str, Field(description="empty for none")]
     certified_to: Annotated[str | None, Field(description="last day (UTC) of the certificate")]

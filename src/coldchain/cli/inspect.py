@@ -66,7 +66,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield from _section(
         "temperature",
         (
-            f"{_span(t)}  {t['place']} {t['channel']}  {t['state']}{_warmest(t)}, {_calibration(t)}"
+            f"{_span(t)}  {t['place']} {t['channel']}  {t['state']}{_how(t)}, {_calibration(t)}"
             for t in document["temperature"]
         ),
     )
@@ -167,8 +167,14 @@ def _event(event: dict[str, Any]) -> str:
     return f"{event['time']}  {said} by {event['by']}, entry {event['entry']}, {event['grade']}{counts}"
 
 
-def _warmest(segment: dict[str, Any]) -> str:
-    return "" if segment["max_mc"] is None else f", warmest {segment['max_mc'] / 1000:.1f} °C"
+def _how(segment: dict[str, Any]) -> str:
+    """Why it is unknown; how cold or warm a breach was, and since when it is critical."""
+    said = [segment["reason"]] if segment["reason"] else []
+    said += ["too cold"] if segment["limit"] == "low" else []
+    for word, field in (("warmest", "max_mc"), ("coldest", "min_mc")):
+        said += [f"{word} {segment[field] / 1000:.1f} °C"] if segment[field] is not None else []
+    said += [f"critical since {segment['critical']}"] if segment["critical"] else []
+    return "".join(f", {one}" for one in said)
 
 
 def _calibration(segment: dict[str, Any]) -> str:

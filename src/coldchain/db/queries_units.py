@@ -20,6 +20,9 @@ from coldchain.domain.events import in_force
 from coldchain.domain.fittings import calibration_at
 from coldchain.domain.tracing import FOREVER_US, Flow, Handling
 
+_JUDGED = ("channel", "from_us", "to_us", "state", "reason", "max_mc", "min_mc", "confirmed_us", "critical_us")
+"""What a segment tells, beside the limit it is beyond."""
+
 
 class UnitQueries:
     """`services.inspect.InspectSource`, and with it `services.trace.TraceSource`, over one connection."""
@@ -132,7 +135,7 @@ class UnitQueries:
             s = m.segment.c
             low, high = max(from_us, since_us), min(to_us, until_us)
             query = (
-                select(s.channel, s.from_us, s.to_us, s.state, s.reason, s.max_mc)
+                select(*(s[name] for name in _JUDGED), s.beyond_limit.label("limit"))
                 .where(s.device_no == number, s.from_us < high, or_(s.to_us.is_(None), s.to_us > low))
                 .order_by(s.from_us, s.channel)
             )

@@ -76,6 +76,7 @@ class Chart:
     from_us: int
     to_us: int
     limit_mc: int | None = None
+    low_mc: int | None = None
     breaches: list[tuple[int, int]] = field(default_factory=list)
     unknown: list[tuple[int, int]] = field(default_factory=list)
     """Times to shade behind the lines."""
@@ -87,10 +88,11 @@ class Chart:
     _lifted: dict[str, set[int]] = field(default_factory=dict)
 
     def apply(self, regimes: Sequence[Regime]) -> None:
-        """Draw the limit the rules agree on, and lift lines at the longest silence one of them allows."""
+        """Draw the limits the rules agree on, and lift lines at the longest silence one of them allows."""
         rules = [regime.rule for regime in regimes if regime.rule is not None]
-        limits = {rule.limit_mc for rule in rules}
+        limits, lows = {rule.limit_mc for rule in rules}, {rule.low_mc for rule in rules}
         self.limit_mc = limits.pop() if len(limits) == 1 else None
+        self.low_mc = lows.pop() if len(lows) == 1 else None
         if rules:
             self.silence_us = max(rule.max_gap_s for rule in rules) * SECOND_US
 
@@ -162,7 +164,7 @@ class Chart:
                 | ({"low": [_value(lows[name], gaps[name], bucket) for bucket in buckets]} if name in lows else {})
                 for name, values in lines.items()
             ],
-            "limit": None if self.limit_mc is None else self.limit_mc / 1000,
+            "limits": [mc / 1000 for mc in (self.limit_mc, self.low_mc) if mc is not None],
             "breaches": _seconds(self.breaches),
             "unknown": _seconds(self.unknown),
         }

@@ -22,9 +22,8 @@ document.querySelectorAll(".chart").forEach((box) => {
     });
     c.restore();
   };
-  const limit = (u) => {
-    if (data.limit === null) return;
-    const c = u.ctx, y = u.valToPos(data.limit, "y", true);
+  const limits = (u) => data.limits.forEach((limit) => {
+    const c = u.ctx, y = u.valToPos(limit, "y", true);
     c.save();
     c.strokeStyle = css("--bad");
     c.setLineDash([8 * devicePixelRatio, 5 * devicePixelRatio]);
@@ -34,7 +33,7 @@ document.querySelectorAll(".chart").forEach((box) => {
     c.lineTo(u.bbox.left + u.bbox.width, y);
     c.stroke();
     c.restore();
-  };
+  });
   const axis = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 } };
   // Hours and days are drawn as a band from their coldest to their warmest reading.
   const lines = data.lines.flatMap((line, i) => [{ ...line, colour: colours[i % colours.length], dash: i > 3 ? [6, 4] : [] },
@@ -42,8 +41,8 @@ document.querySelectorAll(".chart").forEach((box) => {
   const bands = lines.flatMap((line, i) => (line.low === true ? [{ series: [i, i + 1], fill: line.colour + "22" }] : []));
   const values = lines.flatMap((line) => line.values.filter((v) => typeof v === "number"));
   if (values.length === 0) return;
-  const low = Math.min(data.limit ?? Infinity, ...values);
-  const high = Math.max(data.limit ?? -Infinity, ...values);
+  const low = Math.min(...data.limits, ...values);
+  const high = Math.max(...data.limits, ...values);
   const day = "{YYYY}-{MM}-{DD}";
   const options = () => ({
     width: box.clientWidth - 24,
@@ -63,7 +62,7 @@ document.querySelectorAll(".chart").forEach((box) => {
       })),
     ],
     bands,
-    hooks: { drawClear: [ground], drawAxes: [limit] },
+    hooks: { drawClear: [ground], drawAxes: [limits] },
   });
   const series = [data.times, ...lines.map((line) => line.values.map((v) => (v === false ? undefined : v)))];
   const plot = new uPlot(options(), series, box);
