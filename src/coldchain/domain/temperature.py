@@ -199,7 +199,7 @@ def open_segments(
 
 
 def _coming_to_know(state: FoldState, last_us: int) -> list[Segment]:
-    """Of an segment that is unknown, while readings come; a run that began with them is of unknown length (3.3)."""
+    """Of a segment that is unknown, while readings come; a run that began with them is of unknown length (3.3)."""
     if state.stretch_us == last_us:
         return _ended(state, last_us)
     if state.beyond_us == state.stretch_us:
@@ -325,7 +325,8 @@ class _Run:
     def calm(self, items: Sequence[Item], place: int) -> int:
         """Take the readings from this place on that continue in range without an event; the first place that does not.
         What `reading` does with them, in a fifth of the time: late data folds a hundred of them for each new one."""
-        if self.now != IN_RANGE or self.beyond_us is not None or self.faults or self._beside.stuck:
+        stuck = self._beside.stuck
+        if self.now != IN_RANGE or self.beyond_us is not None or self.faults or (stuck and stuck[-1][1] > self.seen_us):
             return place
         low_mc, limit_mc, gap_us = self.rule.low_mc, self.rule.limit_mc, self.rule.max_gap_us
         last_us, begun, stop = self.seen_us, place, len(items)
