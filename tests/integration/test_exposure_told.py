@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from coldchain.bootstrap.core import Core, open_core
 from coldchain.settings import load_settings
 from integration.consignment import Sender, clock, put, record_pack
-from web.story import HOUR, MINUTE, OTHER, PALLET, START, Clock, cases, epcis
+from web.story import CONTEXT, HOUR, MINUTE, OTHER, PALLET, START, Clock, cases, epcis
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -139,3 +140,38 @@ def test_counted_goods_of_a_lot_are_told_by_the_way_they_went(core: Core) -> Non
     told = exposure(core, "lot:16901234500018/L1")
     assert told["goods"] == {"cases": None, "holder": PALLET, "amounts": [{"measure": "", "least": 12.0, "most": 12.0}]}
     assert told["budgets"][0]["spent_s"] == 15 * 60
+
+
+def test_named_cases_of_a_lot_are_told_by_the_way_they_went(core: Core) -> None:
+    """Cases 1 and 2 travel in the truck on two pallets that go the same way, case 3 stays in the room."""
+    record_pack(core)
+    truck, room = Sender(core, "a", "veh:A"), Sender(core, "b", "room:s/b")
+    for number, pallet in ((1, PALLET), (3, OTHER)):
+        some = cases(number, number + 1) if pallet == PALLET else cases(number)
+        core.capture("polar", made(some, "L7"))
+        put(core, 0, pallet, some, step="packing")
+    put(core, 5, "veh:A", [PALLET])
+    put(core, 5, "room:s/b", [OTHER], step="storing")
+    core.admission.admit(truck.steadily(0, 120, -20, {(30, 45): -14}) + room.steadily(0, 120, -21))
+    core.settle()
+    document = core.inspect("lot:16901234500018/L7")
+    assert document is not None
+    told = [
+        (one["goods"]["cases"], one["stays"][0]["place"], one["budgets"][0]["spent_s"]) for one in document["exposure"]
+    ]
+    assert told == [(2, "veh:A", 15 * 60), (1, "room:s/b", 0)]
+
+
+def made(units: list[str], lot: str) -> bytes:
+    """The units come into being as cases of a lot."""
+    event = {
+        "type": "ObjectEvent",
+        "action": "ADD",
+        "bizStep": "commissioning",
+        "eventTime": clock(0),
+        "eventTimeZoneOffset": "+00:00",
+        "epcList": [f"urn:coldchain:{unit}" for unit in units],
+        "ilmd": {"cbvmda:lotNumber": lot},
+    }
+    head = {"@context": CONTEXT, "type": "EPCISDocument", "schemaVersion": "2.0", "creationDate": clock(0)}
+    return json.dumps({**head, "epcisBody": {"eventList": [event]}}).encode()

@@ -234,29 +234,35 @@ def watched(watches: Mapping[str, Sequence[Watch]], pack: str) -> dict[str, list
 def pieces(probes: Sequence[Probe], span: Span) -> list[Piece]:
     """The known temperature within the span, in time order: product probes decide where one is known, else air; of
     several the warmest."""
-    held = [
-        (*hold, probe.kind == "product", place) for place, probe in enumerate(probes) for hold in _held(probe, span)
-    ]
-    if not held:
-        return []
-    held.sort()
+    said = [(probe.kind == "product", hold) for probe in probes if (hold := _held(probe, span))]
+    if len(said) == 1:
+        ((product, alone),) = said
+        return [Piece(*hold, KINDS[product]) for hold in alone]
+    held = sorted((*hold, product, who) for who, (product, several) in enumerate(said) for hold in several)
+    return _swept(held)
+
+
+def _swept(held: Sequence[tuple[int, int, int, bool, int]]) -> list[Piece]:
+    """held: (from, to, milli-°C, whether in the product, which probe), in order."""
     found: list[Piece] = []
-    live: list[dict[int, int]] = [{}, {}]
+    live: tuple[dict[int, int], dict[int, int]] = {}, {}
     ends: list[tuple[int, bool, int]] = []
-    at, place = held[0][0], 0
+    at_us, place = held[0][0] if held else 0, 0
     while place < len(held) or ends:
-        while ends and ends[0][0] == at:
+        while ends and ends[0][0] == at_us:
             _, product, who = heapq.heappop(ends)
             del live[product][who]
-        while place < len(held) and held[place][0] == at:
+        while place < len(held) and held[place][0] == at_us:
             _, to_us, mc, product, who = held[place]
             live[product][who] = mc
             heapq.heappush(ends, (to_us, product, who))
             place += 1
-        next_us = min([end[0] for end in ends[:1]] + [hold[0] for hold in held[place : place + 1]], default=at)
+        next_us = held[place][0] if place < len(held) else at_us
+        if ends and (place == len(held) or ends[0][0] < next_us):
+            next_us = ends[0][0]
         if deciding := live[True] or live[False]:
-            _add(found, Piece(at, next_us, max(deciding.values()), KINDS[bool(live[True])]))
-        at = next_us
+            _add(found, Piece(at_us, next_us, max(deciding.values()), KINDS[bool(live[True])]))
+        at_us = next_us
     return found
 
 
@@ -269,17 +275,26 @@ def _add(found: list[Piece], piece: Piece) -> None:
 
 def _held(probe: Probe, span: Span) -> list[tuple[int, int, int]]:
     """(from, to, milli-°C): each reading up to the next, where that is near and no faults stand between (2.1)."""
-    low_us, high_us = max(span[0], probe.from_us), min(span[1], probe.to_us)
+    low_us, high_us, gap_us, stuck = (
+        max(span[0], probe.from_us),
+        min(span[1], probe.to_us),
+        probe.max_gap_us,
+        probe.stuck,
+    )
     found: list[tuple[int, int, int]] = []
-    last_us, last_mc, faults = None, 0, 0
+    last_us, last_mc, faults = -FOREVER_US, 0, 0
     for t_us, mc in probe.items:
         if mc is None:
             faults += 1
             continue
-        if last_us is not None and t_us - last_us <= probe.max_gap_us and faults < FAULTS_IN_A_ROW:
-            for from_us, to_us in without([(last_us, t_us)], probe.stuck):
-                if max(from_us, low_us) < min(to_us, high_us):
-                    found.append((max(from_us, low_us), min(to_us, high_us), last_mc))
+        if t_us - last_us <= gap_us and faults < FAULTS_IN_A_ROW:
+            for from_us, to_us in without([(last_us, t_us)], stuck) if stuck else ((last_us, t_us),):
+                from_us, to_us = from_us if from_us > low_us else low_us, to_us if to_us < high_us else high_us
+                if from_us >= to_us:
+                    continue
+                if found and found[-1][1] == from_us and found[-1][2] == last_mc:
+                    from_us = found.pop()[0]
+                found.append((from_us, to_us, last_mc))
         last_us, last_mc, faults = t_us, mc, 0
     return found
 
