@@ -224,8 +224,7 @@ def test_no_word_of_a_catalogue_is_missing_and_none_is_left_over() -> None:
     assert {key for key in known - used if not key.startswith(tuple(prefixes))} == set()
     assert {f"status.{word}" for word in LOOKS} <= known
     assert {
-        f"rule.{kind}"
-        for kind in (*_DEVICE_RULES.values(), *CONTINUITY, "limit", "low_limit", "silence", "fault", "stuck")
+        f"rule.{kind}" for kind in (*_DEVICE_RULES.values(), *CONTINUITY, "limit", "low_limit", "silence", "fault")
     } <= known
     assert {f"why.{code}" for code in CONTINUITY} <= known
 
