@@ -71,15 +71,38 @@ def unpack(block: bytes, base_us: int) -> Iterator[Run]:
     """The runs `pack` was given."""
     if not block:
         return
-    heads, at = unpack_heads(block, 0)
-    times, at = unpack_integers(block, at, sum([count for *_, count in heads]), base_us)
-    taken = 0
+    at = _heads_end(block)
+    samples, columns = _plan(block[:at])
+    times, at = unpack_integers(block, at, samples, base_us)
+    for kind, count, runs in columns:
+        values, at = unpack_values(kind, block, at, count)
+        for name, quality, of_times, of_values in runs:
+            yield Run(name, quality, times[of_times], values[of_values])
+
+
+def _heads_end(block: bytes) -> int:
+    runs, at = (block[0], 1) if block[0] < _MANY else (int.from_bytes(block[1:3], "little"), 3)
+    for _ in range(runs):
+        at += _HEAD.size + block[at]
+    return at
+
+
+_Slices = tuple[str, str, slice, slice]
+"""(name, quality, where its times are among all, where its values are in their column) of a run."""
+
+
+@lru_cache(4_096)
+def _plan(packed_heads: bytes) -> tuple[int, list[tuple[int, int, list[_Slices]]]]:
+    """What follows the heads: how many samples, and (kind, values, runs) of each column."""
+    heads, _ = unpack_heads(packed_heads, 0)
+    taken, columns = 0, []
     for kind, start, stop in _columns(tuple(heads)):
-        values, at = unpack_values(kind, block, at, sum([count for *_, count in heads[start:stop]]))
-        read = 0
+        read, runs = 0, []
         for name, quality, _, count in heads[start:stop]:
-            yield Run(name, quality, times[taken : taken + count], values[read : read + count])
+            runs.append((name, quality, slice(taken, taken + count), slice(read, read + count)))
             taken, read = taken + count, read + count
+        columns.append((kind, read, runs))
+    return taken, columns
 
 
 @lru_cache(4_096)
