@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -92,6 +93,25 @@ def spoken(
                     yield Spoken(device_no, boot, seq, entry, first_us, last_us)
 
 
+def copies(
+    connection: Connection, device_no: int, positions: Collection[tuple[int, int]]
+) -> list[tuple[int, int, int, int | None, int | None]]:
+    """(boot, seq, entry, first_us, last_us) of every message at these places of a device's chain, a part for each cell
+    it reaches into. Walks the device's rows, and unpacks the cells that may hold one of them."""
+    wanted = sorted(set(positions))
+    query = "SELECT boot, seq, entry, first_us, last_us FROM series WHERE device_no = ?"
+    found = [tuple(row) for row in fetch(connection, query, device_no)]
+    query = "SELECT cell, low_boot, low_seq, high_boot, high_seq FROM series_packed WHERE device_no = ?"
+    for cell, *ends in fetch(connection, query, device_no):
+        place = bisect_left(wanted, (ends[0], ends[1]))
+        if place < len(wanted) and wanted[place] <= (ends[2], ends[3]):
+            packed = "SELECT places FROM series_packed WHERE device_no = ? AND cell = ?"
+            ((places,),) = fetch(connection, packed, device_no, cell)
+            found += [(*one[:3], one.first_us, one.last_us) for one in places_of(bytes(places))]
+    known = set(wanted)
+    return [one for one in found if one[:2] in known]
+
+
 def put_cell(connection: Connection, device_no: int, cell: int, found: Sequence[Message]) -> None:
     """The cell holds these messages and no others, packed; nothing where there are none.
 
@@ -105,7 +125,8 @@ def put_cell(connection: Connection, device_no: int, cell: int, found: Sequence[
     packed = pack_cell(found)
     span = min(message.first_us for message in found), max(message.last_us for message in found)
     count = sum(len(run.times) for message in found for run in message.runs)
-    put_rows(connection, series_packed, [(device_no, cell, *span, count, *packed)])
+    chained = [message[:2] for message in found]
+    put_rows(connection, series_packed, [(device_no, cell, *span, count, *min(chained), *max(chained), *packed)])
 
 
 def remove_boot(connection: Connection, device_no: int, boot: int) -> list[tuple[int, Message]]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from coldchain.db.bulk import append_rows, put_rows
 from coldchain.db.series_rows import cell_before as cell_before
-from coldchain.db.series_rows import messages, remove_boot, spoken
+from coldchain.db.series_rows import copies, messages, remove_boot
 from coldchain.db.series_rows import next_cell as next_cell
 from coldchain.db.tables.telemetry import device, device_disputed, device_held, series, series_due
 from coldchain.domain.blocks import PROBES as PROBES
@@ -262,13 +262,8 @@ def stated_by(
 
 
 def spans(connection: Connection, device_no: int, positions: Collection[Position]) -> list[Span]:
-    """Every copy of the messages at these places. Walks all of the device's: for the rare case."""
-    c = series.c
-    wanted = set(positions)
-    timeless = select(c.boot, c.seq, c.entry, c.first_us, c.last_us).where(c.device_no == device_no, c.cell == 0)
-    found = [Span(*row) for row in connection.execute(timeless.where(c.first_us.is_(None)))]
-    found += [Span(*one[1:]) for one in spoken(connection, [device_no])]
-    return [span for span in found if (span.boot, span.seq) in wanted]
+    """Every copy of the messages at these places. Walks the device's rows: for the rare case."""
+    return [Span(*one) for one in copies(connection, device_no, positions)]
 
 
 def readings(connection: Connection, device_name: str, from_us: int, to_us: int, prefix: str = "") -> list[Reading]:

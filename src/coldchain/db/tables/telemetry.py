@@ -191,11 +191,16 @@ series_packed = Table(
     Column("first_us", BigInteger, nullable=False),
     Column("last_us", BigInteger, nullable=False),
     Column("count", BigInteger, nullable=False),
+    Column("low_boot", BigInteger, nullable=False),
+    Column("low_seq", BigInteger, nullable=False),
+    Column("high_boot", BigInteger, nullable=False),
+    Column("high_seq", BigInteger, nullable=False),
     Column("places", LargeBinary, nullable=False),
     Column("samples", LargeBinary, nullable=False),
     info=_HOW,
 )
-"""Rows of `series`, many in one, once their cell is over (`coldchain.domain.cells`)."""
+"""Rows of `series`, many in one, once their cell is over (`coldchain.domain.cells`). low, high: the first and the last of
+their places in the device's chain, boot before seq."""
 
 series_due = Table(
     "series_due",
