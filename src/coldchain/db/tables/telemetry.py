@@ -199,8 +199,8 @@ series_packed = Table(
     Column("samples", LargeBinary, nullable=False),
     info=_HOW,
 )
-"""Rows of `series`, many in one, once their cell is over (`coldchain.domain.cells`). low, high: the first and the last of
-their places in the device's chain, boot before seq."""
+"""Rows of `series`, many in one, once their cell is over (`coldchain.domain.cells`). low, high: the first and the
+last of their places in the device's chain, boot before seq."""
 
 series_due = Table(
     "series_due",
