@@ -18,7 +18,7 @@ from coldchain.domain.tracing import FOREVER_US
 from coldchain.projections.consignment_rows import SOURCE, Row, replace_rows
 from coldchain.projections.events import weakest
 from coldchain.projections.exposures import Exposures
-from coldchain.projections.loadings import VEHICLE, judge_loadings
+from coldchain.projections.loadings import VEHICLE, entered, judge_loadings
 from coldchain.projections.received import judge_received, measured_units, record_measurements
 from coldchain.projections.series import PROBES, readings
 from coldchain.projections.spending import Outcome, Spending
@@ -54,7 +54,7 @@ class Consignments(Projection):
         if anew:
             self._exposures = None  # devices were mounted, or rules recorded
         exposures = self._exposures = Exposures(connection, self._exposures)
-        spans = _loading_spans(touched)
+        spans = _loading_spans(connection, touched)
         if spans:
             judge_loadings(connection, exposures, spans)
         due = self._judge_budgets(connection, exposures, touched)
@@ -71,12 +71,13 @@ class Consignments(Projection):
         return due.units
 
 
-def _loading_spans(touched: Touched) -> dict[str, tuple[int, int]]:
+def _loading_spans(connection: Connection, touched: Touched) -> dict[str, tuple[int, int]]:
     """By vehicle: the times at which a loading may be judged otherwise than before."""
     found: dict[str, tuple[int, int]] = {}
     for place, (from_us, to_us) in touched.told.items():
-        if place.startswith(VEHICLE):
-            widen(found, place, from_us - PRECOOLED_US, to_us + PRECOOLED_US)
+        span = from_us - PRECOOLED_US, to_us + PRECOOLED_US
+        if place.startswith(VEHICLE) and entered(connection, place, span):
+            widen(found, place, *span)
     for place, span in touched.moved.items():
         if place.startswith(VEHICLE):
             widen(found, place, *span)

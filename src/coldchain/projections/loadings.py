@@ -43,6 +43,12 @@ def judge_loadings(connection: Connection, exposures: Exposures, spans: Mapping[
     replace_rows(connection, spans, is_meant, after)
 
 
+def entered(connection: Connection, place: str, span: Span) -> bool:
+    """Whether anything came into it between two times."""
+    query = "SELECT child FROM containment WHERE parent = ? AND from_us BETWEEN ? AND ? LIMIT 1"
+    return bool(fetch(connection, query, place, *span))
+
+
 def _loadings(connection: Connection, place: str, span: Span) -> dict[int, list[Interval]]:
     """By time: what came into the empty body then."""
     query = "SELECT child, parent, from_us, to_us, why FROM containment WHERE parent = ? AND from_us BETWEEN ? AND ?"
