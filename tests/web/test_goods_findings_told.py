@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 
-from coldchain.web.i18n import load_words
+from coldchain.bootstrap.http import create_app
+from coldchain.bootstrap.ports import app_ports
+from coldchain.web.i18n import LANGUAGES, load_words
 from coldchain.web.reasons import Conclusion, reasons, title
+from integration.consignment import Sender, put, record_pack
+from web.epcis_scene import Repository
+from web.serving import Served
+from web.story import PALLET, cases
 
-PACK = {"pack": "QF", "version": 1, "clause": "c", "verified": True, "affected": ["sscc:169012345000000025"]}
+PACK = {"pack": "QF", "version": 1, "clause": "c", "verified": True, "affected": [PALLET]}
 FOUND: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("QF budget", {"above_mc": -15_000, "max_s": 1800, "single": False}, ("−15.0 °C", "30")),
     ("QF budget", {"above_mc": -15_000, "max_s": 600, "single": True}, ("−15.0 °C", "10")),
@@ -29,8 +35,30 @@ def test_a_finding_about_goods_is_told_with_its_figures(
     language: str, rule: str, detail: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     t = load_words()[language]
-    it = Conclusion(rule, "sscc:169012345000000025", "", 0, None, "breach", "open", {**PACK, **detail})
+    it = Conclusion(rule, PALLET, "", 0, None, "breach", "open", {**PACK, **detail})
     first = reasons(t, it)[0]
     assert all(word in first.text for word in words), first.text
     assert first.units == PACK["affected"]
     assert title(t, it) != rule
+
+
+def test_the_page_of_a_pallet_shows_what_is_left_of_its_budget(repository: Repository, served: Served) -> None:
+    core = repository.core
+    record_pack(core)
+    truck = Sender(core, "a", "veh:A")
+    put(core, 0, PALLET, cases(1), step="packing")
+    put(core, 5, "veh:A", [PALLET])
+    core.admission.admit(truck.steadily(0, 120, -20, {(30, 50): -9}))
+    core.settle()
+    ports = app_ports(core, lambda: None, lambda: "")
+    served.app = create_app(ports)
+    with served.client(headers={"accept": "text/html"}) as visitor:
+        assert visitor.get(f"/login?code={ports.access.issue_code()}").status_code == 200
+        pages = {language: visitor.get(f"/units/{PALLET}", params={"lang": language}) for language in LANGUAGES}
+    for language, answer in pages.items():
+        assert answer.status_code == 200
+        words, page = load_words()[language].texts, " ".join(answer.text.split())
+        assert words["unit.exposure"] in page
+        assert "<td>20 min</td><td>10 min</td>" in page, "spent and left"
+        assert "−9.0 °C" in page
+        assert words["exposure.air"] in page
