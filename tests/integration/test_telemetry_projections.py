@@ -20,8 +20,9 @@ from coldchain.db.migrate import migrate
 from coldchain.db.tables import metadata, telemetry
 from coldchain.db.tables.verdicts import verdict, verdict_touched
 from coldchain.decoders import decode_recorded
+from coldchain.domain.folding import advance
 from coldchain.domain.rulepacks import Stage, parse_pack
-from coldchain.domain.temperature import Beside, Segment, advance, merged, open_segments
+from coldchain.domain.temperature import Beside, Segment, merged, open_segments
 from coldchain.projections.series import readings
 from coldchain.projections.telemetry import TelemetryViews
 from coldchain.rules import shipped_packs

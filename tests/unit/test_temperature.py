@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldchain.domain.folding import advance, advance_quiet, judge
 from coldchain.domain.rulepacks import Regime, Stage
 from coldchain.domain.temperature import (
     BREACH,
@@ -19,9 +20,6 @@ from coldchain.domain.temperature import (
     FoldState,
     Item,
     Segment,
-    advance,
-    advance_quiet,
-    judge,
     lost_after_us,
     merged,
     open_segments,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldchain.domain.folding import advance, advance_quiet, judge
 from coldchain.domain.pauses import Pauses
 from coldchain.domain.rulepacks import Regime, Stage
 from coldchain.domain.temperature import (
@@ -22,9 +23,6 @@ from coldchain.domain.temperature import (
     FoldState,
     Item,
     Segment,
-    advance,
-    advance_quiet,
-    judge,
     open_segments,
 )
 from temperature import reference as plain

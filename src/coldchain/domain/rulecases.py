@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from coldchain.domain import rulefields as read
+from coldchain.domain.folding import judge
 from coldchain.domain.pauses import DEFROST, DOORS, Samples, Told
 from coldchain.domain.rulefields import RulePackError
 from coldchain.domain.rulepacks import STAGES, Regime, RulePack
-from coldchain.domain.temperature import Beside, Item, Segment, judge, merged, open_segments
+from coldchain.domain.temperature import Beside, Item, Segment, merged, open_segments
 
 MINUTE_US = 60_000_000
 _ORIGIN_US = 1_000_000 * MINUTE_US

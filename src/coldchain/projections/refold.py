@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from coldchain.db.bulk import fetch, remove_rows
 from coldchain.db.tables.telemetry import channel_snapshot
+from coldchain.domain.folding import judge
 from coldchain.domain.quality import without
-from coldchain.domain.temperature import BREACH, IN_RANGE, FoldState, Item, Segment, judge
+from coldchain.domain.temperature import BREACH, IN_RANGE, FoldState, Item, Segment
 from coldchain.projections.channels import FOREVER_US, Channel, Rewrite, continued
 from coldchain.projections.quality_rows import spiked
 from coldchain.projections.series import CELL_US, Reader

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, select
 
 from coldchain.db.bulk import append_rows, put_rows, remove_rows, update_rows
 from coldchain.db.tables.telemetry import channel, channel_snapshot, segment
+from coldchain.domain.folding import advance_quiet, judge
 from coldchain.domain.pauses import tells_of_pause
 from coldchain.domain.rulepacks import first_difference
-from coldchain.domain.temperature import FoldState, Item, advance_quiet, judge, merged
+from coldchain.domain.temperature import FoldState, Item, merged
 from coldchain.projections.channels import FOREVER_US, Channel, Rewrite, continued
 from coldchain.projections.device_state import Device, Heard, entry_ref
 from coldchain.projections.quality import Doubts
