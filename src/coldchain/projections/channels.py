@@ -75,10 +75,8 @@ class Channel:
         self.late = (from_us, to_us)
 
     def touch_pauses(self, from_us: int, to_us: int) -> bool:
-        """Mark what samples of the device between these times may change of what the tables hold: where the timers
-        stand still. True where that is anything."""
-        if self.stored is None or from_us >= self.stored.seen_us:
-            return False
+        """Mark what samples of the device between these times may change: where the timers stand still. True where that
+        is anything."""
         reach_us = longest_reach_us(self.schedule)
         if reach_us:
             self.touch(from_us, to_us + reach_us)

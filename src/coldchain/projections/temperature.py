@@ -11,6 +11,7 @@ import heapq
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -30,6 +31,16 @@ from coldchain.projections.rulebook import Rulebook
 from coldchain.projections.series import CELL_US, PROBES, Reader, Span, names_of, run_items
 from coldchain.projections.temperature_verdicts import write_verdicts
 from coldchain.services.ports import Recorded
+
+
+@lru_cache(4_096)
+def _role(name: str) -> str:
+    """What samples of this name are to judging; "" for nothing, as most are."""
+    if name.startswith(PROBES):
+        return "probe"
+    if name in CONTROLLED:
+        return "controller"
+    return "pause" if tells_of_pause(name) else ""
 
 
 class Temperature:
@@ -129,13 +140,14 @@ class Temperature:
     def _hear(self, message: Heard, reader: Reader) -> None:
         probes = []
         for run in message.runs:
-            if run.quality == "bad-time":
+            role = _role(run.name)
+            if not role or run.quality == "bad-time":
                 continue
-            if run.name.startswith(PROBES):
+            if role == "probe":
                 probes.append(run)
-            elif run.name in CONTROLLED:
+            elif role == "controller":
                 self._doubts.hear_controller(message.device, min(run.times), max(run.times))
-            elif tells_of_pause(run.name):
+            else:
                 self._pause(message.device, min(run.times), max(run.times))
         mixed = {run.name for run in probes if run.quality}
         for run in probes:
@@ -197,7 +209,8 @@ class Temperature:
     def _pause(self, known: Device, from_us: int, to_us: int) -> None:
         """The device tells of its defrosts or doors anew: what is folded already may rest on that (3.4)."""
         for probe in self._channels.get(known.no, {}).values():
-            if probe.touch_pauses(from_us, to_us):
+            stored = probe.stored
+            if stored is not None and from_us < stored.seen_us and probe.touch_pauses(from_us, to_us):
                 self._touched[probe] = None
 
     def _await_silence(self, probe: Channel, lost_after_us: int) -> None:
