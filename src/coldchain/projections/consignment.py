@@ -28,6 +28,8 @@ from coldchain.services.ports import Projection, Recorded
 BUDGET = " budget"
 AFFECTED = 200
 """Units inside that a verdict names; `affected_total` says of how many."""
+PLACES = 50
+"""Places where it was spent that a verdict names, the newest."""
 BASIS = 20
 """Stretches whose first readings a verdict rests on by name."""
 
@@ -129,7 +131,7 @@ def _spent_by(one: Outcome, until_us: int) -> list[dict[str, Any]]:
     for stay in one.stays:
         if spent_us := length(common([stay[1:]], counted)):
             found.append({"place": stay.place, "s": spent_us / 1_000_000})
-    return found
+    return found[-PLACES:]
 
 
 def _basis(connection: Connection, one: Outcome, until_us: int) -> list[int]:

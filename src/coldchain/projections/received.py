@@ -24,6 +24,8 @@ HANDOVER = " handover temperature"
 STEPS = ("receiving", "accepting", "arriving")
 """In which goods are received (CBV 2.0 §7.1)."""
 AFFECTED = 200
+MEASURED = 50
+"""Measurements that a verdict tells, the warmest; `measured_total` says of how many."""
 
 
 def record_measurements(connection: Connection, batch: Sequence[Recorded]) -> set[str]:
@@ -99,7 +101,8 @@ def _rows(
             "verified": pack.verified,
             "handover_mc": stage.handover_mc,
             "max_mc": max_mc,
-            "measured": [one._asdict() for one in event.temperatures],
+            "measured": [one._asdict() for one in event.temperatures[-MEASURED:]],
+            "measured_total": len(event.temperatures),
             "by": event.by,
             "step": event.biz_step,
             "affected": [unit, *inside[: AFFECTED - 1]],
