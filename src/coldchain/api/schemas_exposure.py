@@ -81,6 +81,14 @@ class GoodsOnTheWay(Answer):
     amounts: list[GoodsAmount]
 
 
+class ExposureProfile(Answer):
+    """By what the pack was chosen."""
+
+    name: Annotated[str, Field(description="a profile, or a pack of that name")]
+    by: Annotated[str, Field(description="hs and a customs code, product name, or device: the profile of those there")]
+    why: Annotated[str | None, Field(description="why it is the devices', null where it is that of the goods")]
+
+
 class Exposure(Measured):
     """What goods were exposed to where devices are judged by a pack."""
 
@@ -88,6 +96,7 @@ class Exposure(Measured):
     version: int
     clause: str
     verified: bool
+    profile: ExposureProfile
     goods: GoodsOnTheWay | None
     from_: Annotated[Time, Field(alias="from")]
     to: Time

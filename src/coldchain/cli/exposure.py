@@ -11,6 +11,8 @@ def exposure_lines(one: dict[str, Any]) -> Iterator[str]:
     goods = _goods(one["goods"]) if one["goods"] else ""
     verdict = f": {one['verdict']}" if one["verdict"] else ""
     yield f"{one['from']} – {one['to']}  {one['pack']} {one['version']}{verdict}, {_measured(one)}{goods}"
+    profile = one["profile"]
+    yield f"    profile {profile['name']} by {profile['by']}" + (f": {profile['why']}" if profile["why"] else "")
     for budget in one["budgets"]:
         which = "at once" if budget["single"] else "in all"
         since = f" since {budget['exceeded']}" if budget["exceeded"] else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,7 @@ from coldchain.decoders.epcis_hash import event_hash
 from coldchain.decoders.epcis_reading import Document, read_document, write_document
 from coldchain.decoders.epcis_sensor import temperatures
 from coldchain.decoders.epcis_times import time_us
-from coldchain.decoders.epcis_validation import KINDS, LOT, check_event
+from coldchain.decoders.epcis_validation import KINDS, LOT, MDA, check_event
 from coldchain.decoders.epcis_vocabulary import (
     BIZ_STEP,
     BIZ_TRANSACTION,
@@ -27,8 +28,9 @@ from coldchain.decoders.epcis_vocabulary import (
     word_of,
 )
 from coldchain.decoders.errors import DocumentError
+from coldchain.domain.commodities import MAX_PRODUCT
 from coldchain.domain.events import Event, Quantity
-from coldchain.domain.identifiers import subject_name
+from coldchain.domain.identifiers import IdentifierError, hs_code, subject_name
 
 __all__ = [
     "INVALID", "KINDS", "Checked", "CheckedEvent", "DocumentError", "decode_epcis", "decode_marked", "event_hash",
@@ -210,8 +212,40 @@ def _extras(item: Mapping[str, Any], context: Context) -> tuple[tuple[str, str],
     for key, value in item.items():
         if ":" in key and (full := context.full_name(key)) and full.startswith(OWN):
             name = full.removeprefix(OWN)
-            own.append((name, msgspec.json.encode(epcis_own.canonical(name, value), order="sorted").decode()))
+            own.append((name, _json(epcis_own.canonical(name, value))))
+    if (kind := _kind_of_goods(item.get("ilmd", {}), context)) and not any(name == "ilmd" for name, _ in own):
+        own.append(("ilmd", _json(kind)))
     return tuple(sorted(own))
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+_PRODUCTS = (
+    f"{OWN}product",
+    *(f"{MDA}{name}" for name in ("regulatedProductName", "descriptionShort", "functionalName")),
+)
+"""Which attribute names the product, where there are several."""
+
+
+def _kind_of_goods(ilmd: Mapping[str, Any], context: Context) -> dict[str, str]:
+    """`hs` and `product` as master data states them; what is no customs code and no text says nothing."""
+    said = {context.full_name(key): value for key, value in ilmd.items()}
+    product = next((text for name in _PRODUCTS if (text := _plain(said.get(name)))), "")
+    hs = ""
+    with suppress(IdentifierError):
+        hs = hs_code(_plain(said.get(f"{OWN}hs")))
+    return {name: text for name, text in (("hs", hs), ("product", product[:MAX_PRODUCT])) if text}
+
+
+def _plain(value: Any) -> str:
+    """A text, or the texts of several languages one after the other."""
+    if isinstance(value, list):
+        return " · ".join(filter(None, (_plain(one) for one in value)))
+    if isinstance(value, dict):
+        value = value.get("@value", value.get("value"))
+    return value if isinstance(value, str) else ""
 
 
 def _lot(ilmd: Mapping[str, Any], context: Context) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from coldchain.decoders import epcis_checks as check
 from coldchain.decoders.epcis_checks import Check, Findings, shown
 from coldchain.decoders.epcis_vocabulary import UNITS
-from coldchain.domain.identifiers import IdentifierError, subject_name
+from coldchain.domain.identifiers import IdentifierError, hs_code, subject_name
 
 _MAX_TEXT = 256
 
@@ -17,6 +17,16 @@ def _text(value: Any, pointer: str, found: Findings) -> None:
     check.text(value, pointer, found)
     if isinstance(value, str) and len(value) > _MAX_TEXT:
         found.fault(pointer, f"expected at most {_MAX_TEXT} characters, found {len(value)}")
+
+
+def _hs(value: Any, pointer: str, found: Findings) -> None:
+    try:
+        if isinstance(value, str) and hs_code(value):
+            return
+    except IdentifierError as error:
+        found.fault(pointer, str(error))
+        return
+    found.fault(pointer, f"expected a customs code, found {shown(value)}")
 
 
 def _board(value: Any, pointer: str, found: Findings) -> None:
@@ -81,7 +91,11 @@ _CARTON = _object(
     },
     ("case", "state"),
 )
+_GOODS = _object("goods", {"item": check.identifier, "hs": _hs, "product": _text}, ("item",))
 FIELDS: Mapping[str, Check] = {
+    "goods": check.list_of(_GOODS),
+    "hs": _hs,
+    "product": _text,
     "seals": check.list_of(_SEAL),
     "leg": check.one_of("palletised", "loose", "unstated"),
     "board": _board,
@@ -109,8 +123,17 @@ def _cartons(value: Any) -> Any:
     ]
 
 
+def _goods(value: Any) -> Any:
+    return [
+        {**one, "item": subject_name(one["item"]), **({"hs": hs_code(one["hs"])} if "hs" in one else {})}
+        for one in value
+    ]
+
+
 _CANONICAL: Mapping[str, Callable[[Any], Any]] = {
     "board": subject_name,
+    "goods": _goods,
+    "hs": hs_code,
     "seals": _seals,
     "cartons": _cartons,
     "linkedFrom": _names,

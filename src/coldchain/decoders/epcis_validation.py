@@ -23,7 +23,8 @@ from coldchain.decoders.epcis_vocabulary import (
 )
 from coldchain.decoders.errors import DocumentError, escaped
 
-LOT = "urn:epcglobal:cbv:mda:lotNumber"
+MDA = "urn:epcglobal:cbv:mda:"
+LOT = f"{MDA}lotNumber"
 
 
 def _context(value: Any, pointer: str, found: Findings) -> None:

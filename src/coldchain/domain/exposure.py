@@ -34,7 +34,8 @@ _ACTIVATION_K = 10_000.0
 
 
 class Watch(NamedTuple):
-    """A device hung at a place during [from_us, to_us), judged by one stage of one version of a pack."""
+    """A device hung at a place during [from_us, to_us), its temperatures judged by one stage of one version of a pack,
+    which a profile chose: the device's own, or that of the goods."""
 
     device_no: int
     device: str
@@ -47,6 +48,7 @@ class Watch(NamedTuple):
     verified: bool
     stage: str
     rule: Stage
+    profile: str
 
 
 class Probe(NamedTuple):
@@ -198,6 +200,15 @@ def climb(units: Iterable[str], above: Callable[[Iterable[str]], Iterable[Moveme
                     found[unit].append(Interval(*here[1:], depth))
         seen |= layer
     return found
+
+
+def within(around: Iterable[Interval], spans: Sequence[Span]) -> list[Interval]:
+    """What was around the goods during the spans, given joined."""
+    return [
+        one._replace(from_us=from_us, to_us=to_us)
+        for one in around
+        for from_us, to_us in common([(one.from_us, one.to_us)], spans)
+    ]
 
 
 def innermost(around: Iterable[Interval], watched: Mapping[str, Sequence[Span]]) -> list[Stay]:

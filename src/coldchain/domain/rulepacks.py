@@ -142,6 +142,18 @@ class Mounting(NamedTuple):
     """ISO 3166 alpha-2 country of the place; "" where none is known."""
 
 
+def carrying(mountings: Sequence[Mounting], turns: Sequence[tuple[int, str]]) -> list[Mounting]:
+    """The same places, judged by the profile that goods fall under from a time on; "": by that of the device."""
+    found: list[Mounting] = []
+    for place, one in enumerate(mountings):
+        end_us = mountings[place + 1].from_us if place + 1 < len(mountings) else None
+        before = [turn for turn in turns if turn[0] <= one.from_us] or list(turns[:1])
+        after = [turn for turn in turns if turn[0] > one.from_us and (end_us is None or turn[0] < end_us)]
+        for from_us, profile in (*before[-1:], *after):
+            found.append(one._replace(from_us=max(from_us, one.from_us), profile=profile or one.profile))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Regime:
     """One rule in force from a time on; `rule` None where nothing is judged."""

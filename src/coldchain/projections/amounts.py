@@ -9,19 +9,24 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from coldchain.db import queries_containment as q
+from coldchain.db.exposure_touches import MOVED, touch
 from coldchain.db.queries_events import barred, chunks, with_copies
 from coldchain.db.tables import containment as t
 from coldchain.domain.boards import boards_in
+from coldchain.domain.commodities import goods_in
 from coldchain.domain.events import Event, in_force
+from coldchain.domain.exposure import LOADS
 from coldchain.domain.quantities import EMPTIED, Amount, Fault, beginning, fold, steps_of
 from coldchain.domain.seals import seals_in
+from coldchain.domain.tracing import FOREVER_US
 
 Row = Mapping[str, Any]
 
 
 def record_amounts(connection: Connection, events: Sequence[Event]) -> set[str]:
-    """Fill `quantity_step`, `quantity_span`, `seal_fact` and `board_fact` for these events, copies under their ids
-    included; the parents whose contradictions changed."""
+    """Fill `quantity_step`, `quantity_span`, `seal_fact`, `board_fact` and `goods_fact` for these events, copies under
+    their ids included; the parents whose contradictions changed. Loads in which other goods are counted than before,
+    and goods of whose kind something else is stated, are touched: they may be judged by other rules."""
     twins = with_copies(connection, q.twins(connection, events))
     by_key = {event.key: event for event in events} | {key: one.event for key, one in twins.items()}
     without = barred(connection, by_key)
@@ -31,11 +36,15 @@ def record_amounts(connection: Connection, events: Sequence[Event]) -> set[str]:
     sure = [event for event in standing if event.key not in disputed]
     _replace_by_key(connection, t.seal_fact, keys, (fact._asdict() for one in sure for fact in seals_in(one)))
     _replace_by_key(connection, t.board_fact, keys, (fact._asdict() for one in sure for fact in boards_in(one)))
+    stated = _replace_by_key(connection, t.goods_fact, keys, (fact._asdict() for one in sure for fact in goods_in(one)))
     steps = (step._asdict() for step in steps_of(counting))
     changed = _replace_by_key(connection, t.quantity_step, keys, steps)
     of_parent: dict[str, list[Row]] = {}
     for row in changed:
         of_parent.setdefault(row["parent"], []).append(row)
+    loads = {parent for parent in of_parent if parent.startswith(LOADS)}
+    moved = loads | {row["item"] for row in stated}
+    touch(connection, MOVED, dict.fromkeys(moved, (-FOREVER_US, FOREVER_US)))
     return {parent for parent, rows in of_parent.items() if _refold(connection, parent, rows)}
 
 

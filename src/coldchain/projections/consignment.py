@@ -6,22 +6,22 @@ Follows telemetry and containment: run it after them on the same batch.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from coldchain.db.exposure_touches import Touched, take_touched, widen
 from coldchain.db.queries_containment import contents_at
-from coldchain.domain.exposure import PRECOOLED_US, Stay, common, length
+from coldchain.domain.exposure import PRECOOLED_US, Movement, Stay, common, length
 from coldchain.domain.tracing import FOREVER_US
 from coldchain.projections.consignment_rows import SOURCE, Row, replace_rows
 from coldchain.projections.events import weakest
-from coldchain.projections.exposures import Exposures
+from coldchain.projections.exposures import Exposures, movements
 from coldchain.projections.loadings import VEHICLE, entered, judge_loadings
 from coldchain.projections.received import judge_received, measured_units, record_measurements
 from coldchain.projections.series import PROBES, readings
-from coldchain.projections.spending import Outcome, Spending
+from coldchain.projections.spending import Due, Outcome, Spending
 from coldchain.services.chores import canonical
 from coldchain.services.ports import Projection, Recorded
 
@@ -48,33 +48,46 @@ class Consignments(Projection):
         self._exposures: Exposures | None = None
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
+        ruled = any(_rules(item) for item in batch)
+        if ruled:
+            self.reset()
         touched = take_touched(connection)
         measured = record_measurements(connection, batch) if any(item.events for item in batch) else set()
-        if not touched.told and not touched.moved and not measured:
+        if not touched.told and not touched.moved and not measured and not ruled:
             return
-        anew = any(to_us >= FOREVER_US for _, to_us in touched.told.values())
+        anew = ruled or any(to_us >= FOREVER_US for _, to_us in touched.told.values())
         if anew:
             self._exposures = None  # devices were mounted, or rules recorded
         exposures = self._exposures = Exposures(connection, self._exposures)
-        spans = _loading_spans(connection, touched)
+        due = self._judge_budgets(connection, exposures, touched)
+        spans = _loading_spans(connection, touched, movements(connection, due.restated))
         if spans:
             judge_loadings(connection, exposures, spans)
-        due = self._judge_budgets(connection, exposures, touched)
-        measured |= measured_units(connection, None if anew else due | touched.moved.keys())
+        among = due.units | due.restated | touched.moved.keys()
+        measured |= measured_units(connection, None if anew else among)
         if measured:
             judge_received(connection, exposures, measured)
 
-    def _judge_budgets(self, connection: Connection, exposures: Exposures, touched: Touched) -> set[str]:
+    def _judge_budgets(self, connection: Connection, exposures: Exposures, touched: Touched) -> Due:
         due = self._spending.due(connection, exposures, touched.told, touched.moved)
         found = self._spending.reckon(connection, exposures, due)
-        rows = [_budget_row(connection, one) for one in found if one.spent.exceeded_us is not None]
+        rows = [_budget_row(connection, one) for one in _first_exceeded(found)]
         units = due.units | touched.moved.keys()
         replace_rows(connection, units, lambda row: row["rule"].endswith(BUDGET), rows)
-        return due.units
+        return due
 
 
-def _loading_spans(connection: Connection, touched: Touched) -> dict[str, tuple[int, int]]:
-    """By vehicle: the times at which a loading may be judged otherwise than before."""
+def _rules(item: Recorded) -> bool:
+    """Whether goods may be judged by other rules since, at some time and place."""
+    is_site = item.entry.kind == "identity" and isinstance(item.body, Mapping) and item.body.get("op") == "site"
+    return item.entry.kind == "rules" or is_site
+
+
+def _loading_spans(
+    connection: Connection, touched: Touched, restated: Iterable[Movement]
+) -> dict[str, tuple[int, int]]:
+    """By vehicle: the times at which a loading may be judged otherwise than before. restated: where goods were of which
+    something else is known."""
     found: dict[str, tuple[int, int]] = {}
     for place, (from_us, to_us) in touched.told.items():
         span = from_us - PRECOOLED_US, to_us + PRECOOLED_US
@@ -83,7 +96,20 @@ def _loading_spans(connection: Connection, touched: Touched) -> dict[str, tuple[
     for place, span in touched.moved.items():
         if place.startswith(VEHICLE):
             widen(found, place, *span)
+    for _, place, from_us, _ in restated:
+        if place.startswith(VEHICLE):
+            widen(found, place, from_us, from_us)
     return found
+
+
+def _first_exceeded(found: Iterable[Outcome]) -> list[Outcome]:
+    """Of every budget of every unit what was exceeded first, by whichever of the goods in it."""
+    first: dict[tuple[Any, ...], Outcome] = {}
+    for one in sorted(found, key=lambda one: one.spent.exceeded_us or 0):
+        budget = one.spent.budget
+        if one.spent.exceeded_us is not None:
+            first.setdefault((one.unit, one.pack.name, channel_of(budget.above_mc, budget.max_s, budget.single)), one)
+    return list(first.values())
 
 
 def _budget_row(connection: Connection, one: Outcome) -> Row:

@@ -37,6 +37,7 @@ class Containment:
         "quantity_span",
         "seal_fact",
         "board_fact",
+        "goods_fact",
         "verdict",
     )
 
@@ -114,7 +115,7 @@ def _rewrite(connection: Connection, children: set[str]) -> set[str]:
 
 def _moved_about(known: Iterable[Interval], changed: Iterable[Interval]) -> dict[str, tuple[int, int]]:
     """Holders of which something else is known, and what was ever in more than one load or in a place: what is in one
-    load from first to last is judged with that."""
+    load from first to last is judged with that. And cases of which another lot is stated than before."""
     holders: dict[str, set[str]] = {}
     for one in known:
         if not one.parent.startswith("lot:"):
@@ -122,6 +123,8 @@ def _moved_about(known: Iterable[Interval], changed: Iterable[Interval]) -> dict
     found: dict[str, tuple[int, int]] = {}
     for one in changed:
         to_us = FOREVER_US if one.to_us is None else one.to_us
+        if one.parent.startswith("lot:"):
+            widen(found, one.child, one.from_us, to_us)
         for name in (one.parent, one.child):
             alone = name == one.child and len(holders.get(name, ())) == 1 and one.parent.startswith(LOADS)
             if not alone and not one.parent.startswith("lot:"):

@@ -11,11 +11,13 @@ from coldchain.db.bulk import fetch
 from coldchain.db.queries_events import chunks
 from coldchain.db.queries_fittings import fittings_of
 from coldchain.db.tables.telemetry import device, device_mounting
+from coldchain.domain.commodities import OF_DEVICES, Judged, Turns
 from coldchain.domain.exposure import Interval, Movement, Probe, Span, Watch, climb, joined
 from coldchain.domain.fittings import AIR, Fitting, probe_kind
 from coldchain.domain.quality import SPIKE, STUCK, without
-from coldchain.domain.rulepacks import RulePack
+from coldchain.domain.rulepacks import RulePack, carrying
 from coldchain.domain.tracing import FOREVER_US
+from coldchain.projections.kinds_of_goods import KindsOfGoods
 from coldchain.projections.mounts import Posting
 from coldchain.projections.rulebook import Rulebook
 from coldchain.projections.series import items_between
@@ -33,18 +35,28 @@ class Exposures:
         if before is None:
             self._rules.load(connection)
             self._sites.load(connection)
+        self._kinds = KindsOfGoods(connection, self._rules.profiles.values())
 
     @property
     def packs(self) -> Mapping[tuple[str, int], RulePack]:
         """Every version of every pack."""
         return self._rules.packs
 
+    @property
+    def longest_gap_us(self) -> int:
+        """Of any stage of any pack: no reading tells of more time than that."""
+        return max(stage.max_gap_us for pack in self.packs.values() for stage in pack.stages.values())
+
     def around(self, units: Iterable[str]) -> dict[str, list[Interval]]:
         """By unit: everything that was ever around it, at any height."""
         return climb(units, lambda several: movements(self._connection, several))
 
-    def at(self, places: Iterable[str]) -> dict[str, list[Watch]]:
-        """By place: every watch there, by time and device."""
+    def judged(self, units: Iterable[str]) -> dict[str, tuple[Judged, ...]]:
+        """By unit: the profiles its goods fall under, while they are in it."""
+        return self._kinds.judged(units)
+
+    def at(self, places: Iterable[str], turns: Turns = OF_DEVICES) -> dict[str, list[Watch]]:
+        """By place: every watch there, by time and device. turns: the profile that goods there fall under."""
         wanted = set(places)
         c = device_mounting.c
         numbers = {
@@ -53,13 +65,13 @@ class Exposures:
             for number in self._connection.scalars(select(c.device_no).where(c.place.in_(part)))
         }
         found: dict[str, list[Watch]] = {}
-        for watch in self.of(numbers):
+        for watch in self.of(numbers, turns):
             if watch.place in wanted:
                 found.setdefault(watch.place, []).append(watch)
         return found
 
-    def of(self, device_nos: Iterable[int] | None = None) -> list[Watch]:
-        """Every watch of these devices, or of all; by time and device."""
+    def of(self, device_nos: Iterable[int] | None = None, turns: Turns = OF_DEVICES) -> list[Watch]:
+        """Every watch of these devices, or of all, by time and device, for goods that fall under these profiles."""
         c = device_mounting.c
         query = select(*c, device.c.device, device.c.grade).join(device, device.c.device_no == c.device_no)
         parts = [None] if device_nos is None else chunks(device_nos)
@@ -69,21 +81,38 @@ class Exposures:
             for row in rows:
                 posting = row.device, row.grade, row.at_us, row.place, row.profile
                 by_device.setdefault(row.device_no, []).append(posting)
-        found = [watch for number, posted in by_device.items() for watch in self._watches(number, posted)]
+        found = [watch for number, posted in by_device.items() for watch in self._watches(number, posted, turns)]
         return sorted(found, key=lambda watch: (watch.from_us, watch.device))
 
-    def _watches(self, number: int, posted: list[tuple[str, str, int, str, str]]) -> Iterable[Watch]:
+    def _watches(self, number: int, posted: list[tuple[str, str, int, str, str]], turns: Turns) -> Iterable[Watch]:
         posted.sort(key=lambda posting: posting[2])
         name, grade = posted[0][:2]
         starts = [-FOREVER_US, *(at_us for _, _, at_us, _, _ in posted[1:]), FOREVER_US]
-        schedule = self._rules.schedule(self._sites.mountings([Posting(*posting[2:]) for posting in posted]))
-        turns = [-FOREVER_US, *(regime.from_us for regime in schedule[1:]), FOREVER_US]
+        own = self._sites.mountings([Posting(*posting[2:]) for posting in posted])
+        mountings = own if turns == OF_DEVICES else carrying(own, turns)
+        schedule = self._rules.schedule(mountings)
+        ruling = [-FOREVER_US, *(regime.from_us for regime in schedule[1:]), FOREVER_US]
         for (_, _, _, place, _), hung in zip(posted, pairwise(starts), strict=True):
-            for regime, ruled in zip(schedule, pairwise(turns), strict=True):
+            for regime, ruled in zip(schedule, pairwise(ruling), strict=True):
                 from_us, to_us = max(hung[0], ruled[0]), min(hung[1], ruled[1])
                 if place and regime.rule is not None and from_us < to_us:
-                    judged = regime.pack, regime.version, regime.verified, regime.stage, regime.rule
+                    profile = [one.profile for one in mountings if one.from_us <= max(from_us, mountings[0].from_us)][
+                        -1
+                    ]
+                    judged = regime.pack, regime.version, regime.verified, regime.stage, regime.rule, profile
                     yield Watch(number, name, grade, place, from_us, to_us, *judged)
+
+    def possible(self, device_nos: Iterable[int] | None = None) -> list[Watch]:
+        """Every watch of these devices, or of all, by which anything there may be judged: those by their own profiles,
+        and those by any profile that goods may fall under, as far as it gives them a budget or asks for a cold body."""
+        numbers = None if device_nos is None else set(device_nos)
+        found = self.of(numbers)
+        budgeted = {name for (name, _), pack in self.packs.items() if pack.budgets}
+        for profile in sorted({name for name, _ in self._rules.profiles}):
+            for watch in self.of(numbers, ((-FOREVER_US, profile),)):
+                if watch.pack in budgeted or watch.rule.precool_mc is not None:
+                    found.append(watch)
+        return sorted(set(found), key=lambda watch: (watch.from_us, watch.device, watch.profile, watch.pack))
 
     def probes(self, watches: Iterable[Watch], span: Span) -> list[Probe]:
         """The probes of these watches, with all that is needed of their readings to know the span."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
 from coldchain.db.bulk import fetch
 from coldchain.db.queries_events import events_by_key
+from coldchain.domain.commodities import Turns
 from coldchain.domain.containment import Interval
 from coldchain.domain.exposure import LOADS, PRECOOLED_US, Span, Watch
 from coldchain.projections.consignment_rows import SOURCE, Row, replace_rows
@@ -25,15 +26,11 @@ VEHICLE = "veh:"
 
 def judge_loadings(connection: Connection, exposures: Exposures, spans: Mapping[str, Span]) -> None:
     """The rows of these vehicles between these times are those of their loadings."""
-    watches = exposures.at(spans)
-    judged = {
-        place: several for place, several in watches.items() if any(one.rule.precool_mc is not None for one in several)
-    }
     after = [
         row
-        for place, several in judged.items()
-        for t_us, units in sorted(_loadings(connection, place, spans[place]).items())
-        for row in _rows(connection, exposures, place, t_us, units, several)
+        for place, span in spans.items()
+        for t_us, units in sorted(_loadings(connection, place, span).items())
+        for row in _rows(connection, exposures, place, t_us, units)
     ]
 
     def is_meant(row: Row) -> bool:
@@ -65,28 +62,36 @@ def _laden(connection: Connection, place: str, t_us: int) -> bool:
 
 
 def _rows(
-    connection: Connection,
-    exposures: Exposures,
-    place: str,
-    t_us: int,
-    units: Sequence[Interval],
-    watches: Iterable[Watch],
+    connection: Connection, exposures: Exposures, place: str, t_us: int, units: Sequence[Interval]
 ) -> Iterator[Row]:
-    """One for each pack whose devices there then saw it warm, or did not say."""
-    by_pack: dict[str, list[Watch]] = {}
-    for watch in watches:
-        if watch.from_us <= t_us < watch.to_us and watch.rule.precool_mc is not None:
-            by_pack.setdefault(watch.pack, []).append(watch)
+    """One for each pack that judges any of the goods, and whose devices there then saw it warm, or did not say."""
+    by_pack: dict[str, dict[int, Watch]] = {}
+    for turns in sorted(_profiles(exposures, units, t_us)):
+        for watch in exposures.at([place], turns).get(place, ()):
+            if watch.from_us <= t_us < watch.to_us and watch.rule.precool_mc is not None:
+                by_pack.setdefault(watch.pack, {}).setdefault(watch.device_no, watch)
     for several in by_pack.values():
-        said = {watch: _said(connection, exposures, watch, t_us) for watch in several}
+        said = {watch: _said(connection, exposures, watch, t_us) for watch in several.values()}
         before = {(watch.device, one.name): one for watch, (found, _) in said.items() for one in found}
+        first = next(iter(said))
         complete = any(found and spoken for found, spoken in said.values())
         warmest = max((int(one.value or 0) for one in before.values()), default=None)
-        limit_mc = several[0].rule.precool_mc
+        limit_mc = first.rule.precool_mc
         assert limit_mc is not None
         if warmest is None or not complete or warmest > limit_mc:
             known = warmest is not None and complete
-            yield _row(connection, place, t_us, units, several[0], before if known else {})
+            yield _row(connection, place, t_us, units, first, before if known else {})
+
+
+def _profiles(exposures: Exposures, units: Sequence[Interval], t_us: int) -> set[Turns]:
+    """Under which profiles the goods fall that were in the units when they were loaded."""
+    known = exposures.judged({one.child for one in units})
+    return {
+        judged.turns
+        for several in known.values()
+        for judged in several
+        if any(from_us <= t_us < to_us for from_us, to_us in judged.spans)
+    }
 
 
 def _said(connection: Connection, exposures: Exposures, watch: Watch, t_us: int) -> tuple[list[Reading], bool]:

@@ -57,11 +57,21 @@ def judge_received(connection: Connection, exposures: Exposures, units: set[str]
     counting = [event for event in standing if event.key not in disputed]
     around = exposures.around(units)
     places = {one.place for several in around.values() for one in several}
-    watches = exposures.at(places | {place for event in counting for place in (event.location, event.read_point)})
+    places |= {place for event in counting for place in (event.location, event.read_point)}
+    judged = exposures.judged(units)
+    watches = {
+        turns: exposures.at(places, turns) for turns in {one.turns for several in judged.values() for one in several}
+    }
     warmest: dict[tuple[str, str, int], Row] = {}
     for event in counting:
         for unit in sorted(units & _measured(event)):
-            for row in _rows(connection, exposures, unit, around[unit], watches, stored[event.key]):
+            falling = [one for one in judged[unit] if any(a <= event.time_us < b for a, b in one.spans)]
+            rows = (
+                row
+                for one in falling
+                for row in _rows(connection, exposures, unit, around[unit], watches[one.turns], stored[event.key])
+            )
+            for row in rows:
                 key = row["rule"], unit, event.time_us
                 if (
                     key not in warmest

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from coldchain.db.bulk import fetch
 from coldchain.db.queries_events import chunks
+from coldchain.domain.commodities import OF_DEVICES, Judged, Turns
 from coldchain.domain.exposure import (
     HOUR_US,
     LOADS,
@@ -30,11 +31,14 @@ from coldchain.domain.exposure import (
     pieces,
     spend,
     watched,
+    within,
 )
-from coldchain.domain.rulepacks import SECOND_US, RulePack
+from coldchain.domain.rulepacks import SECOND_US, Budget, RulePack
 from coldchain.domain.tracing import FOREVER_US
-from coldchain.projections.exposures import Exposures
+from coldchain.projections.exposures import Exposures, movements
 
+GTIN = "code:gtin/"
+GOODS = ("lot:", GTIN)
 KEPT_HOURS = 20_000
 """Hours of places whose warm time is kept in memory."""
 
@@ -67,16 +71,18 @@ class Due(NamedTuple):
     units: set[str]
     places: set[str]
     """Those of which everything that is there now is among the units."""
+    restated: set[str]
+    """Units of whose goods something else may be known than before, whether they are judged for themselves or not."""
 
 
 @dataclass(slots=True)
 class _Place:
     """The known time above at a place."""
 
-    hours: dict[tuple[str, int, int], list[Span]] = field(default_factory=dict)
-    """By pack, threshold and hour."""
-    joined: dict[tuple[str, int], list[Span]] = field(default_factory=dict)
-    """By pack and threshold, of all hours."""
+    hours: dict[tuple[Turns, str, int, int], list[Span]] = field(default_factory=dict)
+    """By profiles of the goods, pack, threshold and hour."""
+    joined: dict[tuple[Turns, str, int], list[Span]] = field(default_factory=dict)
+    """By profiles, pack and threshold, of all hours."""
 
 
 class Spending:
@@ -86,8 +92,10 @@ class Spending:
         self._marks: dict[str, _Mark] = {}
         self._warm_places: set[str] | None = None
         self._places: dict[str, _Place] = {}
-        self._watches: dict[str, Sequence[Watch]] = {}
+        self._watches: dict[str, dict[Turns, Sequence[Watch]]] = {}
+        """By place, and profiles that goods there fall under."""
         self._around: dict[str, Sequence[Interval]] = {}
+        self._judged: dict[str, Sequence[Judged]] = {}
         self._members: dict[str, tuple[int, set[str]]] = {}
         """By place: whatever was in it from a time on and is judged for itself."""
 
@@ -97,17 +105,18 @@ class Spending:
         moved = set(moved)
         if moved:
             self._around.clear()
+            self._judged.clear()
             self._members.clear()
         self._find_warm(connection, told)
-        found = Due(set(), set())
+        gap_us = exposures.longest_gap_us
+        found = Due(set(), set(), set())
         for place, (from_us, to_us) in told.items():
-            if not self._forget(place, from_us, to_us):
+            if not self._forget(place, from_us, to_us, gap_us):
                 continue
             mark = self._marks.get(place)
             if mark is not None and from_us > mark.until_us and to_us - mark.until_us < mark.limit_us:
                 continue
             self._watch(exposures, [place])
-            gap_us = max((watch.rule.max_gap_us for watch in self._watches[place]), default=0)
             if mark is None or to_us >= mark.until_us:
                 found.places.add(place)
                 found.units.update(self._inside(connection, place, from_us - gap_us))
@@ -117,7 +126,11 @@ class Spending:
         units = {name for name in moved if name.startswith(LOADS)}
         for place in moved - units:
             self._marks.pop(place, None)
-        found.units.update(_own(connection, units | _descendants(connection, units)))
+        units |= _holding(connection, {name for name in moved if name.startswith(GOODS)})
+        inside = _descendants(connection, units)
+        units |= _ancestors(connection, units)
+        found.restated.update(units)
+        found.units.update(_own(connection, units | inside))
         return found
 
     def reckon(self, connection: Connection, exposures: Exposures, due: Due) -> list[Outcome]:
@@ -127,17 +140,25 @@ class Spending:
         self._around.update(exposures.around(unknown) if unknown else {})
         warm = self._warm_places or set()
         concerned = [unit for unit in wanted if any(one.place in warm for one in self._around[unit])]
-        self._watch(exposures, {one.place for unit in concerned for one in self._around[unit]})
+        self._judged.update(exposures.judged(unit for unit in concerned if unit not in self._judged))
+        wanted_at: dict[Turns, set[str]] = {}
+        for unit in concerned:
+            places = {one.place for one in self._around[unit]}
+            for judged in self._judged[unit]:
+                wanted_at.setdefault(judged.turns, set()).update(places)
+        for turns, places in wanted_at.items():
+            self._watch(exposures, places, turns)
         found = [one for unit in concerned for one in self._outcomes(connection, exposures, unit)]
         for place in {stay.place for one in found for stay in one.stays} - due.places:
             self._marks.pop(place, None)
         self._mark(exposures, due.places, found)
         return found
 
-    def _watch(self, exposures: Exposures, places: Iterable[str]) -> None:
-        if unseen := set(places) - self._watches.keys():
-            self._watches.update(dict.fromkeys(unseen, ()))
-            self._watches.update(exposures.at(unseen))
+    def _watch(self, exposures: Exposures, places: Iterable[str], turns: Turns = OF_DEVICES) -> None:
+        if unseen := {place for place in places if turns not in self._watches.get(place, ())}:
+            found = exposures.at(unseen, turns)
+            for place in unseen:
+                self._watches.setdefault(place, {})[turns] = found.get(place, ())
 
     def _find_warm(self, connection: Connection, told: Iterable[str]) -> None:
         if self._warm_places is None:
@@ -149,18 +170,22 @@ class Spending:
             else:
                 self._warm_places.discard(place)
 
-    def _forget(self, place: str, from_us: int, to_us: int) -> bool:
+    def _forget(self, place: str, from_us: int, to_us: int, gap_us: int) -> bool:
         """What is known no more; whether anything may have come of it."""
         if to_us >= FOREVER_US or sum(len(one.hours) for one in self._places.values()) > KEPT_HOURS:
             self._places.clear()
             self._watches.clear()
+            self._judged.clear()
             self._marks.clear()
         elif place in self._places:
-            gap_us = max((watch.rule.max_gap_us for watch in self._watches.get(place, ())), default=HOUR_US)
             stale = range((from_us - gap_us) // HOUR_US, (to_us + gap_us) // HOUR_US + 1)
             hours = self._places[place].hours
-            self._places[place] = _Place({key: spans for key, spans in hours.items() if key[2] not in stale})
+            self._places[place] = _Place({key: spans for key, spans in hours.items() if key[-1] not in stale})
         return to_us >= FOREVER_US or place in (self._warm_places or ())
+
+    def _here(self, place: str) -> list[Watch]:
+        """The devices there, by whichever profiles they are known to judge."""
+        return [watch for several in self._watches.get(place, {}).values() for watch in several]
 
     # Who is concerned
 
@@ -174,48 +199,62 @@ class Spending:
     # What they spent
 
     def _outcomes(self, connection: Connection, exposures: Exposures, unit: str) -> Iterator[Outcome]:
-        around = self._around[unit]
-        watches = {one.place: self._watches[one.place] for one in around if self._watches[one.place]}
-        for name in sorted({watch.pack for several in watches.values() for watch in several}):
-            stays = innermost(around, watched(watches, name))
-            pack = _first_pack(exposures, watches, name, stays)
-            for budget in pack.budgets if pack else ():
-                warm = [
-                    span
-                    for stay in stays
-                    for span in common(
-                        [stay[1:]], self._above(connection, exposures, stay.place, name, budget.above_mc)
-                    )
-                ]
-                spent = spend(budget, joined(warm), ())
-                here = [one for place in {s.place for s in stays} for one in watches[place] if one.pack == name]
-                assert pack is not None
-                yield Outcome(unit, pack, spent, joined(warm), stays, here)
+        for judged in self._judged[unit]:
+            around = within(self._around[unit], judged.spans)
+            watches = {one.place: self._watches[one.place][judged.turns] for one in around}
+            for name in sorted({watch.pack for several in watches.values() for watch in several}):
+                stays = innermost(around, watched(watches, name))
+                pack = _first_pack(exposures, watches, name, stays)
+                for budget in pack.budgets if pack else ():
+                    assert pack is not None
+                    warm = self._warm(connection, exposures, stays, judged.turns, name, budget)
+                    here = [one for place in {s.place for s in stays} for one in watches[place] if one.pack == name]
+                    yield Outcome(unit, pack, spend(budget, warm, ()), warm, stays, here)
 
-    def _above(self, connection: Connection, exposures: Exposures, place: str, pack: str, above_mc: int) -> list[Span]:
+    def _warm(
+        self,
+        connection: Connection,
+        exposures: Exposures,
+        stays: Iterable[Stay],
+        turns: Turns,
+        pack: str,
+        budget: Budget,
+    ) -> list[Span]:
+        """The time above, joined."""
+        return joined(
+            span
+            for stay in stays
+            for span in common([stay[1:]], self._above(connection, exposures, stay.place, turns, pack, budget.above_mc))
+        )
+
+    def _above(
+        self, connection: Connection, exposures: Exposures, place: str, turns: Turns, pack: str, above_mc: int
+    ) -> list[Span]:
         """All the known time above at a place, looked for where any device there was warm at all."""
         known = self._places.setdefault(place, _Place())
-        found = known.joined.get((pack, above_mc))
+        found = known.joined.get((turns, pack, above_mc))
         if found is None:
             rows = fetch(connection, "SELECT DISTINCT hour FROM warm_hour WHERE place = ?", place)
             hours = sorted(hour for (hour,) in rows)
-            watches = [watch for watch in self._watches[place] if watch.pack == pack]
-            for first, last in joined((hour, hour + 1) for hour in hours if (pack, above_mc, hour) not in known.hours):
+            watches = [watch for watch in self._watches[place][turns] if watch.pack == pack]
+            fresh = [hour for hour in hours if (turns, pack, above_mc, hour) not in known.hours]
+            for first, last in joined((hour, hour + 1) for hour in fresh):
                 span = first * HOUR_US, last * HOUR_US
                 spans = above(pieces(exposures.probes(watches, span), span), above_mc)
                 for hour in range(first, last):
-                    known.hours[pack, above_mc, hour] = common(spans, [(hour * HOUR_US, (hour + 1) * HOUR_US)])
-            found = joined(span for hour in hours for span in known.hours[pack, above_mc, hour])
-            known.joined[pack, above_mc] = found
+                    here = common(spans, [(hour * HOUR_US, (hour + 1) * HOUR_US)])
+                    known.hours[turns, pack, above_mc, hour] = here
+            found = joined(span for hour in hours for span in known.hours[turns, pack, above_mc, hour])
+            known.joined[turns, pack, above_mc] = found
         return found
 
     # When to look again
 
     def _mark(self, exposures: Exposures, places: Iterable[str], found: Sequence[Outcome]) -> None:
         """What is in these places has at least so much left."""
-        newest = exposures.newest(watch for place in places for watch in self._watches.get(place, ()))
+        newest = exposures.newest(watch for place in places for watch in self._here(place))
         for place in places:
-            until_us = _complete(self._watches.get(place, ()), newest)
+            until_us = _complete(self._here(place), newest)
             here = (one for one in found if any(s.place == place and s.to_us > until_us for s in one.stays))
             self._marks[place] = _Mark(until_us, min((_left(one, until_us) for one in here), default=FOREVER_US))
 
@@ -271,6 +310,36 @@ def _descendants(connection: Connection, units: Iterable[str]) -> set[str]:
         }
         layer = fresh - found
         found |= fresh
+    return found
+
+
+def _ancestors(connection: Connection, units: Iterable[str]) -> set[str]:
+    """The loads they were ever in: what these hold, other rules may judge."""
+    found: set[str] = set()
+    layer = set(units)
+    while layer:
+        around = movements(connection, layer)
+        layer = {holder for _, holder, _, _ in around if holder.startswith(LOADS)} - found
+        found |= layer
+    return found
+
+
+def _holding(connection: Connection, goods: Iterable[str]) -> set[str]:
+    """The cases of these lots, and the loads in which these goods were ever counted."""
+    exact = "SELECT parent FROM quantity_span WHERE item = ? UNION SELECT child FROM containment WHERE parent = ?"
+    like = (
+        "SELECT parent FROM quantity_span WHERE item LIKE ? OR item = ?"
+        " UNION SELECT child FROM containment WHERE parent LIKE ? OR child LIKE ?"
+    )
+    found: set[str] = set()
+    for name in goods:
+        lots, cases = (f"{kind}:{name.removeprefix(GTIN)}/%" for kind in ("lot", "case"))
+        rows = (
+            fetch(connection, like, lots, name, lots, cases)
+            if name.startswith(GTIN)
+            else fetch(connection, exact, name, name)
+        )
+        found.update(holder for (holder,) in rows if holder.startswith(LOADS))
     return found
 
 

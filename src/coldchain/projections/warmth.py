@@ -128,15 +128,24 @@ class Warmth:
     def _rule(self, connection: Connection) -> None:
         exposures = Exposures(connection)
         self._least = _least(exposures.packs.values())
-        for watch in exposures.of():
+        for watch in exposures.possible():
             self._watches.setdefault(watch.device_no, []).append(watch)
-        self._now = {number: self._where(several[-1]) for number, several in self._watches.items()}
+        self._now = {number: self._where(several, several[-1].from_us) for number, several in self._watches.items()}
 
     def _place(self, name: str) -> _Place:
         return self._places.setdefault(name, _Place())
 
-    def _where(self, watch: Watch) -> _Now:
-        return _Now(watch.from_us, watch.to_us, self._least.get(watch.pack, NEVER_MC), self._place(watch.place))
+    def _where(self, watches: Iterable[Watch], t_us: int) -> _Now:
+        """By whichever watches hold then: a device hangs at one place, goods there may fall under any profile."""
+        here = [watch for watch in watches if watch.from_us <= t_us < watch.to_us]
+        if not here:
+            return _NOWHERE
+        from_us, to_us = max(one.from_us for one in here), min(one.to_us for one in here)
+        others = [t for one in watches for t in (one.from_us, one.to_us)]
+        from_us = max([from_us, *(t for t in others if t <= t_us)])
+        to_us = min([to_us, *(t for t in others if t > t_us)])
+        above_mc = min(self._least.get(one.pack, NEVER_MC) for one in here)
+        return _Now(from_us, to_us, above_mc, self._place(here[0].place))
 
     def _load_goods(self, vehicle: str, time_us: int) -> None:
         place = self._place(vehicle)
@@ -145,11 +154,12 @@ class Warmth:
 
     def _take(self, message: Heard, first_us: int, last_us: int) -> None:
         max_mc, no = message.block.max_mc, message.device.no
-        for watch in self._watches.get(no, ()):
-            if watch.from_us <= last_us and first_us < watch.to_us:
-                self._now[no] = now = self._where(watch)
-                if max_mc is not None and max_mc > now.above_mc:
-                    self._warm(watch, (t_us for run in message.runs for t_us in warm_in(run, now.above_mc)))
+        watches = self._watches.get(no, ())
+        for watch in watches:
+            above_mc = self._least.get(watch.pack, NEVER_MC)
+            if watch.from_us <= last_us and first_us < watch.to_us and max_mc is not None and max_mc > above_mc:
+                self._warm(watch, (t_us for run in message.runs for t_us in warm_in(run, above_mc)))
+        self._now[no] = self._where(watches, last_us)
         self._touch(no, first_us, last_us)
 
     def _warm(self, watch: Watch, times: Iterable[int], since: int = -FOREVER_US) -> None:
@@ -178,14 +188,14 @@ class Warmth:
         exposures = Exposures(connection)
         self._least, before = _least(exposures.packs.values()), self._least
         found: dict[int, list[Watch]] = {}
-        for watch in exposures.of(device_nos):
+        for watch in exposures.possible(device_nos):
             found.setdefault(watch.device_no, []).append(watch)
         for number in sorted(found.keys() | (self._watches.keys() if device_nos is None else device_nos)):
             old, new = self._watches.get(number, []), found.get(number, [])
             lower = [watch.from_us for watch in new if before.get(watch.pack) != self._least.get(watch.pack)]
             since_us = min([*lower, *_differing(old, new)], default=None)
             self._watches[number] = new
-            self._now[number] = self._where(new[-1]) if new else _NOWHERE
+            self._now[number] = self._where(new, new[-1].from_us) if new else _NOWHERE
             for place in {watch.place for watch in (*old, *new)}:
                 widen(self._touched, place, -FOREVER_US if since_us is None else since_us, FOREVER_US)
             if since_us is not None:
@@ -234,6 +244,6 @@ def _differing(old: Sequence[Watch], new: Sequence[Watch]) -> list[int]:
     return next(([t_us] for t_us in turns if _active(old, t_us) != _active(new, t_us)), [])
 
 
-def _active(watches: Sequence[Watch], t_us: int) -> object:
-    found = next((watch for watch in watches if watch.from_us <= t_us < watch.to_us), None)
-    return found and found._replace(from_us=0, to_us=0)
+def _active(watches: Sequence[Watch], t_us: int) -> list[Watch]:
+    found = (watch._replace(from_us=0, to_us=0) for watch in watches if watch.from_us <= t_us < watch.to_us)
+    return sorted(found, key=lambda watch: (watch.profile, watch.pack))

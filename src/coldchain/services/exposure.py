@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from coldchain.domain.commodities import OF_DEVICES, Judged, Turns
 from coldchain.domain.containment import Interval as Portion
 from coldchain.domain.exposure import (
     LOADS,
@@ -24,6 +25,7 @@ from coldchain.domain.exposure import (
     pieces,
     spend,
     watched,
+    within,
     without,
 )
 from coldchain.domain.quantities import Amount
@@ -50,8 +52,12 @@ class ExposureSource(Protocol):
         """By unit: everything that was ever around it, at any height."""
         ...
 
-    def at(self, places: Iterable[str]) -> Mapping[str, Sequence[Watch]]:
-        """By place: the devices that hung there, judged by which pack when."""
+    def judged(self, units: Iterable[str]) -> Mapping[str, Sequence[Judged]]:
+        """By unit or lot: the profiles its goods fall under, while they are in it."""
+        ...
+
+    def at(self, places: Iterable[str], turns: Turns) -> Mapping[str, Sequence[Watch]]:
+        """By place: the devices that hung there, and by which pack they judge goods that fall under these profiles."""
         ...
 
     def probes(self, watches: Iterable[Watch], span: Span) -> Sequence[Probe]:
@@ -93,15 +99,28 @@ def exposures(source: ExposureSource, goods: GoodsSource, name: str, at_us: int,
         paths = _paths(source, goods, name, at_us)
     else:
         paths = [Path(source.around([name])[name], None)] if name.startswith(LOADS) else []
-    watches = source.at({one.place for path in paths for one in path.around})
     until_us = min(at_us, now_us)
+    places = {one.place for path in paths for one in path.around}
     told = [
         one
-        for path in paths
-        for pack in sorted({watch.pack for place in {i.place for i in path.around} for watch in watches.get(place, ())})
-        if (one := _exposure(source, watches, path, pack, until_us)) is not None
+        for judged in source.judged([name])[name]
+        for one in _exposures(source, source.at(places, judged.turns), paths, judged, until_us)
     ]
     return sorted(told, key=lambda one: -_size(one["goods"]))[:PATHS] if kind in LOTS else told
+
+
+def _exposures(
+    source: ExposureSource,
+    watches: Mapping[str, Sequence[Watch]],
+    paths: Iterable[Path],
+    judged: Judged,
+    until_us: int,
+) -> Iterator[dict[str, Any]]:
+    for path in paths:
+        here = path._replace(around=within(path.around, judged.spans))
+        for pack in sorted({watch.pack for one in here.around for watch in watches.get(one.place, ())}):
+            if (one := _exposure(source, watches, here, pack, judged, until_us)) is not None:
+                yield one
 
 
 def _size(goods: Mapping[str, Any]) -> float:
@@ -141,7 +160,12 @@ def _number(milli: int | None) -> float | None:
 
 
 def _exposure(
-    source: ExposureSource, watches: Mapping[str, Sequence[Watch]], path: Path, pack: str, until_us: int
+    source: ExposureSource,
+    watches: Mapping[str, Sequence[Watch]],
+    path: Path,
+    pack: str,
+    judged: Judged,
+    until_us: int,
 ) -> dict[str, Any] | None:
     around = [one._replace(to_us=min(one.to_us, until_us)) for one in path.around if one.from_us < until_us]
     stays = innermost(around, watched(watches, pack))
@@ -158,6 +182,7 @@ def _exposure(
         "version": judging.version,
         "clause": judging.clause,
         "verified": judging.verified,
+        "profile": _profile(watches, pack, stays[0], judged),
         "goods": path.goods,
         "from": rfc3339(life[0]),
         "to": rfc3339(life[1]),
@@ -172,6 +197,15 @@ def _exposure(
 def _known(source: ExposureSource, watches: Mapping[str, Sequence[Watch]], pack: str, stay: Stay) -> list[Piece]:
     span = stay.from_us, stay.to_us
     return pieces(source.probes([one for one in watches[stay.place] if one.pack == pack], span), span)
+
+
+def _profile(watches: Mapping[str, Sequence[Watch]], pack: str, stay: Stay, judged: Judged) -> dict[str, Any]:
+    """Which profile chose the pack when the goods first came under it: that of the goods, or of the devices there."""
+    there = (one for one in watches[stay.place] if one.pack == pack and one.from_us <= stay.from_us < one.to_us)
+    name, why = min(one.profile for one in there), ", ".join(judged.why)
+    if judged.profile(stay.from_us):
+        return {"name": name, "by": why, "why": None}
+    return {"name": name, "by": "device", "why": why if judged.turns == OF_DEVICES else "no profile claimed them then"}
 
 
 def _version(watches: Mapping[str, Sequence[Watch]], pack: str, stay: Stay) -> int:

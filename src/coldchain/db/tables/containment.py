@@ -96,3 +96,17 @@ board_fact = Table(
     sqlite_with_rowid=False,
 )
 """Every statement about a load and its board in an event that counts (`coldchain.domain.boards.BoardFact`)."""
+
+goods_fact = Table(
+    "goods_fact",
+    metadata,
+    Column("item", Text, primary_key=True),
+    Column("key", String(32), primary_key=True),
+    Column("hs", String(13), primary_key=True),
+    Column("product", Text, primary_key=True),
+    Column("time_us", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Index("ix_goods_fact_key", "key"),
+    sqlite_with_rowid=False,
+)
+"""Every statement of the kind of goods in an event that counts (`coldchain.domain.commodities.GoodsFact`)."""

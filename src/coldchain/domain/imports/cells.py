@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from coldchain.domain.identifiers import IdentifierError, check_digit, subject_name
+from coldchain.domain.identifiers import IdentifierError, check_digit, hs_code, subject_name
 from coldchain.domain.imports.table import Cell
 
 MAX_TEXT = 200
@@ -95,6 +95,17 @@ def identifier(kind: str) -> Reader:
         return name
 
     return read
+
+
+def customs_code(cell: Cell, locale: Locale) -> str:
+    """The digits of an HS code, 10 or 13. A cell that holds a number lost the zero that codes of meat and fish begin
+    with."""
+    found = text(cell, locale)
+    lost = isinstance(cell, Decimal) and len(found) in (9, 12)
+    try:
+        return hs_code(f"0{found}" if lost else found)
+    except IdentifierError as error:
+        raise CellError(str(error)) from error
 
 
 def load(cell: Cell, locale: Locale) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from coldchain.domain.identifiers import uri
-from coldchain.domain.imports.goods import amounts, quantities
+from coldchain.domain.imports.goods import amounts, kinds, quantities
 from coldchain.domain.imports.mapping import Mapping
 from coldchain.domain.imports.reading import Record
 from coldchain.domain.imports.statement import (
@@ -43,6 +43,7 @@ def _declaration(state: Statement, rows: list[Record]) -> Iterator[Fact]:
         bizTransactionList=[paper],
         epcList=[uri(container) for container in containers],
         quantityList=quantities(amounts(rows)),
+        coldchain__goods=kinds(rows),
         **standing_at(first.get("site")),
     )
 
@@ -61,6 +62,7 @@ def _packing_list(state: Statement, rows: list[Record]) -> Iterator[Fact]:
         "loading",
         coldchain__leg=leg,
         coldchain__seals=seals,
+        coldchain__goods=kinds(rows),
         **standing_at(first.get("site")),
     )
 

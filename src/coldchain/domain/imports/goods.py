@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from coldchain.domain.commodities import printed_product
 from coldchain.domain.identifiers import uri
 from coldchain.domain.imports.reading import Record
 
@@ -41,6 +42,20 @@ def quantities(found: dict[str, Amount]) -> list[dict[str, Any]]:
         if amount.kg is not None:
             elements.append({"epcClass": uri(lot), "quantity": _json_number(amount.kg), "uom": KILOGRAM})
     return elements
+
+
+def kinds(records: Iterable[Record]) -> list[dict[str, str]]:
+    """What kind the goods of these rows are, as far as the names of the lots do not tell: `coldchain:goods`."""
+    found = {
+        (lot, record.get("hs", ""), "" if printed_product(lot) else record.get("product", ""))
+        for record in records
+        if (lot := record.get("goods"))
+    }
+    return [
+        {"item": uri(lot), **({"hs": hs} if hs else {}), **({"product": product} if product else {})}
+        for lot, hs, product in sorted(found)
+        if hs or product
+    ]
 
 
 def cases(found: dict[str, Amount]) -> int | None:

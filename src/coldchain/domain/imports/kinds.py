@@ -53,6 +53,7 @@ PLANT = _of("plant", cells.text, "Plant no.", "厂号", "注册号", "境外生�
 GTIN = _of("gtin", cells.gtin, "GTIN", "商品条码", "barcode")
 LOT = _of("lot", cells.text, "Lot", "批号", "批次", "batch")
 PRODUCED = _of("produced", cells.printed_date, "Production date", "生产日期")
+HS = _of("hs", cells.customs_code, "HS code", "商品编号", "税则号", "税号", "HS编码", "hs", "hs no.")
 CASES = _of("cases", cells.count, "Cases", "箱数", "件数", "cartons", "boxes")
 KG = _of("kg", cells.kilograms, "Net weight kg", "净重kg", "净重(kg)", "净重", "kg", "weight kg")
 SEAL = _of("seal", cells.text, "Seal", "封志号", "铅封号", "seal no.")
@@ -78,6 +79,7 @@ KINDS: dict[str, Kind] = {
             (
                 _required(_of("declaration", cells.identifier("decl"), "Declaration", "报关单号")),
                 TIME,
+                HS,
                 _required(PRODUCT),
                 PLANT,
                 GTIN,
@@ -94,7 +96,7 @@ KINDS: dict[str, Kind] = {
             "Packing list",
             "装箱单",
             ("document", "container"),
-            (DOCUMENT, TIME, _required(CONTAINER), PALLET, *GOODS, *AMOUNT, SEAL, SITE),
+            (DOCUMENT, TIME, _required(CONTAINER), PALLET, HS, *GOODS, *AMOUNT, SEAL, SITE),
             (_SOME,),
         ),
         Kind(
