@@ -59,7 +59,10 @@ def is_spike(quality: Quality, gap_us: int, before: Item, item: Item, after: Ite
 def spikes(schedule: Sequence[Regime], items: Sequence[Item]) -> list[int]:
     """Times of the spikes among items in time order, which know their neighbours; none where nothing is judged."""
     found = []
+    least_mc = min((regime.quality.spike_mc for regime in schedule), default=0)
     for before, item, after in zip(items, items[1:], items[2:], strict=False):
+        if before[1] is None or item[1] is None or -least_mc < item[1] - before[1] < least_mc:
+            continue  # nearly all: half of a late flood went into asking further
         regime = schedule[regime_at(schedule, item[0])]
         if regime.rule is not None and is_spike(regime.quality, regime.rule.max_gap_us, before, item, after):
             found.append(item[0])

@@ -248,6 +248,8 @@ def regimes(
 
 def regime_at(schedule: Sequence[Regime], t_us: int) -> int:
     """Position of the regime in force at a time."""
+    if len(schedule) == 1:
+        return 0
     return max(0, bisect_right(schedule, t_us, key=lambda regime: regime.from_us) - 1)
 
 
