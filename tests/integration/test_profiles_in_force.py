@@ -19,9 +19,11 @@ from coldchain.settings import load_settings
 from web.story import HOUR, MINUTE, START, Clock, Sender
 
 
-@pytest.fixture
-def core(tmp_path: Path) -> Iterator[Core]:
-    with open_core(load_settings(dir=tmp_path / "d"), create=True, clock=Clock(START + 24 * HOUR)) as core:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    settings = load_settings(dir=tmp_path / "d", database=url)
+    with open_core(settings, create=True, clock=Clock(START + 24 * HOUR)) as core:
         core.register("org", {"id": "polar", "roles": ["warehouse"]})
         yield core
 

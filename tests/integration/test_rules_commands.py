@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,23 @@ def test_a_recorded_pack_judges_and_its_version_has_one_content(core: Core, file
     assert "is entry" in str(run("record", "--dir", directory, changed(file, "-2000", "-3000")).exception)
     changed(file, "version = 2", "version = 1")
     assert "shipped with another content" in str(run("record", "--dir", directory, file).exception)
+
+
+def test_a_profile_of_a_pack_nobody_knows_is_refused(core: Core, tmp_path: Path) -> None:
+    directory, path = core.settings.dir, tmp_path / "own.toml"
+    path.write_text(
+        'kind = "profile"\nname = "own"\nversion = 1\nclause = "test"\nverified = false\n'
+        '[[packs]]\npack = "CN-frozen"\n[[packs]]\npack = "Our-frozen"\n'
+    )
+    refused = str(run("record", "--dir", directory, path).exception)
+    assert "own v1 names 'Our-frozen', which neither this ledger nor this release has" in refused
+    assert not [one for one in answer("list", "--dir", directory)["items"] if one["name"] == "own"]
+    core.log.append(rule_entries(core.log.origin, [{**tomllib.loads(PACK), "name": "Our-frozen"}]))
+    assert answer("record", "--dir", directory, path)["status"] == "added"
+
+
+def test_a_pack_that_says_nothing_of_its_beginning_is_listed(core: Core) -> None:
+    stated = {name: value for name, value in tomllib.loads(PACK).items() if name != "from_us"}
+    core.log.append(rule_entries(core.log.origin, [{**stated, "name": "Our-frozen"}]))
+    (one,) = [one for one in answer("list", "--dir", core.settings.dir)["items"] if one["name"] == "Our-frozen"]
+    assert one["from_us"] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
-from coldchain.api import epcis, findings, imports, ledger, parties, reports, system, telemetry, v1
+from coldchain.api import epcis, findings, imports, ledger, parties, reports, rules, system, telemetry, v1
 from coldchain.api.access import operator_only
 from coldchain.services.app_ports import AppPorts
 
@@ -21,5 +21,6 @@ def routes(ports: AppPorts, registry: CollectorRegistry) -> list[APIRouter]:
         imports.router(ports),
         reports.router(ports),
         telemetry.router(ports),
+        rules.router(ports),
         epcis.router(ports),
     ]

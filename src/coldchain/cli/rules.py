@@ -25,7 +25,7 @@ def command() -> None:
 @data_options
 def list_(data: Data) -> None:
     """Rule packs in force in this ledger."""
-    items = [{name: pack[name] for name in HEAD} for pack in _packs(data)]
+    items = [{"from_us": 0, **{name: pack[name] for name in HEAD if name in pack}} for pack in _packs(data)]
     data.show({"items": items}, lambda d: (_line(pack) for pack in d["items"]))
 
 
@@ -120,7 +120,7 @@ def dry_run(data: Data, file: Path, from_: str | None, to: str | None, device: s
 @click.argument("file", type=FILE)
 def record(data: Data, file: Path) -> None:
     """Record a pack, profile or continuity rules: they judge from their `from_us` on, the past included. The operator's
-    to do; a version that is recorded or shipped with another content is refused."""
+    to do; a version recorded or shipped with another content is refused, and so is a profile of a pack nobody knows."""
     from coldchain.cli.rule_files import read_rules
     from coldchain.services.chores import rule_entries
     from coldchain.services.identity import CommandRefused
@@ -132,10 +132,25 @@ def record(data: Data, file: Path) -> None:
         if any(_same_version(one, known.stated) and one != known.stated for one in _shipped()):
             raise CommandRefused(f"{name} is shipped with another content: give a change a version of its own")
         document = _tried(core, known.stated, None, 0, 2**62, 0)
+        if missing := _unknown_packs(core, known.stated):
+            raise CommandRefused(
+                f"{name} names {', '.join(map(repr, missing))}, which neither this ledger nor this release has:"
+                " record the pack first"
+            )
         (draft,) = rule_entries(core.log.origin, [known.stated])
         outcome = core.record(draft)
     past = {"judged_from": rfc3339(known.stated.get("from_us", 0)), "totals": document["totals"]}
     data.show({"key": draft.key, "index": outcome.index, "status": outcome.status, **past}, _record_lines)
+
+
+def _unknown_packs(core: Any, stated: Mapping[str, Any]) -> list[str]:
+    """Packs that a profile names and nobody knows: it would judge nothing where it chooses them."""
+    from coldchain.db.queries_summary import rule_packs
+
+    with core.engine.connect() as connection:
+        known = {one["name"] for one in (*rule_packs(connection), *_shipped()) if one.get("kind") != "profile"}
+    named = (one["pack"] for one in stated["packs"]) if stated.get("kind") == "profile" else ()
+    return [pack for pack in named if pack not in known]
 
 
 def _shipped() -> list[dict[str, Any]]:
