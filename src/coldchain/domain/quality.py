@@ -161,6 +161,16 @@ def echoes(quality: Quality, items: Sequence[Item], stated: Mapping[int, int]) -
     return found
 
 
+def skewed(schedule: Sequence[Regime], at_us: int, times: Iterable[int]) -> set[Window]:
+    """4.5: windows of the readings of a message that are timed further ahead of its record than a clock may be."""
+    found: set[Window] = set()
+    for t_us in times:
+        regime = schedule[regime_at(schedule, t_us)]
+        if regime.rule is not None and t_us - at_us > regime.quality.skew_s * SECOND_US:
+            found.add(window_at(schedule, t_us))
+    return found
+
+
 def joined(windows: Iterable[Window]) -> list[Window]:
     """Windows that follow each other as one."""
     found: list[Window] = []

@@ -129,8 +129,6 @@ class Family:
     moved_mc: int = 0
     controlled: bool = False
     """Whether the device passed on what the refrigeration's controller states."""
-    skewed: set[int] = field(default_factory=set)
-    """Where windows begin in which its clock is known to be ahead."""
     closed_us: int | None = None
     """Windows that end up to then have been compared; None: none was."""
 

@@ -300,6 +300,18 @@ channel_snapshot = Table(
 )
 """The fold before the first item of a cell: late data folds on from here. JSON list, a FoldState, or null."""
 
+device_ahead = Table(
+    "device_ahead",
+    metadata,
+    _device_no(primary_key=True),
+    Column("from_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_us", BigInteger, nullable=False),
+    Column("boot", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("entry", BigInteger, primary_key=True, autoincrement=False, info=_PROVENANCE),
+)
+"""Messages, whether they count or not, with readings in a window that are timed too far ahead of their record."""
+
 quality = Table(
     "quality",
     metadata,
