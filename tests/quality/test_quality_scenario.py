@@ -1,0 +1,78 @@
+"""Faults of simulated sensors, from a scenario file to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from coldchain.db.engine import make_engine
+from coldchain.db.migrate import migrate
+from coldchain.db.tables.verdicts import verdict
+from coldchain_devices.plan import Publish
+from coldchain_devices.scenario import load_scenario
+from integration.test_telemetry_projections import Device, World
+
+HOUR_US = 3_600_000_000
+SCENARIO = """
+name = "doubts"
+seed = 3
+start = 2026-03-02T00:00:00Z
+hours = 6
+zone = "+08:00"
+message_s = 300
+sample_s = 60
+setpoint_c = -20.0
+profile = "CN-frozen"
+carrier = "polar"
+climate = { mean_c = 7.0, swing_c = 5.0, dock_c = 4.0 }
+reads = { missed = 0.0, stray = 0.0 }
+org = [{ id = "polar", role = "warehouse", name = "Polar" }]
+site = [{ id = "w1", org = "polar", lat = 36.07, lon = 120.32, room = "a" }]
+vehicle = [{ id = "T1", home = "w1" }, { id = "T2", home = "w1" }]
+sensor = [
+  { id = "stuck", org = "polar", site = "w1", place = "veh:T1", kind = "truck" },
+  { id = "broken", org = "polar", site = "w1", place = "veh:T2", kind = "truck" },
+]
+portal = []
+product = []
+batch = []
+trip = []
+fault = [
+  { kind = "stuck", device = "stuck", channel = "temp/box", from_h = 1.0, to_h = 5.0 },
+  { kind = "sentinel", device = "broken", channel = "temp/box", value = 85.0, from_h = 2.0, to_h = 2.5 },
+  { kind = "skew", device = "broken", from_h = 5.0, to_h = 5.5, value = 600 },
+]
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    engine = make_engine(f"sqlite:///{tmp_path / 'test.db'}")
+    migrate(engine)
+    yield World(engine)
+    engine.dispose()
+
+
+def test_what_a_scenario_does_to_sensors_is_what_is_found(world: World, tmp_path: Path) -> None:
+    (tmp_path / "doubts.toml").write_text(SCENARIO)
+    plan = load_scenario(tmp_path / "doubts.toml").generate()
+    devices = {spec.id: Device(spec.id) for spec in plan.devices}
+    for device in devices.values():
+        world.enrol(device, at_us=plan.start_us)
+    for action in plan.actions:
+        if isinstance(action, Publish):
+            world.hear(devices[action.device].sends(action.body.decode()), at_us=action.at_us)
+    world.fold(50)
+    with world.engine.connect() as connection:
+        rows = connection.execute(select(verdict).order_by(verdict.c.from_us)).all()
+    found = {(row.subject, row.channel, row.rule): row for row in rows}
+    stuck = found["dev:stuck", "box", "quality stuck"]
+    assert (stuck.from_us - plan.start_us, stuck.to_us - plan.start_us) == (1 * HOUR_US, 5 * HOUR_US - HOUR_US // 60)
+    fault = found["dev:broken", "box", "CN-frozen sensor fault"]
+    assert fault.from_us - plan.start_us == 2 * HOUR_US - HOUR_US // 60, "from the last good reading on"
+    assert ("dev:broken", "", "quality skew") in found
+    assert {key for key in found if key[2] in ("quality spike", "quality drift", "quality echo")} == set()
+    assert ("dev:stuck", "box", "CN-frozen gap") not in found
