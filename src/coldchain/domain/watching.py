@@ -24,6 +24,8 @@ class Watch:
     family: Family
     until_us: int = 0
     """From then on another rule is in force, or a reading begins another window."""
+    rule_until_us: int = 0
+    """From then on another rule is in force."""
     samples: int = 0
     spike_mc: int = 0
     row_mc: int | None = None
@@ -73,20 +75,19 @@ class Watch:
         return True
 
     def _crosses(self, times: Sequence[int], values: Sequence[int]) -> bool:
-        """Into the next window, or under another rule: the sum of the window goes on where it is whole."""
-        place = next(place for place, t_us in enumerate(times) if t_us >= self.until_us)
-        if self.whole and place and self.until_us < NEVER_US:
-            self.readings += place
-            self.total_mc += sum(values[:place])
-        if self.whole and times[place] >= self.window.to_us:
-            self.closing = (self.window, Sum(self.readings, self.total_mc))
-            length_us = self.window.to_us - self.window.from_us
-            from_us = times[place] // length_us * length_us
-            self.window = Window(from_us, from_us + length_us)
-            self.readings, self.total_mc = len(times) - place, sum(values[place:])
-            self.whole = times[-1] < self.window.to_us
-        else:
+        """Into the next window, of which every reading is known from here on; or under another rule."""
+        if times[-1] >= self.rule_until_us:
             self.whole = False
+            return False
+        place = next(place for place, t_us in enumerate(times) if t_us >= self.window.to_us)
+        if self.whole:
+            self.closing = self.window, Sum(self.readings + place, self.total_mc + sum(values[:place]))
+        length_us = self.window.to_us - self.window.from_us
+        from_us = times[place] // length_us * length_us
+        self.window = Window(from_us, from_us + length_us)
+        self.readings, self.total_mc = len(times) - place, sum(values[place:])
+        self.whole = times[-1] < self.window.to_us
+        self.until_us = min(self.window.to_us, self.rule_until_us)
         return False
 
     def spoils(self, from_us: int, to_us: int) -> None:
@@ -109,7 +110,8 @@ class Watch:
         if window != self.window:
             self.window, self.whole, self.readings, self.total_mc = window, False, 0, 0
         changes = [one.from_us for one in schedule if one.from_us > newest_us]
-        self.until_us = min([window.to_us, *changes[:1]]) if regime.rule is not None else 0
+        self.rule_until_us = next(iter(changes), NEVER_US) if regime.rule is not None else 0
+        self.until_us = min(window.to_us, self.rule_until_us)
         self.samples, self.spike_mc = regime.quality.stuck_samples, regime.quality.spike_mc
         self.doubted = doubted
         if row is None:

@@ -99,7 +99,7 @@ class Doubts:
         """Items that follow the newest one of a probe in order; before_us, last_mc: its newest reading before them."""
         if probe.rule is None:
             if probe.watch is not None:
-                probe.watch.until_us = 0  # whoever judges it again looks first
+                probe.watch.until_us = probe.watch.rule_until_us = 0  # whoever judges it again looks first
             return
         if last_mc is None or before_us is None:
             self.touch(probe.device, items[0][0], items[-1][0], spoilt=False)
