@@ -256,20 +256,6 @@ def test_where_nothing_is_judged_nothing_is_doubted(world: World) -> None:
     assert doubted(world.fold()) == []
 
 
-def test_a_clock_that_is_ahead_is_told_of_until_what_it_said_counts_no_more(world: World, truck: Device) -> None:
-    world.hear(says(truck, BEGIN, air=[-20]), at_us=START + (BEGIN - 6) * MINUTE)
-    world.fold()
-    assert doubted(world, "skew") == [("", "skew", BEGIN, BEGIN + WINDOW_MIN)]
-    assert detail(world, "skew")["skew_s"] == 300
-    world.hear(says(truck, BEGIN + 1, air=[-20]), at_us=START + (BEGIN - 3) * MINUTE)
-    world.fold()
-    assert doubted(world, "skew") == [("", "skew", BEGIN, BEGIN + WINDOW_MIN)], "four minutes alone would be none"
-    again = Device("TRUCK-1")
-    world.hear(says(again, BEGIN, air=[-21]), at_us=START + BEGIN * MINUTE)
-    world.fold()
-    assert doubted(world, "skew") == [], "a disputed copy says nothing"
-
-
 cells = st.sampled_from([-20, -20, -20, -20, -20.5, -18.9, 12, '"###"'])
 messages = st.lists(
     st.tuples(

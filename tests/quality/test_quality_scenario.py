@@ -43,7 +43,6 @@ trip = []
 fault = [
   { kind = "stuck", device = "stuck", channel = "temp/box", from_h = 1.0, to_h = 5.0 },
   { kind = "sentinel", device = "broken", channel = "temp/box", value = 85.0, from_h = 2.0, to_h = 2.5 },
-  { kind = "skew", device = "broken", from_h = 5.0, to_h = 5.5, value = 600 },
 ]
 """
 
@@ -73,6 +72,5 @@ def test_what_a_scenario_does_to_sensors_is_what_is_found(world: World, tmp_path
     assert (stuck.from_us - plan.start_us, stuck.to_us - plan.start_us) == (1 * HOUR_US, 5 * HOUR_US - HOUR_US // 60)
     fault = found["dev:broken", "box", "CN-frozen sensor fault"]
     assert fault.from_us - plan.start_us == 2 * HOUR_US - HOUR_US // 60, "from the last good reading on"
-    assert ("dev:broken", "", "quality skew") in found
     assert {key for key in found if key[2] in ("quality spike", "quality drift", "quality echo")} == set()
     assert ("dev:stuck", "box", "CN-frozen gap") not in found

@@ -19,7 +19,6 @@ SPIKE = "spike"
 STUCK = "stuck"
 DRIFT = "drift"
 ECHO = "echo"
-SKEW = "skew"
 DAY_US = 86_400 * SECOND_US
 LEAST_READINGS = 20
 """So many readings in a window have a mean that says something of a sensor."""
@@ -158,16 +157,6 @@ def echoes(quality: Quality, items: Sequence[Item], stated: Mapping[int, int]) -
         if len(same) >= quality.echo_samples and len({mc for _, mc in same}) >= LEAST_VALUES:
             found.append(Window(same[0][0], same[-1][0]))
         same = []
-    return found
-
-
-def skewed(schedule: Sequence[Regime], at_us: int, times: Iterable[int]) -> set[Window]:
-    """4.5: windows of the readings of a message that are timed further ahead of its record than a clock may be."""
-    found: set[Window] = set()
-    for t_us in times:
-        regime = schedule[regime_at(schedule, t_us)]
-        if regime.rule is not None and t_us - at_us > regime.quality.skew_s * SECOND_US:
-            found.add(window_at(schedule, t_us))
     return found
 
 

@@ -89,8 +89,6 @@ class Heard(NamedTuple):
     """Samples whose time is not believed are in runs of quality `bad-time`."""
     block: Block
     """The same, packed."""
-    at_us: int
-    """When the ledger recorded it."""
 
     @property
     def is_evidence(self) -> bool:
@@ -256,7 +254,7 @@ class DeviceState:
                 self.misclocked[known.no] = known
             known.clock = Clock(_later(clock.last_us, block.last_us), *clock[1:-1], max(clock.at_us, entry.at_us))
         self._heard[known.no] = known
-        return Heard(known, ref, boot, seq, sha256, entry.grade, quality, runs, block, entry.at_us)
+        return Heard(known, ref, boot, seq, sha256, entry.grade, quality, runs, block)
 
     def _identity(self, connection: Connection, recorded: Recorded) -> None:
         order, ref = parse_identity(recorded.body), entry_ref(recorded.log, recorded.index)

@@ -7,20 +7,19 @@ looked at with the slow form, over the stored series, from before the times in d
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 
 from sqlalchemy import Connection
 
-from coldchain.domain.quality import SPIKE, STUCK, Row, moved, rows, skewed, spikes, without
+from coldchain.domain.quality import SPIKE, STUCK, Row, moved, rows, spikes, without
 from coldchain.domain.rulepacks import Regime, regime_at
 from coldchain.domain.temperature import Item
 from coldchain.domain.watching import Family
 from coldchain.projections.channels import FOREVER_US, Channel
-from coldchain.projections.device_state import Device, Heard
-from coldchain.projections.quality_clock import Ahead, compare_clock, forget_loose, keep_ahead
+from coldchain.projections.device_state import Device
 from coldchain.projections.quality_rows import (
     Doubt,
     Ledger,
@@ -57,15 +56,10 @@ class _Times:
 class Doubts:
     """`load` first; then batch by batch `hear` and `touch`, and `apply` once."""
 
-    def __init__(self, schedule: Callable[[Device], Sequence[Regime]]) -> None:
-        self._schedule = schedule
+    def __init__(self) -> None:
         self._families: dict[int, Family] = {}
         self._times: dict[int, _Times] = {}
         self._windows = Windows()
-        self._ahead: list[Ahead] = []
-        self._clocks: dict[int, tuple[Device, int, int]] = {}
-        """Devices whose clock is looked at, from when to when."""
-        self._retold: dict[int, Device] = {}
         self._again: dict[int, Device | None] = {}
         """Devices all of whose windows are compared again."""
         self.left_out: list[tuple[Device, int, int | None]] = []
@@ -130,23 +124,6 @@ class Doubts:
         if from_us < (family.closed_us or 0):
             self.touch(known, from_us, to_us)
 
-    def hear_time(self, message: Heard) -> None:
-        """The message speaks of times after its own record."""
-        schedule, said = (
-            self._schedule(message.device),
-            (t_us for run in message.runs if run.quality != "bad-time" for t_us in run.times),
-        )
-        windows = skewed(schedule, message.at_us, said)
-        if windows:
-            self._ahead += [(message, window) for window in windows]
-            no, times = message.device.no, [t_us for window in windows for t_us in (window.from_us, window.to_us - 1)]
-            _, from_us, to_us = self._clocks.get(no, (message.device, times[0], times[0]))
-            self._clocks[no] = message.device, min(from_us, *times), max(to_us, *times)
-
-    def forget(self, known: Device) -> None:
-        """What gateways passed on of the device is told anew."""
-        self._retold[known.no] = known
-
     def touch(self, known: Device, from_us: int, to_us: int, *, spoilt: bool = True) -> None:
         """Look at what the device said between these times."""
         if spoilt:
@@ -181,30 +158,13 @@ class Doubts:
                 self.left_out += [(times.device, one.from_us, one.to_us) for one in look.changed]
         for no, known, span in self._to_compare(at):
             changed.setdefault(no, set()).update(self._windows.compare(at, known, self._family(no), span))
-        self._compare_clocks(connection, changed)
         for no, found in changed.items():
             if found:
-                known = self._known(no, probes)
-                said = Said(at, known, self._schedule(known), self._family(no).closed_us or 0)
-                write_verdicts(said, found, ledger_time_us)
-        self._times, self._again, self._clocks, self._ahead, self._retold = {}, {}, {}, [], {}
+                channels = probes[no].values()
+                known, schedule = next((one.device, one.schedule) for one in channels)
+                write_verdicts(Said(at, known, schedule, self._family(no).closed_us or 0), found, ledger_time_us)
+        self._times, self._again = {}, {}
         return list(touched)
-
-    def _known(self, no: int, probes: Probes) -> Device:
-        if no in self._times:
-            return self._times[no].device
-        return self._clocks[no][0] if no in self._clocks else next(iter(probes[no].values())).device
-
-    def _compare_clocks(self, connection: Connection, changed: dict[int, set[Doubt]]) -> None:
-        for known in self._retold.values():
-            forget_loose(connection, known)
-        keep_ahead(connection, self._ahead)
-        for no, times in self._times.items():
-            if times.spoilt:
-                _, from_us, to_us = self._clocks.get(no, (times.device, times.from_us, times.to_us))
-                self._clocks[no] = times.device, min(from_us, times.from_us), max(to_us, times.to_us)
-        for no, (known, from_us, to_us) in self._clocks.items():
-            changed.setdefault(no, set()).update(compare_clock(connection, known, from_us, to_us))
 
     def _to_compare(self, at: Ledger) -> Iterator[tuple[int, Device, tuple[int, int, bool]]]:
         """Devices with windows that may have to be compared, from when to when; what hangs beside a controller after

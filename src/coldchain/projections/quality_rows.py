@@ -13,7 +13,7 @@ from coldchain.db import lanes
 from coldchain.db.bulk import append_rows, fetch, put_rows, remove_rows
 from coldchain.db.tables.telemetry import quality
 from coldchain.db.tables.verdicts import verdict
-from coldchain.domain.quality import DAY_US, DRIFT, ECHO, SKEW, SPIKE, STUCK, Window, joined
+from coldchain.domain.quality import DAY_US, DRIFT, ECHO, SPIKE, STUCK, Window, joined
 from coldchain.domain.rulepacks import Regime, regime_at
 from coldchain.projections.channels import Channel
 from coldchain.projections.device_state import Device
@@ -25,7 +25,6 @@ PARAMETERS = {
     STUCK: ("stuck_samples", "stuck_move_mc"),
     DRIFT: ("drift_mc", "drift_window_s"),
     ECHO: ("echo_samples",),
-    SKEW: ("skew_s",),
 }
 """What each kind is judged by: fields of a pack's `quality`."""
 FOREVER_US = 2**62
@@ -165,7 +164,7 @@ def _verdict(
         "verified": regime.verified,
         **{name: getattr(regime.quality, name) for name in PARAMETERS[kind]},
     }
-    lasts = to_us is None or (kind in (DRIFT, ECHO, SKEW) and to_us >= said.newest_us)
+    lasts = to_us is None or (kind in (DRIFT, ECHO) and to_us >= said.newest_us)
     entries, grade = _basis(said, channel, kind, span)
     return (
         SOURCE,

@@ -192,5 +192,5 @@ def _from(connection: Connection, device_no: int, from_us: int) -> list[Doubt]:
 
 def _ending(connection: Connection, device_no: int, to_us: int) -> list[Doubt]:
     """Rows whose verdicts may last or not last any more."""
-    query = f"{_COLUMNS} AND kind IN ('drift', 'echo', 'skew') AND to_us = ?"
+    query = f"{_COLUMNS} AND kind IN ('drift', 'echo') AND to_us = ?"
     return [Doubt(*row) for row in fetch(connection, query, device_no, to_us)]

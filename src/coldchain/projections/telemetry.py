@@ -49,7 +49,6 @@ class TelemetryViews(Projection):
         tables.channel.name,
         tables.segment.name,
         tables.channel_snapshot.name,
-        tables.device_ahead.name,
         tables.quality.name,
         tables.rule_pack.name,
         tables.rule_profile.name,

@@ -51,7 +51,7 @@ class Temperature:
         self._rules = Rulebook()
         self._silences: list[tuple[int, int, str]] = []
         """(lost after, device number, name): a heap with at most one item per channel, perhaps out of date."""
-        self._doubts = Doubts(lambda known: self._rules.schedule(known.mountings))
+        self._doubts = Doubts()
         self._touched: dict[Channel, None] = {}
         self._silent: dict[Channel, int] = {}
         """Channels touched by passing time alone, and since when they are lost."""
@@ -80,7 +80,6 @@ class Temperature:
     def forget(self, gone: Iterable[tuple[Device, Iterable[tuple[str, int, int]]]]) -> None:
         """Readings of these probes between these times are in the series no more; the next `apply` folds without."""
         for known, spans in gone:
-            self._doubts.forget(known)
             for name, from_us, to_us in spans:
                 self._touch(known, name, from_us, to_us)
 
@@ -104,8 +103,6 @@ class Temperature:
         for message in heard:
             if message.is_evidence:
                 self._hear(message, reader)
-            if message.block.last_us is not None and message.block.last_us > message.at_us:
-                self._doubts.hear_time(message)
         for known, spans in turned:
             for span in spans:
                 self._turn(connection, known, span)

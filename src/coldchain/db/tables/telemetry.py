@@ -300,18 +300,6 @@ channel_snapshot = Table(
 )
 """The fold before the first item of a cell: late data folds on from here. JSON list, a FoldState, or null."""
 
-device_ahead = Table(
-    "device_ahead",
-    metadata,
-    _device_no(primary_key=True),
-    Column("from_us", BigInteger, primary_key=True, autoincrement=False),
-    Column("to_us", BigInteger, nullable=False),
-    Column("boot", BigInteger, nullable=False),
-    Column("seq", BigInteger, nullable=False),
-    Column("entry", BigInteger, primary_key=True, autoincrement=False, info=_PROVENANCE),
-)
-"""Messages, whether they count or not, with readings in a window that are timed too far ahead of their record."""
-
 quality = Table(
     "quality",
     metadata,
@@ -322,7 +310,7 @@ quality = Table(
     Column("to_us", BigInteger),
     Column("detail", Text, nullable=False),
 )
-"""When a sensor was doubted (`coldchain.domain.quality`). channel: "" for the clock of the device. from_us, to_us: of a
+"""When a sensor was doubted (`coldchain.domain.quality`). from_us, to_us: of a
 spike its one reading; of a stuck sensor its first and last equal one, NULL while the newest is one of them; else the
 window that was compared. detail: canonical JSON, what was compared."""
 
