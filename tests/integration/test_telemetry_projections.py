@@ -150,6 +150,7 @@ class World:
                     )
                 )
                 for table in TABLES
+                if table.info.get("facts", True)
             }
 
     def verdicts(self, *columns: str, source: str = "temperature") -> list[tuple[Any, ...]]:
