@@ -17,6 +17,7 @@ from coldchain.bootstrap.core import Core, open_core
 from coldchain.bootstrap.exports import export_parquet
 from coldchain.bootstrap.secrets import SetupError
 from coldchain.cli import group
+from coldchain.cli.common import USAGE, told
 from coldchain.db.queries_api import NotKnown
 from coldchain.db.tables.events import event, finding
 from coldchain.db.tables.telemetry import segment
@@ -90,6 +91,12 @@ def test_a_time_and_a_device_are_exported_alone(core: Core, tmp_path: Path) -> N
     assert all(START + HOUR <= row["at"].timestamp() * 1e6 < START + 2 * HOUR for row in found)
     with pytest.raises(NotKnown, match="nobody"):
         export_parquet(core, tmp_path / "other", Wanted(0, FOREVER, ("nobody",)))
+
+
+def test_a_name_that_nobody_knows_is_a_wrong_use_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, told(as_json=False):
+        raise NotKnown("no device 'nobody'")
+    assert (ended.value.code, capsys.readouterr().err) == (USAGE, "coldchain: no device 'nobody'\n")
 
 
 def test_what_is_there_already_is_left_alone(core: Core, tmp_path: Path) -> None:

@@ -105,6 +105,14 @@ def test_a_file_that_is_wrong_is_told_with_field_and_line(file: Path, old: str, 
     assert said in result.output
 
 
+def test_lists_within_lists_without_end_are_a_wrong_file(tmp_path: Path) -> None:
+    deep = tmp_path / "deep.json"
+    deep.write_text("[" * 100_000)
+    result = run("check", deep)
+    assert result.exit_code == 2
+    assert "lists within lists" in result.output
+
+
 def test_examples_in_a_file_are_judged(file: Path) -> None:
     case = '[[cases]]\nname = "n"\nstage = "storage"\nreadings = "0..60/20: -5"\nexpect = ["0- breach"]\n'
     file.write_text(PACK + case)

@@ -51,6 +51,10 @@ def test_one_device_shows_its_keys_and_where_it_was(operator: httpx.Client) -> N
     assert [(key["kid"], key["revoked_index"]) for key in device["keys"]] == [(f"{DEVICE}#1", None)]
     assert [mounting["place"] for mounting in device["mountings"]] == [TRUCK]
     assert device["open_findings"] == 2, "it fell silent on both probes"
+    states = {(probe["state"], probe["since"], probe["last_at"]) for probe in device["probes"]}
+    assert states == {("unknown", "2026-03-02T13:59:00Z", "2026-03-02T13:59:00Z")}, (
+        "and neither reads in range any more"
+    )
 
 
 @pytest.mark.parametrize(

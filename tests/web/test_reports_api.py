@@ -199,6 +199,26 @@ def test_a_late_reading_changes_todays_report_and_not_what_was_believed_before(t
     assert then == before
 
 
+def test_what_befell_a_truck_after_the_goods_had_left_it_is_not_told_of_them(tmp_path: Path) -> None:
+    clock = Clock(START)
+    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+        truck = Sender(core, "t9-gw", "veh:T9")
+        for minute, action, where in ((0, "ADD", "veh:T9"), (60, "DELETE", "veh:T9"), (61, "ADD", "room:s1/a")):
+            core.capture("polar", epcis(START + minute * MINUTE, action, where, [PALLET]))
+        clock.now_us = START + 140 * MINUTE
+        core.admission.admit([truck.message(pack(0, 80, -20)), truck.message(pack(80, 140, -5))])
+        core.settle()
+        goods, vehicle = make_report(core, PALLET), make_report(core, "veh:T9", (START, START + 140 * MINUTE))
+    assert goods is not None
+    assert vehicle is not None
+    assert [(stay["place"], stay["verdict"]) for stay in goods["stays"]] == [
+        ("veh:T9", "in_range"),
+        ("room:s1/a", "unknown"),
+    ]
+    assert [one["verdict"] for one in vehicle["findings"]] == ["breach"]
+    assert goods["findings"] == []
+
+
 def pack(from_m: int, to_m: int, celsius: float) -> list[dict[str, object]]:
     times = range(START + from_m * MINUTE, START + to_m * MINUTE, 5 * MINUTE)
     return [{"n": "temp/box", "t": t_us / 1e6, "u": "Cel", "v": celsius} for t_us in times]

@@ -144,6 +144,7 @@ def _code_of(error: Exception) -> int | None:
         "DecodeError",
         "IdentifierError",
         "MappingError",
+        "NotKnown",
     }:
         return USAGE
     return None

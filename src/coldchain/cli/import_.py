@@ -64,7 +64,7 @@ def command(
 def _documents(core: Core, file: Path, org: str) -> Iterator[dict[str, Any]]:
     try:
         content = json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         fail(f"{file}: not JSON: {error}")
     for body in content if isinstance(content, list) else [content]:
         if isinstance(body, dict) and body.get("type") == "EPCISDocument":
@@ -86,7 +86,7 @@ def _stated_map(map_file: Path | None, kind: str | None) -> Mapping | None:
     try:
         text = map_file.read_text()
         body = json.loads(text) if map_file.suffix.lower() == ".json" else tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         fail(f"{map_file}: expected TOML or JSON: {error}")
     if kind is not None and isinstance(body, dict):
         body = {"kind": kind, **body}

@@ -45,6 +45,8 @@ def _document(path: Path) -> tuple[str, dict[str, Any]]:
         stated = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         fail(f"{path}: {error}")
+    except RecursionError:
+        fail(f"{path}: expected a pack, profile or continuity rules, found lists within lists without end")
     if not isinstance(stated, dict):
         fail(f"{path}: expected an object, found {type(stated).__name__}")
     return text, stated

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, func, or_, select
 
 from coldchain.db.tables.cursor import cursor
 from coldchain.db.tables.events import finding, unit_segment
@@ -135,10 +135,16 @@ def is_device(connection: Connection, name: str) -> bool:
 
 
 def probes(connection: Connection, device_nos: Iterable[int]) -> Mapping[int, list[Row[Any]]]:
-    """Temperature probes of each device, by name, each with its newest reading and state."""
+    """Temperature probes of each device, by name, each with its newest reading and its state at the newest time the
+    ledger knows. Of a probe that fell silent the fold stands where its readings ended (`lost`); the segment that is
+    open tells what holds since."""
     found: dict[int, list[Row[Any]]] = {}
-    query = select(channel).where(channel.c.device_no.in_(list(device_nos))).order_by(channel.c.channel)
-    for row in connection.execute(query):
+    c, s = channel.c, segment.c
+    still = and_(s.device_no == c.device_no, s.channel == c.channel, s.to_us.is_(None))
+    judged = func.coalesce(s.state, c.state).label("state"), func.coalesce(s.from_us, c.since_us).label("since_us")
+    columns = (c.device_no, c.channel, *judged, c.last_us, c.last_mc)
+    query: Select[Any] = select(*columns).outerjoin_from(channel, segment, still)
+    for row in connection.execute(query.where(c.device_no.in_(list(device_nos))).order_by(c.channel)):
         found.setdefault(row.device_no, []).append(row)
     return found
 

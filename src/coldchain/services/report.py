@@ -105,8 +105,7 @@ def report(
     if not stays:
         return None
     told = [_told_stay(source, stay, levels) for stay in stays[:MAX_STAYS]]
-    span = min(stay.from_us for stay in stays), max(stay.to_us for stay in stays)
-    subjects = {name, *(stay.place for stay in stays), *(f"dev:{p['device']}" for stay in told for p in stay["probes"])}
+    span = _span(stays)
     excursions = [found for stay in told for found in stay.pop("excursions")]
     return {
         "about": name,
@@ -122,7 +121,7 @@ def report(
         "excursions_total": len(excursions),
         "excursions": excursions[:MAX_EXCURSIONS],
         "exposure": exposures(telemetry, source, name, span[1], ledger_us) if _is_goods(name) else [],
-        "findings": [_finding(row) for row in source.findings_of(subjects, span)],
+        "findings": [_finding(row) for row in _findings(source, name, stays, told)],
         "chart": [line for stay in stays[:MAX_STAYS] for line in _lines(source, stay)],
     }
 
@@ -208,10 +207,8 @@ def _place_period(
 
 def _checked(from_us: int, to_us: int) -> Period:
     if not 0 < to_us - from_us <= LONGEST_US:
-        days = LONGEST_US // 86_400_000_000
-        raise CommandRefused(
-            f"the period from {from_us} to {to_us} µs: expected an end after its start, {days} days at most"
-        )
+        asked, longest = ((us / 86_400_000_000) for us in (to_us - from_us, LONGEST_US))
+        raise CommandRefused(f"a period of {asked:g} days: expected an end after its start, {longest:g} days at most")
     return from_us, to_us
 
 
@@ -322,6 +319,22 @@ def _rules(stays: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every rule that judged any of it, once."""
     found = {canonical(rule): rule for stay in stays for rule in stay.pop("rules")}
     return [rule for _, rule in sorted(found.items())]
+
+
+def _findings(
+    source: ReportSource, name: str, stays: Sequence[_Stay], told: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """What was published about it; about a place and its devices only while it was there: what befell a truck after
+    the goods had left it says nothing of them."""
+    found = {row["finding"]: row for row in source.findings_of({name}, _span(stays))}
+    for stay, document in zip(stays, told, strict=False):
+        about = {stay.place, *(f"dev:{probe['device']}" for probe in document["probes"])}
+        found |= {row["finding"]: row for row in source.findings_of(about, (stay.from_us, stay.to_us))}
+    return sorted(found.values(), key=lambda row: (row["from_us"], row["rule"], row["subject"], row["channel"]))
+
+
+def _span(stays: Sequence[_Stay]) -> Period:
+    return min(stay.from_us for stay in stays), max(stay.to_us for stay in stays)
 
 
 def _finding(row: Mapping[str, Any]) -> dict[str, Any]:
