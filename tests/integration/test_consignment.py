@@ -273,3 +273,18 @@ def test_any_order_repetition_batches_and_restarts_conclude_the_same(
 ) -> None:
     assert in_order[1] == sorted(CONCLUDED)
     assert concluded(tmp_path_factory.mktemp("shuffled") / "d", seed) == in_order
+
+
+def test_a_process_that_only_mounts_a_device_judges_goods_as_the_running_server_does(core: Core) -> None:
+    record_pack(core)
+    device = Sender(core, "a", "veh:A")
+    for place, pallet, case in (("veh:A", PALLET, 1), ("veh:B", OTHER, 2)):
+        put(core, 0, pallet, cases(case), step="packing")
+        put(core, 1, place, [pallet])
+    tell(core, device.steadily(0, 120, -20, {(30, 90): -10}))
+    assert budget(core) == [(PALLET, 60)]
+    with open_core(core.settings, clock=Clock(START + 12 * HOUR)) as other:
+        other.register("mount", {"id": "a", "place": "veh:B", "from_us": START - HOUR})
+        other.follower.catch_up()
+        assert budget(other) == [(OTHER, 60)]
+        assert all(same.before == same.after for same in other.follower.rebuild().values())

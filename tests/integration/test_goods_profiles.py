@@ -13,14 +13,17 @@ import pytest
 from sqlalchemy import select
 
 from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.dryrun import dry_run
+from coldchain.bootstrap.imports import Imports
 from coldchain.db.tables.containment import goods_fact
+from coldchain.db.tables.events import finding
 from coldchain.db.tables.exposure import warm_hour
 from coldchain.db.tables.verdicts import verdict
 from coldchain.projections.follow import digests
 from coldchain.services.chores import rule_entries
 from coldchain.settings import load_settings
 from integration.consignment import Sender, clock, moved, put, record_pack
-from web.story import HOUR, MINUTE, PALLET, START, Clock, cases, epcis
+from web.story import HOUR, MINUTE, OTHER, PALLET, START, Clock, cases, epcis
 
 FROZEN, CHILLED = "0202300090", "0201300090"
 BEEF, STEAK, SHANK = "lot:16901234500018/L1", "lot:16901234500018/L2", "lot:1974/Frozen shank/2026-01-05"
@@ -181,6 +184,52 @@ def test_a_declaration_that_comes_late_judges_what_was_before(core: Core) -> Non
     assert [one for one in concluded(core) if "gap" not in one[0]] == over[:1]
     core.capture("broker", declared(BEEF, "broker", n=2, hs=CHILLED))
     assert concluded(core) == []
+
+
+def test_what_is_stated_of_a_gtin_late_holds_for_its_lots_and_cases(core: Core) -> None:
+    record_pack(core)
+    record_own(core)
+    (first,) = cases(1)
+    core.capture("polar", packed(BEEF))
+    core.capture("polar", moved(1, OTHER, [first], step="packing"))
+    put(core, 5, "veh:A", [OTHER])
+    drive(core)
+    core.capture("polar", declared("code:gtin/16901234500018", hs=FROZEN))
+    assert [one for one in concluded(core) if "budget" in one[0]] == [
+        ("QF-test budget", PALLET, 60), ("QF-test budget", OTHER, 60)
+    ]  # fmt: skip
+
+
+def test_findings_follow_what_is_declared_and_which_rules_are_recorded(core: Core) -> None:
+    record_pack(core)
+    core.capture("polar", packed(BEEF))
+    core.capture("polar", declared(BEEF, hs=FROZEN))
+    drive(core)
+
+    def published() -> list[tuple[str, str]]:
+        core.settle(everything=True)
+        with core.engine.connect() as connection:
+            query = select(finding.c.subject, finding.c.state).where(finding.c.current)
+            return [tuple(row) for row in connection.execute(query.where(finding.c.rule == "QF-test budget"))]
+
+    assert published() == []
+    tried = dry_run(core, OWN)
+    assert [one.kind for one in tried.changes if one.lane.rule == "QF-test budget"] == ["new"]
+    record_own(core)
+    assert published() == [(PALLET, "open")]
+    core.capture("polar", declared(BEEF, minute=0, n=2, hs=CHILLED))
+    assert published() == [(PALLET, "withdrawn")]
+
+
+def test_a_sheet_with_customs_codes_says_what_the_goods_are(core: Core) -> None:
+    heading = "报关单号,时间,商品编号,品名,商品条码,批号,箱数"
+    row = f"224820261012345678,2026-03-02 07:00,{FROZEN},牛腱,16901234500018,L1,10"
+    data = "\n".join((heading, row)).encode()
+    imports = Imports(core)
+    imports.record(data, imports.read("polar", data, imports.mapping("polar", "declaration"))[0])
+    core.capture("polar", packed(BEEF))
+    drive(core)
+    assert told(core) == [("CN-frozen", "frozen-food", f"hs {FROZEN}")]
 
 
 def test_a_lot_on_a_pallet_in_a_container_is_judged_with_both(core: Core) -> None:

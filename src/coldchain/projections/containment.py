@@ -115,7 +115,7 @@ def _rewrite(connection: Connection, children: set[str]) -> set[str]:
 
 def _moved_about(known: Iterable[Interval], changed: Iterable[Interval]) -> dict[str, tuple[int, int]]:
     """Holders of which something else is known, and what was ever in more than one load or in a place: what is in one
-    load from first to last is judged with that. And cases of which another lot is stated than before."""
+    load from first to last is judged with that. And cases in them of which another lot is stated than before."""
     holders: dict[str, set[str]] = {}
     for one in known:
         if not one.parent.startswith("lot:"):
@@ -123,7 +123,7 @@ def _moved_about(known: Iterable[Interval], changed: Iterable[Interval]) -> dict
     found: dict[str, tuple[int, int]] = {}
     for one in changed:
         to_us = FOREVER_US if one.to_us is None else one.to_us
-        if one.parent.startswith("lot:"):
+        if one.parent.startswith("lot:") and one.child in holders:
             widen(found, one.child, one.from_us, to_us)
         for name in (one.parent, one.child):
             alone = name == one.child and len(holders.get(name, ())) == 1 and one.parent.startswith(LOADS)

@@ -71,6 +71,7 @@ class TelemetryViews(Projection):
         if not self._loaded:
             self._devices.load(connection)
             self._temperature.load(connection, self._devices.devices())
+            self._warmth.load(connection)
             self._loaded = True
         heard = self._devices.take(connection, batch)
         gone = [(known, series.remove_loose(connection, known)) for known in self._devices.remapped.values()]

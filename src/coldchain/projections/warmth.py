@@ -61,10 +61,10 @@ _NOWHERE = _Now(-FOREVER_US, FOREVER_US, NEVER_MC, _Place())
 
 
 class Warmth:
-    """`apply` batch by batch, after everything else of telemetry is written."""
+    """`load` it, then `apply` batch by batch, after everything else of telemetry is written."""
 
     def __init__(self) -> None:
-        self._loaded = False
+        self._applied = False
         self._watches: dict[int, list[Watch]] = {}
         self._now: dict[int, _Now] = {}
         self._places: dict[str, _Place] = {}
@@ -83,11 +83,10 @@ class Warmth:
     ) -> None:
         """turned: earlier messages that are evidence no more, or now, or are gone. moved: devices that hang elsewhere,
         are judged otherwise, or of whose sensors something else is known."""
-        if not self._loaded:
-            self._load(connection)
         ruled = any(item.entry.kind == "rules" for item in batch)
         if ruled or moved:
-            self._rewatch(connection, None if ruled else {known.no for known in moved})
+            self._rewatch(connection, None if ruled else {known.no for known in moved}, first=not self._applied)
+        self._applied = True
         for item in batch:
             for event in item.events:
                 if event.action == "ADD" and event.parent.startswith("veh:"):
@@ -112,7 +111,8 @@ class Warmth:
                     self._touch(known.no, span.first_us, span.last_us)
         self._write(connection)
 
-    def _load(self, connection: Connection) -> None:
+    def load(self, connection: Connection) -> None:
+        """Before anything of the first batch is written: what changes with it is told by what was before."""
         for place, hour, device in fetch(connection, "SELECT place, hour, device FROM warm_hour"):
             self._place(place).hours.setdefault(hour, set()).add(device)
         query = (
@@ -123,7 +123,6 @@ class Warmth:
         for one in self._places.values():
             one.settle()
         self._rule(connection)
-        self._loaded = True
 
     def _rule(self, connection: Connection) -> None:
         exposures = Exposures(connection)
@@ -183,8 +182,9 @@ class Warmth:
                 if loading or place.meets(from_us, to_us):
                     widen(self._touched, watch.place, from_us, to_us)
 
-    def _rewatch(self, connection: Connection, device_nos: set[int] | None) -> None:
-        """Where devices were otherwise, or by another rule, than was known: their warm hours from then on anew."""
+    def _rewatch(self, connection: Connection, device_nos: set[int] | None, first: bool) -> None:
+        """Where devices were otherwise, or by another rule, than was known: their warm hours from then on anew. first:
+        of a process, which knows the sites as the batch has left them already."""
         exposures = Exposures(connection)
         self._least, before = _least(exposures.packs.values()), self._least
         found: dict[int, list[Watch]] = {}
@@ -193,7 +193,7 @@ class Warmth:
         for number in sorted(found.keys() | (self._watches.keys() if device_nos is None else device_nos)):
             old, new = self._watches.get(number, []), found.get(number, [])
             lower = [watch.from_us for watch in new if before.get(watch.pack) != self._least.get(watch.pack)]
-            since_us = min([*lower, *_differing(old, new)], default=None)
+            since_us = -FOREVER_US if first else min([*lower, *_differing(old, new)], default=None)
             self._watches[number] = new
             self._now[number] = self._where(new, new[-1].from_us) if new else _NOWHERE
             for place in {watch.place for watch in (*old, *new)}:
