@@ -21,6 +21,7 @@ from temperature.cases import Case, read_cases, told
 from temperature.playing import MINUTE, START, Sample, messages_of, pack_of, signed
 
 CASES = read_cases()
+HOUR_US = 60 * MINUTE
 
 
 def test_there_are_as_many_cases_as_the_document_numbers() -> None:
@@ -95,6 +96,18 @@ def test_the_server_concludes_it_however_the_samples_arrive(engine: Engine, case
     for batch in (1, None):
         assert played(engine, case, rng.sample(case.samples, len(case.samples)), size=1, batch=batch) == whole
     assert played(engine, case, case.samples[::-1], size=4, batch=2) == whole
+
+
+def test_a_clock_that_is_ahead_is_told_of_whatever_it_measured(engine: Engine) -> None:
+    (case,) = [case for case in CASES if case.recorded]
+    for samples in (case.samples, case.samples[::-1]):
+        played(engine, case, samples, size=4)
+        with engine.connect() as connection:
+            rows = connection.execute(select(verdict).where(verdict.c.rule == "device clock-fast")).all()
+        (row,) = rows
+        assert (row.from_us // HOUR_US, row.to_us // HOUR_US) == tuple(
+            (START + round(minute * MINUTE)) // HOUR_US + later for minute, later in ((180, 0), (240, 1))
+        )
 
 
 class Concluded(NamedTuple):

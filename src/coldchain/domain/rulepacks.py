@@ -102,8 +102,6 @@ class Quality:
     drift_mc: int = 3_000
     """A probe whose mean over `drift_window_s` is this far from the median of its siblings' means has drifted."""
     drift_window_s: int = 86_400
-    skew_s: int = 300
-    """A device whose clock is this far ahead of the ledger's is told of."""
     echo_samples: int = 50
     """So many readings equal to the refrigeration controller's own mean that the recorder is not independent."""
 

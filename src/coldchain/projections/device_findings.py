@@ -12,11 +12,13 @@ from coldchain.db import lanes
 from coldchain.db.bulk import append_rows, remove_rows
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.devices import DISPUTED, Changes, Finding
-from coldchain.projections.device_state import Device
+from coldchain.projections.device_state import FAST_US, Device
 from coldchain.projections.series import Span
 
 SOURCE = "device"
 CLOCK = "device clock"
+FAST = "device clock-fast"
+_SPARE = json.dumps({"ahead_s": FAST_US // 1_000_000}, separators=(",", ":"))
 REVOKED = "device revoked-key"
 _ROW = ("source =", "rule =", "subject =", "channel =")
 
@@ -39,7 +41,8 @@ def write_chain_findings(
 
 
 def write_clock_findings(connection: Connection, devices: Iterable[Device], ledger_time_us: int) -> None:
-    """One row per device and direction: the whole span of times that were not believed."""
+    """One row per device and direction: the whole span of times that were not believed; and one of those that were far
+    ahead of the ledger's (docs/temperature.md 4.5)."""
     stale, rows = [], []
     for known in devices:
         clock = known.clock
@@ -49,6 +52,11 @@ def write_clock_findings(connection: Connection, devices: Iterable[Device], ledg
                 key = (SOURCE, CLOCK, f"dev:{known.name}", channel)
                 stale.append(key)
                 rows.append((*key, from_us, to_us, "unknown", "open", "{}", known.enrolled.grade, "[]"))
+        if clock.fast_from_us is not None:
+            key = (SOURCE, FAST, f"dev:{known.name}", "")
+            stale.append(key)
+            span = clock.fast_from_us, clock.fast_to_us
+            rows.append((*key, *span, "unknown", "open", _SPARE, known.enrolled.grade, "[]"))
     _replace(connection, stale, rows, ledger_time_us)
 
 

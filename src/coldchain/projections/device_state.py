@@ -35,6 +35,9 @@ from coldchain.projections.transport import LOOSE, Transport, behind_gateway
 from coldchain.services.ports import Recorded
 
 DAY_US = 86_400_000_000
+HOUR_US = 3_600_000_000
+FAST_US = 300_000_000
+"""A clock further ahead of the ledger's than that is told of; up to a day its times are believed all the same."""
 LOG_BITS = 40
 
 
@@ -53,6 +56,8 @@ class Clock(NamedTuple):
     ahead_to_us: int | None = None
     early_from_us: int | None = None
     early_to_us: int | None = None
+    fast_from_us: int | None = None
+    fast_to_us: int | None = None
     at_us: int = 0
 
 
@@ -212,6 +217,8 @@ class DeviceState:
         if first_us is not None and last_us is not None and (first_us < floor_us or last_us > latest_us):
             runs, clock = _disbelieve(runs, clock, floor_us, latest_us)
             block = block_of(runs)
+        if block.last_us is not None and block.last_us > at_us + FAST_US:
+            clock = _with_fast(clock, block.last_us)
         for run in runs:
             if run.name == "battery" and run.quality == "":
                 clock = _with_battery(clock, run)
@@ -250,7 +257,7 @@ class DeviceState:
         elif "#" in entry.key:
             known.chain.dispute_loose(boot, seq)
         if sha256 not in known.chain.held:
-            if clock[3:7] != known.clock[3:7]:
+            if clock[3:9] != known.clock[3:9]:
                 self.misclocked[known.no] = known
             known.clock = Clock(_later(clock.last_us, block.last_us), *clock[1:-1], max(clock.at_us, entry.at_us))
         self._heard[known.no] = known
@@ -367,6 +374,13 @@ def _with_spans(clock: Clock, ahead: Sequence[int], early: Sequence[int]) -> Clo
     return clock._replace(
         ahead_from_us=ahead_from_us, ahead_to_us=ahead_to_us, early_from_us=early_from_us, early_to_us=early_to_us
     )
+
+
+def _with_fast(clock: Clock, t_us: int) -> Clock:
+    """In whole hours, so that a device that is always ahead is not told of anew with every message."""
+    begin_us = t_us // HOUR_US * HOUR_US
+    fast_from_us, fast_to_us = _widened(clock.fast_from_us, clock.fast_to_us, (begin_us, begin_us + HOUR_US))
+    return clock._replace(fast_from_us=fast_from_us, fast_to_us=fast_to_us)
 
 
 def _widened(from_us: int | None, to_us: int | None, times: Sequence[int]) -> tuple[int | None, int | None]:

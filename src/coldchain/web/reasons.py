@@ -14,6 +14,7 @@ _DEVICE_RULES = {
     "clock-backward": "clock_backward",
     "disputed": "disputed",
     "clock": "clock",
+    "clock-fast": "clock_fast",
     "revoked-key": "revoked_key",
 }
 

@@ -118,11 +118,13 @@ device_state = Table(
     Column("ahead_to_us", BigInteger),
     Column("early_from_us", BigInteger),
     Column("early_to_us", BigInteger),
+    Column("fast_from_us", BigInteger),
+    Column("fast_to_us", BigInteger),
     Column("at_us", BigInteger, nullable=False, info=_PROVENANCE),
 )
 """boot, seq: newest message that counts. last_us: newest believable device time. battery: in the unit the device
-states. ahead, early: span of times more than a day after their receipt, or before the device's floor. at_us: newest
-receipt."""
+states. ahead, early: span of times more than a day after their receipt, or before the device's floor; fast: hours with
+times more than five minutes after it. at_us: newest receipt."""
 
 device_range = Table(
     "device_range",
