@@ -13,6 +13,8 @@ from coldchain.domain.continuity.places import Sites, metres
 RADIUS_M = 200
 """Positions no further apart than this are of a vehicle that stands: yards are large, and receivers wander."""
 SUFFIX = " halt"
+_FAR_E7 = 20_000
+"""Degrees of latitude that are more than the radius, whatever the longitude: 223 m."""
 
 
 class Position(NamedTuple):
@@ -23,6 +25,8 @@ class Position(NamedTuple):
     lon_e7: int
 
     def is_near(self, other: Position) -> bool:
+        if self[1:] == other[1:] or abs(self.lat_e7 - other.lat_e7) > _FAR_E7:  # nearly always one of them
+            return self[1:] == other[1:]
         return metres(self.lat_e7, self.lon_e7, other.lat_e7, other.lon_e7) <= RADIUS_M
 
 

@@ -60,6 +60,14 @@ class Clock(NamedTuple):
     fast_to_us: int | None = None
     at_us: int = 0
 
+    def is_fast(self, t_us: int) -> bool:
+        """Whether the time lies in the hours that are known to be ahead."""
+        return (
+            self.fast_from_us is not None
+            and self.fast_to_us is not None
+            and self.fast_from_us <= t_us < self.fast_to_us
+        )
+
 
 @dataclass(slots=True, eq=False)
 class Device:
@@ -217,7 +225,7 @@ class DeviceState:
         if first_us is not None and last_us is not None and (first_us < floor_us or last_us > latest_us):
             runs, clock = _disbelieve(runs, clock, floor_us, latest_us)
             block = block_of(runs)
-        if block.last_us is not None and block.last_us > at_us + FAST_US:
+        if block.last_us is not None and block.last_us > at_us + FAST_US and not clock.is_fast(block.last_us):
             clock = _with_fast(clock, block.last_us)
         for run in runs:
             if run.name == "battery" and run.quality == "":

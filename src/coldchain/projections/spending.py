@@ -110,13 +110,13 @@ class Spending:
         self._find_warm(connection, told)
         gap_us = exposures.longest_gap_us
         found = Due(set(), set(), set())
-        for place, (from_us, to_us) in told.items():
-            if not self._forget(place, from_us, to_us, gap_us):
+        warmer = [place for place, span in told.items() if self._forget(place, *span, gap_us)]
+        self._watch(exposures, [place for place in warmer if not self._is_within(place, *told[place])])
+        for place in warmer:
+            from_us, to_us = told[place]
+            if self._is_within(place, from_us, to_us):
                 continue
             mark = self._marks.get(place)
-            if mark is not None and from_us > mark.until_us and to_us - mark.until_us < mark.limit_us:
-                continue
-            self._watch(exposures, [place])
             if mark is None or to_us >= mark.until_us:
                 found.places.add(place)
                 found.units.update(self._inside(connection, place, from_us - gap_us))
@@ -169,6 +169,11 @@ class Spending:
                 self._warm_places.add(place)
             else:
                 self._warm_places.discard(place)
+
+    def _is_within(self, place: str, from_us: int, to_us: int) -> bool:
+        """Whether nobody there can have come to the end of a budget by what is newly told."""
+        mark = self._marks.get(place)
+        return mark is not None and from_us > mark.until_us and to_us - mark.until_us < mark.limit_us
 
     def _forget(self, place: str, from_us: int, to_us: int, gap_us: int) -> bool:
         """What is known no more; whether anything may have come of it."""
