@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-WORKERS ?= 0
+WORKERS ?= 2
 STAMP := $(VENV)/.installed
 
 .PHONY: help demo test check bench clean
@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## 52 hours of two trucks and two cold stores, then a page to look at
 	@$(BIN)/coldchain demo
 
-test: $(STAMP) ## the test suite; WORKERS=2 in two processes
+test: $(STAMP) ## the test suite, in two processes; WORKERS=0 in one
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 check: $(STAMP) ## lint, types, import rules

@@ -90,7 +90,7 @@ def _case(number: int, title: str, lines: Sequence[str]) -> Case:
         elif word == "finding":
             case.findings.append(rest)
         else:
-            case.samples += _values(f"temp/{word}", rest)
+            case.samples += values(f"temp/{word}", rest)
     case.samples.sort()
     case.now = case.now or case.samples[-1][0]
     return case
@@ -108,7 +108,8 @@ def _rules(case: Case, text: str) -> None:
         stage[name] = round(float(value) * factor)
 
 
-def _values(name: str, text: str) -> Iterator[tuple[float, str, str]]:
+def values(name: str, text: str) -> Iterator[tuple[float, str, str]]:
+    """`0..30/5 -20, 35 -10` -> (minute, name, value), one by one."""
     for part in text.split(", "):
         spread = _SPREAD.fullmatch(part)
         assert spread, f"{part!r} is no series like 0..30/5 -20"

@@ -1,0 +1,70 @@
+"""Every case of goods in docs/temperature-cases.md, through the server: messages, loadings, unloadings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coldchain.bootstrap.core import Core, open_core
+from coldchain.settings import load_settings
+from coldchain.web.formats import micros
+from integration.consignment import Sender, put, record_pack
+from temperature.cases import DOCUMENT, STAGE, values
+from web.story import HOUR, MINUTE, PALLET, START, Clock
+
+_CASE = re.compile(r"^## (\d+\. [^\n]+)\n(?:(?!^## ).)*?```ride\n(.*?)```", re.MULTILINE | re.DOTALL)
+RIDES = _CASE.findall(DOCUMENT.read_text("utf-8"))
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[Core]:
+    with open_core(load_settings(dir=tmp_path / "d"), create=True, clock=Clock(START + 8 * HOUR)) as core:
+        yield core
+
+
+@pytest.mark.parametrize(("title", "text"), RIDES, ids=[title for title, _ in RIDES])
+def test_goods_come_out_as_it_is_written(core: Core, title: str, text: str) -> None:
+    expected = ""
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "budget":
+            allowed, above = re.fullmatch(r"(\d+) above (-?\d+)", rest).groups()  # type: ignore[union-attr]
+            one = {"above_mc": int(above) * 1000, "max_s": int(allowed) * 60, "clause": "case"}
+            record_pack(core, name="case", stages={"transport": STAGE}, budgets=[one])
+        elif word == "truck":
+            drive(core, *rest.split(" ", 1))
+        elif word == "goods":
+            ride(core, rest)
+        elif word == "=>":
+            expected = rest
+    core.settle()
+    document = core.inspect(PALLET)
+    assert document is not None
+    (exposure,) = document["exposure"]
+    (budget,) = exposure["budgets"]
+    assert told(budget) == expected
+
+
+def drive(core: Core, truck: str, text: str) -> None:
+    sender = Sender(core, f"gw-{truck}", f"veh:{truck}", "case")
+    said = [(int(minute), float(value)) for minute, _, value in values("box", text)]
+    replies = core.admission.admit([sender.says([one]) for one in said])
+    assert all(reply is not None and reply.kind == "ack" for reply in replies)
+
+
+def ride(core: Core, text: str) -> None:
+    """`A 0-60, B 60-120`: in which truck from when to when."""
+    for truck, first, last in re.findall(r"(\w+) (\d+)-(\d+)", text):
+        put(core, int(first), f"veh:{truck}", [PALLET])
+        put(core, int(last), f"veh:{truck}", [PALLET], action="DELETE", step="unloading")
+
+
+def told(budget: dict[str, Any]) -> str:
+    words = [f"spent {budget['spent_s'] / 60:g}"]
+    if budget["exceeded"] is not None:
+        words.append(f"exceeded {(micros(budget['exceeded']) - START) / MINUTE:g}")
+    return ", ".join([*words, f"verdict {budget['verdict']}"])
