@@ -13,6 +13,7 @@ from coldchain.bootstrap.core import open_core
 from coldchain.cli import group
 from coldchain.services.messages import Inbound
 from coldchain.settings import load_settings
+from coldchain_ledger.log import Draft
 
 
 def run(*words: str, fails: bool = False) -> Any:
@@ -73,3 +74,39 @@ def test_an_order_that_cannot_be_carried_out_says_why(tmp_path: Path, words: tup
     result = CliRunner().invoke(group, ["device", *words, *data])
     assert result.exit_code != 0
     assert told in result.output + str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("channel", "told"),
+    [
+        ("T=temp/air,unit=V", "'T': unit of temp/air: expected one of Cel, °C, K, degF, °F, which scale and offset"),
+        ("T=setpoint,unit=cel", "'T': unit of setpoint: expected one of Cel, "),
+        ("H=rh/air,unit=Cel", "'H': unit of rh/air: expected one of %RH, %, "),
+        ("W=weight,unit=lb", "'W': unit of weight: expected one of kg, "),
+        ("D=door/rear,unit=Cel", "'D': unit of door/rear: expected no unit: a state"),
+    ],
+)
+def test_a_unit_that_its_quantity_cannot_be_converted_from_is_refused_before_a_sensor_is_blamed_for_it(
+    tmp_path: Path, channel: str, told: str
+) -> None:
+    data = ("--dir", str(tmp_path / "data"))
+    run("device", "gateway", "--org", "a", "--site", "s", "--id", "gw", "--format", "senml", *data, "--json")
+    behind = ("device", "map", "D", "--gateway", "gw", "--source", "s")
+    result = CliRunner().invoke(group, [*behind, "--channel", channel, *data])
+    assert told in str(result.exception)
+    assert repr(channel.rpartition("=")[2]) in str(result.exception)
+    good = ("T=temp/air,unit=degF,scale=0.1", "H=rh/air,unit=%RH", "W=weight,unit=kg", "X=x/other,unit=V")
+    version = run(*behind, *(word for one in good for word in ("--channel", one)), *data, "--json")
+    assert version["n"] == 1, "nothing was recorded before"
+
+
+def test_a_unit_recorded_before_it_was_checked_stays_a_fact_and_binds_no_later_order(tmp_path: Path) -> None:
+    data = ("--dir", str(tmp_path / "data"), "--json")
+    run("device", "gateway", "--org", "a", "--site", "s", "--id", "gw", "--format", "senml", *data)
+    run("device", "map", "D", "--gateway", "gw", "--source", "s", "--channel", "T=temp/air,unit=K", *data)
+    with open_core(load_settings(dir=tmp_path / "data")) as core:
+        stated = core.registry.stated_maps["identity/mapping/D/1"]
+        body = {**stated, "n": 2, "from_us": 1, "channels": [{"raw": "T", "name": "temp/air", "unit": "V"}]}
+        payload = json.dumps(body).encode()
+        core.record(Draft("identity", "x", "application/json", "identity/mapping/D/2", "declared", ("dev:D",), payload))
+    assert run("device", "map", "D", "--place", "veh:T8", *data)["n"] == 3

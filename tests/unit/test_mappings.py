@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from coldchain.domain.mappings import DeviceMap, MapError, Sources, read_channel, read_gateway, read_map
 from coldchain.domain.telemetry import Sample
+from coldchain.domain.units import units_of
 from coldchain.domain.uplinks import Raw, RawValue, Report
 
 T_US = 1_772_400_000_000_000
@@ -89,6 +90,12 @@ def test_what_no_sensor_measures_is_a_quality(value: RawValue, quality: str) -> 
 def test_a_unit_of_the_wire_holds_until_the_mapping_names_another() -> None:
     assert one(Decimal("255.15"), "K").value == -18_000
     assert one(Decimal("255.15"), "degF", unit="K").value == -18_000
+
+
+@pytest.mark.parametrize("unit", units_of("temp/air") or ())
+def test_every_unit_a_temperature_can_be_stated_in_is_converted(unit: str) -> None:
+    assert one(Decimal("20"), unit=unit).quality in ("", "fault")  # 20 K is read, and believed of no sensor
+    assert one(Decimal("20"), unit="V").quality == "bad-type"
 
 
 @pytest.mark.parametrize(

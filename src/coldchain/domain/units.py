@@ -72,6 +72,8 @@ _FAMILY = {
 }
 _STATED_AS: dict[Kind, tuple[type, ...]] = {Kind.FLAG: (bool,), Kind.TEXT: (str,), Kind.ANY: (bool, str)}
 UNREADABLE = Meaning("x/unreadable", Kind.ANY)
+_TEMPERATURES = ("Cel", "°C", "K", "degF", "°F")
+_UNITS = {"lat": ("lat",), "lon": ("lon",), "speed": ("m/s",), "weight": ("kg",)}
 
 
 @lru_cache(maxsize=65_536)
@@ -94,6 +96,17 @@ def measured(name: str, t_us: int, value: Decimal | bool | str | None, unit: str
     if canonical == UNREADABLE.name:
         converted, quality = None, "bad-type"
     return Sample(canonical, t_us, converted, quality)
+
+
+def units_of(name: str) -> tuple[str, ...] | None:
+    """The units in which a canonical name can be stated (telemetry §2), none for what is no number; None: any, for what
+    is kept as it is stated. Only temperatures are converted: the others have the unit they are kept in."""
+    kind = meaning(name).kind
+    if kind is Kind.TEMPERATURE:
+        return _TEMPERATURES
+    if kind is Kind.HUMIDITY:
+        return ("%RH", "%")
+    return () if kind in (Kind.FLAG, Kind.TEXT) else _UNITS.get(name)
 
 
 def fault(name: str, kind: Kind, value: Value) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from coldchain.domain.mappings import DeviceMap, Gateway, MapError, Sources, read_gateway, read_map
+from coldchain.domain.mappings import Channel, DeviceMap, Gateway, MapError, Sources, read_gateway, read_map
+from coldchain.domain.units import units_of
 from coldchain.domain.uplinks import Uplink, source_name
 from coldchain.services.identity import CommandRefused
 from coldchain.services.registry import Registry
@@ -85,6 +86,8 @@ def map_order(registry: Registry, by: str, stated: Mapping[str, Any], now_us: in
     except MapError as error:
         raise CommandRefused(str(error)) from error
     _check_map(registry, gateway, version)
+    if "channels" in given:
+        _check_units(version.channels.values())
     if before is not None and kept == {**body, "n": before.n, "from_us": given.get("from_us", before.from_us)}:
         return before, None
     names = {f"dev:{version.device}", source_name(version.gateway, version.source)}
@@ -108,6 +111,17 @@ def _check_map(registry: Registry, gateway: Gateway, version: DeviceMap) -> None
         raise CommandRefused(
             f"{version.source!r} of {version.gateway} is device {holder!r}, and stays it; mount it elsewhere instead"
         )
+
+
+def _check_units(channels: Iterable[Channel]) -> None:
+    """Of an order alone: a recorded mapping with such a unit stays a fact, and its readings `bad-type`."""
+    for channel in channels:
+        units = units_of(channel.name)
+        if channel.unit and units is not None and channel.unit not in units:
+            expected = f"one of {', '.join(units)}, which scale and offset may lead to" if units else "no unit: a state"
+            raise CommandRefused(
+                f"channel {channel.raw!r}: unit of {channel.name}: expected {expected}, found {channel.unit!r}"
+            )
 
 
 def _identity(by: str, key: str, names: set[str], body: Mapping[str, Any]) -> Draft:
