@@ -55,6 +55,14 @@ def test_what_never_comes_to_rest_is_published_all_the_same() -> None:
     assert publishable_us(Change("f", 1, None, now(GAP, "unknown")), moving) == 1_000 + LONGEST_US
 
 
+def test_silences_that_follow_each_other_have_each_to_last() -> None:
+    """A lane never at rest, for a truck that uploads every half hour falls silent as often."""
+    began_us = 3 * LONGEST_US
+    moving = Touched(1_000, began_us + LONGEST_US)
+    silence = now(GAP, "unknown")._replace(from_us=began_us)
+    assert publishable_us(Change("f", 1, None, silence), moving) == began_us + LONGEST_US
+
+
 def test_a_breach_that_merely_grows_settles() -> None:
     grown = publishable(said(LIMIT, "breach", "closed", 20), now(LIMIT, "breach", "closed", 30))
     assert grown == CHANGED.changed_us + SETTLE_US

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from coldchain.domain.findings import WITHDRAWN, Change
+from coldchain.domain.findings import WITHDRAWN, Change, Current, Published
 from coldchain.domain.temperature import BREACH, UNKNOWN
 
 Lane = tuple[str, str, str]
@@ -17,7 +17,7 @@ SETTLE_US = 30 * 60 * 1_000_000
 """How long a conclusion that late data moves stands before it is published. A tracker that reports every half hour is
 never published as silent."""
 LONGEST_US = 4 * SETTLE_US
-"""What never comes to rest is published this often."""
+"""What never comes to rest is published this often; of an absence, what has lasted so long."""
 
 
 class Touched(NamedTuple):
@@ -30,9 +30,14 @@ class Touched(NamedTuple):
 
 
 def lane_of(change: Change) -> Lane:
+    said = _about(change)
+    return said.rule, said.subject, said.channel
+
+
+def _about(change: Change) -> Current | Published:
     said = change.row or change.before
     assert said is not None
-    return said.rule, said.subject, said.channel
+    return said
 
 
 def rests_on_absence(rule: str) -> bool:
@@ -41,9 +46,13 @@ def rests_on_absence(rule: str) -> bool:
     return rule.endswith(" gap")
 
 
-def settled_us(touched: Touched) -> int:
-    """Ledger time from which something that waits for rest is published."""
-    return min(touched.changed_us + SETTLE_US, touched.since_us + LONGEST_US)
+def settled_us(touched: Touched, from_us: int = 0) -> int:
+    """Ledger time from which something that waits for rest is published.
+
+    from_us: since when something is missing. A lane that one short silence after another keeps moving has waited for
+    none of them so long.
+    """
+    return min(touched.changed_us + SETTLE_US, max(touched.since_us, from_us) + LONGEST_US)
 
 
 def publishable_us(change: Change, touched: Touched) -> int:
@@ -53,9 +62,9 @@ def publishable_us(change: Change, touched: Touched) -> int:
     What opens, closes or withdraws a telemetry finding: SETTLE_US after that finding's last entry. What rests on
     absence, and bounds that merely move: `settled_us`.
     """
-    row, before = change.row, change.before
-    if rests_on_absence(lane_of(change)[0]):
-        return settled_us(touched)
+    row, before, said = change.row, change.before, _about(change)
+    if rests_on_absence(said.rule):
+        return settled_us(touched, said.from_us)
     if before is None or before.verdict not in (BREACH, UNKNOWN):
         return 0
     if before.state == WITHDRAWN or change.event == "escalated":
