@@ -16,7 +16,12 @@ from coldchain.cli import group
 from coldchain.db.queries_api import device_row
 from coldchain.db.queries_fittings import fittings_of
 from coldchain.domain.fittings import Fitting, calibration_at, probe_kind
+from coldchain.domain.parties import read_registration
+from coldchain.services.chores import canonical
+from coldchain.services.identity import CommandRefused
+from coldchain.services.parties import registered
 from coldchain.settings import load_settings
+from coldchain_ledger.log import Draft
 from web.story import HOUR, START, Clock, Sender
 
 
@@ -30,6 +35,12 @@ def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
 def history(core: Core, device: str) -> tuple[Fitting, ...]:
     with core.engine.connect() as connection:
         return fittings_of(connection)[device_row(connection, device).device_no]
+
+
+def ledger_size(directory: Path) -> int:
+    with open_core(load_settings(dir=directory)) as core, core.store.snapshot() as snapshot:
+        edge = snapshot.edge()
+    return edge.size if edge else 0
 
 
 def test_orders_take_turns_whenever_they_were_recorded_and_a_rebuild_agrees(core: Core) -> None:
@@ -46,8 +57,9 @@ def test_orders_take_turns_whenever_they_were_recorded_and_a_rebuild_agrees(core
     assert {name for name, digest in rebuilt.items() if digest.before != digest.after} == set()
 
 
-def test_an_order_from_before_the_enrolment_stands_after_it(core: Core) -> None:
-    core.register("fitting", {"id": "d1", "probes": {"box1": "product"}, "from_us": START + HOUR})
+def test_an_order_recorded_before_the_enrolment_stands_after_it(core: Core) -> None:
+    body = {"v": 1, "op": "fitting", "id": "d1", "n": 1, "probes": {"box1": "product"}, "from_us": START + HOUR}
+    core.log.append([registered(core.log.origin, read_registration(body))])
     core.settle()
     Sender(core, "d1", "veh:T1")
     core.settle()
@@ -59,6 +71,18 @@ def test_a_device_of_whose_sensors_nothing_was_stated_has_no_fitting(core: Core)
     core.settle()
     with core.engine.connect() as connection:
         assert fittings_of(connection) == {}
+
+
+def test_a_fitting_of_a_device_that_nobody_enrolled_is_refused(core: Core) -> None:
+    with pytest.raises(CommandRefused, match=r"device 'd2' is not enrolled, nor mapped behind a gateway"):
+        core.register("fitting", {"id": "d2", "controller": True})
+    body = {"v": 1, "op": "gateway", "device": "gw", "org": "o", "site": "s", "format": "senml", "n": 1}
+    source = {"v": 1, "op": "mapping", "device": "d2", "org": "o", "site": "s", "gateway": "gw", "source": "x", "n": 1}
+    for order in (body, source):
+        core.record(
+            Draft("identity", "o", "application/json", f"identity/{order['op']}", "declared", (), canonical(order))
+        )
+    assert core.register("fitting", {"id": "d2", "controller": True})[0].n == 1
 
 
 def test_enrolment_states_the_first_fitting_and_a_rotation_keeps_it(tmp_path: Path) -> None:
@@ -93,3 +117,35 @@ def test_enrolment_states_the_first_fitting_and_a_rotation_keeps_it(tmp_path: Pa
     refused = CliRunner().invoke(group, [*enrol[:-1], key("c.pem"), "--calibration", "CAL", "--dir", str(tmp_path)])
     assert refused.exit_code == 2
     assert "expected CERT:DATE" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("again", "told"),
+    [
+        (["--product-probe", "box2"], r"fitting .*box1.*, not the fitting .*box2.* party fitting add --id t1"),
+        (["--controller"], r"party fitting add --id t1"),
+        (["--place", "veh:T2"], r"place 'veh:T1', not 'veh:T2': coldchain party mount add --id t1"),
+        (["--profile", "none"], r"profile 'CN-chilled', not None: .* choose another id"),
+        (["--grade", "transport"], r"grade 'signed', not 'transport'"),
+        (["--role", "portal"], r"role 'sensor', not 'portal'"),
+    ],
+)
+def test_enrolling_again_gives_a_password_and_never_ignores_what_it_states(
+    tmp_path: Path, again: list[str], told: str
+) -> None:
+    public = Ed25519PrivateKey.generate().public_key()
+    (tmp_path / "a.pem").write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    where = ["--public-key", str(tmp_path / "a.pem"), "--dir", str(tmp_path / "d"), "--json"]
+    short = ["device", "enrol", "--org", "acme", "--site", "fleet", "--id", "t1", *where]
+    full = [*short, "--place", "veh:T1", "--profile", "CN-chilled", "--product-probe", "temp/box1"]
+
+    def password(words: list[str]) -> str:
+        done = CliRunner().invoke(group, words)
+        assert done.exit_code == 0, done.output
+        return str(json.loads(done.stdout)["password"])
+
+    assert len({password(full), password(full), password(short)}) == 3
+    before = ledger_size(tmp_path / "d")
+    with pytest.raises(CommandRefused, match=told):
+        CliRunner().invoke(group, [*short, *again], catch_exceptions=False)
+    assert ledger_size(tmp_path / "d") == before

@@ -21,7 +21,7 @@ from coldchain.decoders.jws import load_key, parse_envelope, verify
 from coldchain.mqtt.accounts import Account, Credentials, new_account
 from coldchain.mqtt.connection import probe_login
 from coldchain.mqtt.files import locked
-from coldchain.services.identity import CommandRefused, Enrolment, enrol, revoke
+from coldchain.services.identity import CommandRefused, Enrolment, check_again, enrol, revoke
 from coldchain.services.registry import Key
 from coldchain_ledger.log import Draft
 
@@ -67,7 +67,8 @@ def read_request(path: Path, device: str) -> tuple[Alg, str]:
 
 def enrol_device(core: Core, order: Enrolment) -> tuple[dict[str, Any], str]:
     """The device is in the ledger and has an account: how it connects, and why the broker that runs now does not let it
-    in yet, which is empty once a login worked or where no broker runs. Asked again with the same key: a new password.
+    in yet, which is empty once a login worked or where no broker runs. Asked again with the same key: a new password,
+    and CommandRefused where it states another thing than was enrolled.
 
     The account comes first: a crash between the two leaves an account whose messages nobody can attribute, which the
     next enrolment of the same device replaces.
@@ -77,6 +78,7 @@ def enrol_device(core: Core, order: Enrolment) -> tuple[dict[str, Any], str]:
         core.refresh_registry()
         known = core.registry.latest(order.device)
         if known is not None and _same(known, order):
+            check_again(known, order)
             kid = known.kid
         else:
             kid, draft = enrol(core.registry, core.log.origin, order)

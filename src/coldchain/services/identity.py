@@ -66,6 +66,24 @@ def enrol(registry: Registry, by: str, order: Enrolment) -> tuple[str, Draft]:
     return kid, _draft(by, kid, "enrol", order)
 
 
+def check_again(known: Key, order: Enrolment) -> None:
+    """Enrolling again gives another password and changes nothing: refused where the order states another thing than
+    the enrolment did. What it leaves at its default states nothing. Raises CommandRefused."""
+    device, plain = order.device, Enrolment(order.org, order.site, order.device, order.alg, order.public_key)
+    ways = {"place": f"coldchain party mount add --id {device}"}
+    for name in ("place", "profile", "grade", "role"):
+        stated, before = getattr(order, name), known.stated.get(name)
+        if stated not in (getattr(plain, name), before):
+            way = ways.get(name, "what an enrolment says of it stays; choose another id")
+            raise CommandRefused(f"device {device!r} is enrolled with {name} {before!r}, not {stated!r}: {way}")
+    fitting, before = stated_fields(_fitting(order)), stated_fields(known.stated)
+    if fitting and fitting != before:
+        raise CommandRefused(
+            f"device {device!r} is enrolled with {_shown(before)}, not {_shown(fitting)}: "
+            f"coldchain party fitting add --id {device} states another fitting, from a time on"
+        )
+
+
 def rotate(
     registry: Registry, by: str, device: str, alg: Literal["EdDSA", "ES256"], public_key: str
 ) -> tuple[str, Draft]:
@@ -100,6 +118,10 @@ def _enrolled(registry: Registry, device: str) -> Key:
     if current is None:
         raise CommandRefused(f"device {device!r} is not enrolled")
     return current
+
+
+def _shown(fitting: Mapping[str, Any]) -> str:
+    return "the fitting " + json.dumps(fitting, ensure_ascii=False, sort_keys=True) if fitting else "no fitting"
 
 
 def _fitting(order: Enrolment) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from coldchain.domain.parties import Directory, PartyError, Registration, read_r
 from coldchain.services.chores import canonical
 from coldchain.services.identity import CommandRefused
 from coldchain.services.principals import Principal
+from coldchain.services.registry import Registry
 from coldchain_ledger.log import Draft
 
 MAX_REASON = 1_000
@@ -38,6 +39,12 @@ def registration(directory: Directory, op: str, stated: Mapping[str, Any], now_u
         raise CommandRefused(str(error)) from error
     _check(directory, version)
     return version
+
+
+def check_fitted(registry: Registry, device: str) -> None:
+    """Raises CommandRefused for a fitting of a device that nobody enrolled or mapped: it would hold of none."""
+    if registry.latest(device) is None and registry.sources.latest(device) is None:
+        raise CommandRefused(f"device {device!r} is not enrolled, nor mapped behind a gateway: coldchain device list")
 
 
 def _same(before: Registration, stated: Mapping[str, Any]) -> bool:
