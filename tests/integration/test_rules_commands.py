@@ -17,6 +17,7 @@ from coldchain.bootstrap.dryrun import dry_run
 from coldchain.cli.rules import command
 from coldchain.db.tables.verdicts import verdict
 from coldchain.services.chores import rule_entries
+from coldchain.services.identity import CommandRefused
 from coldchain.settings import load_settings
 from web.story import HOUR, START, Clock, Sender, temperatures
 
@@ -174,9 +175,17 @@ def test_a_recorded_pack_judges_and_its_version_has_one_content(core: Core, file
     core.follower.catch_up()
     assert not [one for one in verdicts(core) if one[-1] == "breach"]
     assert answer("record", "--dir", directory, file)["index"] == found["index"]
-    assert "is entry" in str(run("record", "--dir", directory, changed(file, "-2000", "-3000")).exception)
-    changed(file, "version = 2", "version = 1")
-    assert "shipped with another content" in str(run("record", "--dir", directory, file).exception)
+    assert answer("dry-run", "--dir", directory, file)["changes"] == [], "the same again is no other rule"
+    taken = refused(directory, changed(file, "-2000", "-3000"))
+    assert taken == f"rules/CN-frozen/2 is entry {found['index']} already, with another content"
+    assert "shipped with another content" in refused(directory, changed(file, "version = 2", "version = 1"))
+
+
+def refused(directory: Path, file: Path) -> str:
+    """What recording it is refused with, which a dry run says as well instead of a preview that never comes true."""
+    dry, real = (run(name, "--dir", directory, file).exception for name in ("dry-run", "record"))
+    assert (type(dry), str(dry)) == (CommandRefused, str(real))
+    return str(real)
 
 
 def test_a_profile_of_a_pack_nobody_knows_is_refused(core: Core, tmp_path: Path) -> None:
@@ -185,8 +194,7 @@ def test_a_profile_of_a_pack_nobody_knows_is_refused(core: Core, tmp_path: Path)
         'kind = "profile"\nname = "own"\nversion = 1\nclause = "test"\nverified = false\n'
         '[[packs]]\npack = "CN-frozen"\n[[packs]]\npack = "Our-frozen"\n'
     )
-    refused = str(run("record", "--dir", directory, path).exception)
-    assert "own v1 names 'Our-frozen', which neither this ledger nor this release has" in refused
+    assert "own v1 names 'Our-frozen', which neither this ledger nor this release has" in refused(directory, path)
     assert not [one for one in answer("list", "--dir", directory)["items"] if one["name"] == "own"]
     core.log.append(rule_entries(core.log.origin, [{**tomllib.loads(PACK), "name": "Our-frozen"}]))
     assert answer("record", "--dir", directory, path)["status"] == "added"

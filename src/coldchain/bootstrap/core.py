@@ -52,9 +52,14 @@ from coldchain.services.principals import Principal
 from coldchain.services.registry import Registry
 from coldchain.services.trace import trace
 from coldchain.settings import Settings
+from coldchain_ledger.entry import parse_entry
 from coldchain_ledger.evidence import save_dossier, write_dossier
 from coldchain_ledger.keys import Verifier, parse_vkey
 from coldchain_ledger.log import Draft, Log, Outcome, create_log
+
+
+def _taken(draft: Draft, index: int) -> CommandRefused:
+    return CommandRefused(f"{draft.key} is entry {index} already, with another content")
 
 
 def wall_clock() -> int:
@@ -126,8 +131,15 @@ class Core:
         """One entry that does not come from a device. Raises CommandRefused where its key has another content."""
         (outcome,) = self.log.append([draft])
         if outcome.status == "conflict":
-            raise CommandRefused(f"{draft.key} is entry {outcome.index} already, with another content")
+            raise _taken(draft, outcome.index)
         return outcome
+
+    def check_key(self, draft: Draft) -> None:
+        """Raises CommandRefused where `record` would now: the draft's key has another content."""
+        with self.store.snapshot() as snapshot:
+            index = snapshot.find([draft.key]).get(draft.key)
+            if index is not None and parse_entry(snapshot.entry(index)).payload != draft.payload:
+                raise _taken(draft, index)
 
     def capture(self, org: str, document: bytes) -> Outcome:
         """An EPCIS document from a system of the organisation, taken whole.

@@ -103,7 +103,10 @@ def diff(data: Data, old: str, new: str) -> None:
     "--limit", type=click.IntRange(min=0), default=MOST, show_default=True, help="Changes printed; all count."
 )
 def dry_run(data: Data, file: Path, from_: str | None, to: str | None, device: str | None, limit: int) -> None:
-    """Which verdicts would change if the file were recorded. Judges what is stored in a copy; nothing is written."""
+    """Which verdicts would change if the file were recorded. Judges what is stored in a copy; nothing is written.
+
+    Refuses what `rules record` would.
+    """
     from coldchain.cli.rule_files import read_rules
     from coldchain.services.moments import moment_us
 
@@ -111,6 +114,7 @@ def dry_run(data: Data, file: Path, from_: str | None, to: str | None, device: s
     from_us = 0 if from_ is None else moment_us(from_)
     to_us = 2**62 if to is None else moment_us(to)
     with data.core() as core:
+        _entry_of(core, known.stated)
         document = _tried(core, known.stated, device, from_us, to_us, limit)
     data.show(document, _change_lines)
 
@@ -122,25 +126,34 @@ def record(data: Data, file: Path) -> None:
     """Record a pack, profile or continuity rules: they judge from their `from_us` on, the past included. The operator's
     to do; a version recorded or shipped with another content is refused, and so is a profile of a pack nobody knows."""
     from coldchain.cli.rule_files import read_rules
-    from coldchain.services.chores import rule_entries
-    from coldchain.services.identity import CommandRefused
     from coldchain.services.moments import rfc3339
 
     known = read_rules(file)
-    name = f"{known.stated['name']} v{known.stated['version']}"
     with data.core() as core:
-        if any(_same_version(one, known.stated) and one != known.stated for one in _shipped()):
-            raise CommandRefused(f"{name} is shipped with another content: give a change a version of its own")
+        draft = _entry_of(core, known.stated)
         document = _tried(core, known.stated, None, 0, 2**62, 0)
-        if missing := _unknown_packs(core, known.stated):
-            raise CommandRefused(
-                f"{name} names {', '.join(map(repr, missing))}, which neither this ledger nor this release has:"
-                " record the pack first"
-            )
-        (draft,) = rule_entries(core.log.origin, [known.stated])
         outcome = core.record(draft)
     past = {"judged_from": rfc3339(known.stated.get("from_us", 0)), "totals": document["totals"]}
     data.show({"key": draft.key, "index": outcome.index, "status": outcome.status, **past}, _record_lines)
+
+
+def _entry_of(core: Any, stated: dict[str, Any]) -> Any:
+    """The draft that records these rules. Raises CommandRefused where nobody may: see `record`."""
+    from coldchain.services.chores import rule_entries
+    from coldchain.services.identity import CommandRefused
+
+    name = f"{stated['name']} v{stated['version']}"
+    if any(_same_version(one, stated) and one != stated for one in _shipped()):
+        raise CommandRefused(f"{name} is shipped with another content: give a change a version of its own")
+    (draft,) = rule_entries(core.log.origin, [stated])
+    core.catch_up_if_alone()
+    core.check_key(draft)
+    if missing := _unknown_packs(core, stated):
+        raise CommandRefused(
+            f"{name} names {', '.join(map(repr, missing))}, which neither this ledger nor this release has:"
+            " record the pack first"
+        )
+    return draft
 
 
 def _unknown_packs(core: Any, stated: Mapping[str, Any]) -> list[str]:
@@ -171,7 +184,6 @@ def _tried(
     from coldchain.bootstrap.dryrun import dry_run
     from coldchain.db.queries_api import NotKnown
 
-    core.catch_up_if_alone()
     try:
         tried = dry_run(core, stated, device)
     except NotKnown as error:
