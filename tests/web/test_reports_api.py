@@ -181,6 +181,20 @@ def test_the_pages_of_a_unit_and_a_device_make_the_file_in_their_language(core: 
         assert visitor.post("/report", data={"about": "sscc:169012345000009999", "format": "pdf"}).status_code == 404
 
 
+def test_a_report_made_on_a_page_of_the_past_ends_where_the_page_does(core: Core, served: Served) -> None:
+    ports = app_ports(core, lambda: None, lambda: "")
+    served.app = create_app(ports)
+    with served.client() as visitor:
+        visitor.get(f"/login?code={ports.access.issue_code()}")
+        order = {"about": PALLET, "format": "csv", "at": HOUR[0], "as_of": "200"}
+        made = visitor.post("/report", data=order).content.decode("utf-8-sig")
+        assert visitor.post("/report", data={**order, "as_of": "many"}).status_code == 422
+    document = make_report(core, PALLET, (None, START + 60 * MINUTE), as_of=200)
+    assert document is not None
+    assert digest(document) in made
+    assert (document["to"], document["ledger"]["size"]) == (HOUR[0], 200)
+
+
 def test_a_late_reading_changes_todays_report_and_not_what_was_believed_before(tmp_path: Path) -> None:
     clock = Clock(START)
     with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from coldchain.bootstrap.believed import Believed
 from coldchain.bootstrap.conclusions import Conclusions
@@ -210,9 +210,13 @@ class Core:
         as_of: as it was believed when the ledger had so many entries; most: entries that may be folded anew for that.
         Raises CommandRefused and Busy (`bootstrap.believed`).
         """
-        past = None if as_of is None else self.believed.at(as_of, most)
-        with past or self.engine.connect() as connection:
+        with self.projected(as_of, most) as connection:
             return inspect(InspectQueries(connection), Exposures(connection), about, at_us)
+
+    def projected(self, as_of: int | None = None, most: int | None = None) -> AbstractContextManager[Connection]:
+        """To read what was concluded: today, or as believed earlier, which is read by one at a time; both as `inspect`
+        has it."""
+        return self.engine.connect() if as_of is None else self.believed.at(as_of, most)
 
     def trace(self, about: str) -> dict[str, Any] | None:
         """Back, forward and contacts of one unit; None where no entry names it."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from io import BytesIO
 from typing import Any
+
+from sqlalchemy import Connection
 
 from coldchain.api.problems import NotReady
 from coldchain.bootstrap.believed import MOST_IN_A_REQUEST, Busy
@@ -60,6 +63,14 @@ def app_ports(
         except Busy as error:
             raise NotReady(str(error)) from error
 
+    @contextmanager
+    def projected(as_of: int | None) -> Iterator[Connection]:
+        try:
+            with core.projected(as_of, MOST_IN_A_REQUEST) as connection:
+                yield connection
+        except Busy as error:
+            raise NotReady(str(error)) from error
+
     def file_paper(principal: Principal, body: Mapping[str, Any]) -> Outcome:
         if body.get("order") == "event-decision":
             return core.rule_on_event(principal, body)
@@ -83,6 +94,7 @@ def app_ports(
         receipt=core.log.receipt,
         dossier=dossier,
         inspect=inspect,
+        projected=projected,
         trace=core.trace,
         report=reports.report,
         issue_report=reports.issue,

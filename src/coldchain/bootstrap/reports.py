@@ -29,8 +29,7 @@ def make_report(
 ) -> dict[str, Any] | None:
     """The document; None where nothing is known under that name. as_of: as it was believed when the ledger had so many
     entries; most: entries that may be folded anew for that. Raises CommandRefused and Busy (`bootstrap.believed`)."""
-    past = None if as_of is None else core.believed.at(as_of, most)
-    with past or core.engine.connect() as connection:
+    with core.projected(as_of, most) as connection:
         return report(ReportQueries(connection), Exposures(connection), about, period, levels)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from coldchain.services.access import Access
 from coldchain.services.epcis_ports import EpcisPorts
@@ -40,6 +41,9 @@ class AppPorts:
     inspect: Callable[[str, int | None, int | None], Mapping[str, Any] | None]
     """Everything known about one unit, at a moment (None: now), as believed at a ledger size (None: of today); None
     where no entry names it. Raises CommandRefused, and NotReady where others ask about the past too long."""
+    projected: Callable[[int | None], AbstractContextManager[Connection]]
+    """Tables of today, or as believed at a ledger size, which one reads at a time: ask for nothing else of the past
+    while it is open. Raises CommandRefused and NotReady as `inspect` does."""
     trace: Callable[[str], Mapping[str, Any] | None]
     """Back to its origin, forward to where it went, and its contacts; None where no entry names it."""
     report: Callable[[str, tuple[int | None, int | None], Sequence[int], int | None], dict[str, Any] | None]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_US = 253_402_300_799_999_999
+LAST_US = 253_402_300_799_999_999
 """The end of the year 9999."""
 
 
@@ -21,7 +21,7 @@ def iso(time: int | str) -> str:
     A device may claim any time: what no calendar holds is shown as the number it is.
     """
     us = micros(time) if isinstance(time, str) else time
-    if not 0 <= us <= _LAST_US:
+    if not 0 <= us <= LAST_US:
         return f"{us} µs"
     return datetime.fromtimestamp(us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

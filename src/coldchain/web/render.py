@@ -52,7 +52,14 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            utc=utc, iso=iso, celsius=celsius, duration=duration, page=page_of, next_url=next_url, quoted=quoted
+            utc=utc,
+            iso=iso,
+            celsius=celsius,
+            duration=duration,
+            page=page_of,
+            next_url=next_url,
+            until_url=until_url,
+            quoted=quoted,
         )
         self._templates.globals.update(asset=self.assets.url, look_of=look_of)
 
@@ -69,6 +76,7 @@ class Renderer:
             "signed_in": False,
             "open_findings": 0,
             "as_of": None,
+            "kept": "",
         }
         text = self._templates.get_template(template).render({**shared, **context})
         response = HTMLResponse(text, status, headers)
@@ -80,6 +88,11 @@ class Renderer:
 def next_url(cursor: str, request: Request) -> str:
     """The same list from the cursor on."""
     return _with(request, cursor=cursor)
+
+
+def until_url(until_us: int, request: Request) -> str:
+    """This page with a chart that ends there."""
+    return _with(request, until=str(until_us))
 
 
 def _with(request: Request, **parameters: str) -> str:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from coldchain.db.queries_api import BadQuery, NotKnown
 from coldchain.services.principals import operator_principal
 from coldchain.web.i18n import language_of
+from coldchain.web.past import Past, past
 from coldchain.web.site import Site
 
 TYPES = {
@@ -27,8 +28,8 @@ def router(site: Site) -> APIRouter:
     def issue(request: Request, body: bytes = Depends(_body)) -> Response:
         """In the operator's name and the page's language; that it was issued is recorded. The session's cookie comes
         from our own pages alone (SameSite=Strict), so nobody else's form can do this."""
-        about, form = _asked(body)
-        document = site.ports.report(about, (None, None), (), None)
+        about, form, of = _asked(body)
+        document = site.ports.report(about, (None, of.at_us), (), of.as_of)
         if document is None:
             raise NotKnown(f"no report about {about!r}: nothing was measured where it was")
         language = "zh" if language_of(request).startswith("zh") else "en"
@@ -44,8 +45,9 @@ async def _body(request: Request) -> bytes:
     return await request.body()
 
 
-def _asked(body: bytes) -> tuple[str, str]:
-    """What the report is about, and its form. Raises BadQuery for what no form of ours sends."""
+def _asked(body: bytes) -> tuple[str, str, Past]:
+    """What the report is about, its form, and the past that the page told of. Raises BadQuery for what no form of ours
+    sends."""
     try:
         fields = dict(parse_qsl(body.decode(), max_num_fields=MAX_FIELDS))
     except ValueError as error:
@@ -53,4 +55,4 @@ def _asked(body: bytes) -> tuple[str, str]:
     about, form = fields.get("about", ""), fields.get("format", "")
     if not about or form not in TYPES:
         raise BadQuery(f"form: expected about, and a format of {', '.join(TYPES)}, found {form!r}")
-    return about, form
+    return about, form, past(fields.get("at", ""), fields.get("as_of", ""))

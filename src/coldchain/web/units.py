@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Connection
@@ -12,11 +12,13 @@ from starlette.responses import HTMLResponse, Response
 from coldchain.db import queries_api as q
 from coldchain.db.queries_units import UnitQueries
 from coldchain.decoders.scans import named, subject_of
+from coldchain.domain.tracing import FOREVER_US
 from coldchain.projections.regimes import rules_in_force
 from coldchain.projections.rollups import resolution, stretches
 from coldchain.projections.series import PROBES, readings
 from coldchain.web.chart import HOUR_US, WINDOW_US, Chart, Point, Until, point_of
 from coldchain.web.formats import micros
+from coldchain.web.past import Past, past
 from coldchain.web.reasons import Conclusion, reasons, title
 from coldchain.web.site import Site, dossier_name
 from coldchain.web.status import worst
@@ -38,18 +40,25 @@ def router(site: Site) -> APIRouter:
         return site.page(request, "units.html", units=units, next=following)
 
     @routes.get("/units/{unit:path}")
-    def show_unit(request: Request, unit: str, until: Until = None) -> HTMLResponse:
+    def show_unit(
+        request: Request, unit: str, asked: Annotated[Past, Depends(past)], until: Until = None
+    ) -> HTMLResponse:
         """until: end of the time the chart shows, microseconds; the newest by default."""
-        document = site.ports.inspect(named(unit), None, None)
+        document = site.ports.inspect(named(unit), asked.at_us, asked.as_of)
         if document is None:
-            raise q.NotKnown(f"{unit!r} is named by no entry of this ledger")
-        with site.ports.engine.connect() as connection:
-            now_us = q.ledger_state(site.ports.engine, site.ports.store, site.ports.log).at_us
-            chart, earlier = _chart(connection, document, until or now_us, now_us)
+            earlier_on = f" within its first {asked.as_of} entries" if asked.as_of is not None else ""
+            raise q.NotKnown(f"{unit!r} is named by no entry of this ledger{earlier_on}")
+        known_us = micros(document["ledger"]["time"])
+        now_us = min(known_us, asked.end_us)
+        with site.ports.projected(asked.as_of) as connection:
+            chart, earlier = _chart(connection, document, min(until or now_us, now_us), now_us)
             air = _air_conclusions(connection, document)
         return site.page(
             request,
             "unit.html",
+            **_of_the_past(document, asked, known_us) if asked.query else {},
+            past=asked,
+            now=_where(document, asked.end_us),
             unit=document,
             calibrations=sorted(
                 {
@@ -60,7 +69,7 @@ def router(site: Site) -> APIRouter:
             worst_air=worst(row["state"] for row in document["temperature"]),
             verdicts=[_conclusion(row, document) for row in document["verdicts"]],
             air_verdicts=air,
-            strips=_strips(document, now_us),
+            strips=_strips(document, now_us, asked.end_us),
             chart=chart,
             earlier=earlier,
             title_of=title,
@@ -81,6 +90,32 @@ def router(site: Site) -> APIRouter:
         )
 
     return routes
+
+
+class _Ledger(NamedTuple):
+    """What a page of the past was made from."""
+
+    size: int
+    at_us: int
+
+
+def _of_the_past(document: Document, asked: Past, known_us: int) -> dict[str, Any]:
+    """For the frame of the page: the ledger it was made from, and nothing of what is open today."""
+    return {
+        "as_of": _Ledger(document["ledger"]["size"], known_us),
+        "open_findings": 0,
+        "kept": asked.query,
+        "not_reached": asked.at_us is not None and asked.at_us > known_us,
+    }
+
+
+def _where(document: Document, t_us: int) -> list[str]:
+    """What it was in at that moment; of FOREVER, what it is in by all that is known."""
+    return [
+        stay["parent"]
+        for stay in document["inside"]
+        if micros(stay["from"]) <= t_us and (stay["to"] is None or t_us < micros(stay["to"]))
+    ]
 
 
 def _conclusion(row: Document, document: Document) -> Conclusion:
@@ -121,16 +156,16 @@ def _micros_or_none(text: str | None) -> int | None:
     return None if text is None else micros(text)
 
 
-def _strips(document: Document, now_us: int) -> dict[str, Any] | None:
-    """Continuity and the air around it, on one axis of time."""
-    continuity = [Span(micros(s["from"]), micros(s["to"]), s["verdict"]) for s in document["segments"]]
+def _strips(document: Document, now_us: int, end_us: int) -> dict[str, Any] | None:
+    """Continuity and the air around it, on one axis of time, which ends at `end_us` at the latest."""
+    continuity = [Span(micros(s["from"]), min(micros(s["to"]), end_us), s["verdict"]) for s in document["segments"]]
     order = {"unknown": 1, "breach": 2}
     air = [
-        Span(max(from_us, begun), _earlier(to_us, ended), row["state"])
+        Span(max(from_us, begun), _earlier(end_us if end_us < FOREVER_US else None, to_us, ended), row["state"])
         for row in sorted(document["temperature"], key=lambda row: order.get(row["state"], 0))
         for begun, ended in _stays(document, row["place"])
         for from_us, to_us in [(micros(row["from"]), _micros_or_none(row["to"]))]
-        if (ended is None or from_us < ended) and (to_us is None or begun < to_us)
+        if (ended is None or from_us < ended) and (to_us is None or begun < to_us) and begun <= end_us
     ]
     if not continuity and not air:
         return None
@@ -164,9 +199,8 @@ def _stays(document: Document, place: str) -> list[tuple[int, int | None]]:
     return [(micros(s["from"]), _micros_or_none(s["to"])) for s in document["inside"] if s["parent"] == place]
 
 
-def _earlier(one: int | None, other: int | None) -> int | None:
-    ends = [end for end in (one, other) if end is not None]
-    return min(ends) if ends else None
+def _earlier(*ends: int | None) -> int | None:
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _chart(connection: Connection, document: Document, until_us: int, now_us: int) -> tuple[Chart, int | None]:
