@@ -92,8 +92,19 @@ def _document(answer: Finding) -> dict[str, Any]:
 def _line(item: dict[str, Any]) -> str:
     about = " ".join(part for part in (item["subject"], item["channel"]) if part)
     acknowledged = f"  {item['acknowledged']}" if item["acknowledged"] else ""
-    span = f"{item['from']} – {item['to'] or 'now'}"
-    return f"{item['id']}  {item['severity']:<8}  {item['state']}  {item['rule']}  {about}  {span}{acknowledged}"
+    said = f"{item['severity']:<8}  {item['verdict']} ({item['state']})"
+    return f"{item['id']}  {said}  {item['rule']}  {about}  {_span(item)}{acknowledged}"
+
+
+def _span(item: dict[str, Any]) -> str:
+    """What lasts lasts until now; but one that was withdrawn before it ended was told of until then."""
+    withdrawn = f"withdrawn {item['published_at']}" if item["state"] == "withdrawn" else "now"
+    return f"{item['from']} – {item['to'] or withdrawn}"
+
+
+def _told(item: dict[str, Any]) -> str:
+    """As of the entry that said so, whatever is known by now."""
+    return f"{item['from']} – {item['to'] or 'lasting'}"
 
 
 def _life(document: dict[str, Any]) -> Iterator[str]:
@@ -107,8 +118,7 @@ def _life(document: dict[str, Any]) -> Iterator[str]:
             amount = "an unknown amount, in" if milli is None else f"at most {milli / 1000:g}"
             yield f"    {amount} {measure or 'cases'} of {goods}"
     for one in document["life"]:
-        span = f"{one['from']} – {one['to'] or 'now'}"
-        said = f"{one['event']}  {one['severity']}  {one['verdict']} ({one['state']})  {span}"
+        said = f"{one['event']}  {one['severity']}  {one['verdict']} ({one['state']})  {_told(one)}"
         yield f"  {one['published_at']}  {said}  entry {one['index']}"
     for one in document["acknowledgements"]:
         who = f"{one['by']} as {one['role']}" + (f", {one['name']}" if one["name"] else "")
