@@ -47,9 +47,14 @@ def test_a_token_short_enough_to_guess_is_refused_at_the_start(clock: Clock) -> 
 
 def test_a_code_signs_in_once(access: Access) -> None:
     code = access.issue_code()
-    access.check_session(access.redeem(code, HERE))
+    access.visitor(access.redeem(code, HERE))
     with pytest.raises(AccessDenied):
         access.redeem(code, HERE)
+
+
+def test_a_session_is_of_whoever_the_code_was_made_for(access: Access) -> None:
+    visitor = access.visitor(access.redeem(access.issue_code(person="Li Wei"), HERE))
+    assert (visitor.principal, visitor.person) == (access.principal(TOKEN, HERE), "Li Wei")
 
 
 def test_of_two_browsers_with_one_link_one_gets_in(access: Access) -> None:
@@ -74,17 +79,17 @@ def test_a_code_and_a_session_end_with_their_time(access: Access, clock: Clock) 
     clock.now_us += CODE_LIFE_S * 1_000_000
     with pytest.raises(AccessDenied):
         access.redeem(code, HERE)
-    access.check_session(session)
+    access.visitor(session)
     clock.now_us += (SESSION_LIFE_S - CODE_LIFE_S) * 1_000_000
     with pytest.raises(AccessDenied):
-        access.check_session(session)
+        access.visitor(session)
 
 
 def test_signing_out_ends_the_session(access: Access) -> None:
     session = access.redeem(access.issue_code(), HERE)
     access.end_session(session)
     with pytest.raises(AccessDenied):
-        access.check_session(session)
+        access.visitor(session)
 
 
 def test_the_oldest_code_makes_room_for_the_newest(access: Access) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,21 +15,46 @@ from coldchain.bootstrap.core import Core, open_core
 from coldchain.bootstrap.http import create_app
 from coldchain.bootstrap.ports import app_ports
 from coldchain.domain.findings import EVENTS
+from coldchain.services.app_ports import AppPorts
+from coldchain.services.principals import issue_token
 from coldchain.settings import load_settings
 from coldchain.web.i18n import load_words
+from coldchain_ledger.entry import parse_entry
 from web.serving import Served
 from web.story import PALLET, START, TRUCK, Clock, tell
 
 
 class Browser:
-    def __init__(self, core: Core, http: httpx.Client) -> None:
+    """A person's, signed in with the operator's link, which names nobody."""
+
+    def __init__(self, core: Core, http: httpx.Client, ports: AppPorts) -> None:
         self.core = core
         self.http = http
+        self.ports = ports
+        self.sign_in(f"/login?code={ports.access.issue_code()}")
         ids = re.findall(r'href="/findings/([0-9a-f]{32})">Too warm', http.get("/findings?show=all&lang=en").text)
         self.breach = ids[0]
 
     def read(self, language: str = "en") -> str:
         return self.http.get(f"/findings/{self.breach}", params={"lang": language}).text
+
+    def sign_in(self, path: str) -> None:
+        self.http.cookies.clear()
+        assert self.http.get(path).status_code == 200
+
+    def token(self, org: str, role: str) -> tuple[dict[str, str], str]:
+        """Header and id of a new one, of a registered organisation."""
+        self.core.register("org", {"id": org, "roles": [role], "label": "", "names": []})
+        secret, kept = issue_token(self.core.registry.directory, org, role, (), "", None, self.core.clock())
+        self.core.tokens.keep(kept)
+        return {"authorization": f"Bearer {secret}"}, kept.id
+
+    def recorded(self) -> dict[str, Any]:
+        """The newest acknowledgement, as its entry has it."""
+        with self.core.store.snapshot() as snapshot:
+            entries = (parse_entry(snapshot.entry(index)) for index in reversed(range(snapshot.edge().size)))
+            found = next(one for one in entries if one.key.startswith("ack/"))
+        return {**json.loads(found.payload), "entry_by": found.by}
 
     def send(self, **fields: str) -> httpx.Response:
         (seen,) = re.findall(r'name="seen" value="(\d+)"', self.read())
@@ -44,8 +71,7 @@ def browser(tmp_path: Path, served: Served) -> Iterator[Browser]:
         ports = app_ports(core, lambda: None, lambda: "")
         served.app = create_app(ports)
         with httpx.Client(base_url=served.address, headers={"accept": "text/html"}) as http:
-            http.get(f"/login?code={ports.access.issue_code()}")
-            yield Browser(core, http)
+            yield Browser(core, http, ports)
 
 
 def test_a_finding_tells_its_severity_its_life_and_what_was_there(browser: Browser) -> None:
@@ -64,6 +90,64 @@ def test_a_person_acknowledges_with_a_comment_and_the_page_shows_it(browser: Bro
     for said in ("Recorded.", "unloaded &lt;b&gt;into&lt;/b&gt; room 2", "Li Wei", "(operator)"):
         assert said in text, said
     assert "acknowledged</span>" in browser.http.get("/findings?show=all").text
+
+
+def test_an_officer_acknowledges_in_the_name_and_role_of_customs_and_under_the_name_on_the_link(
+    browser: Browser,
+) -> None:
+    customs, _ = browser.token("customs-sh", "customs")
+    link = browser.http.post("/v1/sign-in-links", json={"name": "Wang Fang"}, headers=customs).json()
+    browser.sign_in(link["path"])
+    page = browser.read()
+    assert "customs-sh (customs), Wang Fang" in page
+    assert 'name="name"' not in page, "nobody is asked for a name that is known"
+    assert browser.send(comment="sampled", name="Somebody Else").status_code == 303
+    entry = browser.recorded()
+    assert [entry[field] for field in ("by", "entry_by", "role")] == ["customs-sh", "customs-sh", "customs"]
+    assert browser.core.sealed.open(entry["name_sealed"]) == "Wang Fang"
+    assert re.search(r"customs-sh \(customs\), Wang Fang: sampled", browser.read())
+    assert "customs-sh (海关), Wang Fang" in browser.read("zh_Hans")
+    browser.http.post("/report", data={"about": PALLET, "format": "csv"})
+    with browser.core.store.snapshot() as snapshot:
+        assert parse_entry(snapshot.entry(snapshot.edge().size - 1)).by == "customs-sh"
+
+
+def test_the_operators_link_for_a_person_records_that_person(browser: Browser) -> None:
+    token = {"authorization": f"Bearer {browser.core.operator_token}"}
+    browser.sign_in(browser.http.post("/v1/sign-in-links", json={"name": " Li Wei "}, headers=token).json()["path"])
+    browser.send(comment="door closed")
+    entry = browser.recorded()
+    assert (entry["by"], entry["role"]) == (browser.core.log.origin, "operator")
+    assert browser.core.sealed.open(entry["name_sealed"]) == "Li Wei"
+
+
+def test_a_session_ends_with_the_token_that_made_its_link(browser: Browser) -> None:
+    customs, token_id = browser.token("customs-sh", "customs")
+    browser.sign_in(browser.http.post("/v1/sign-in-links", headers=customs).json()["path"])
+    assert browser.http.get("/").status_code == 200
+    assert browser.core.tokens.revoke(token_id, browser.core.clock())
+    assert browser.http.get("/").status_code == 401
+    answer = browser.http.post(f"/findings/{browser.breach}/acknowledgement", data={"comment": "x", "seen": "1"})
+    assert answer.status_code == 401
+
+
+def test_an_auditor_reads_the_pages_and_acknowledges_nothing(browser: Browser) -> None:
+    auditor, _ = browser.token("checker", "auditor")
+    browser.sign_in(browser.http.post("/v1/sign-in-links", headers=auditor).json()["path"])
+    page = browser.read()
+    assert "You are signed in to read only." in page
+    assert "/acknowledgement" not in page
+    size = browser.core.log.edge().size
+    answer = browser.http.post(f"/findings/{browser.breach}/acknowledgement", data={"comment": "x", "seen": "1"})
+    assert (answer.status_code, browser.core.log.edge().size) == (403, size)
+
+
+def test_no_link_is_made_for_those_who_may_not_see_everything_nor_for_a_name_nobody_has(browser: Browser) -> None:
+    carrier, _ = browser.token("haul", "carrier")
+    assert browser.http.post("/v1/sign-in-links", headers=carrier).status_code == 403
+    customs, _ = browser.token("customs-sh", "customs")
+    for name, status in (("a\nb", 409), ("x" * 101, 422)):
+        assert browser.http.post("/v1/sign-in-links", json={"name": name}, headers=customs).status_code == status
 
 
 def test_without_a_comment_nothing_is_recorded_and_what_was_typed_stays(browser: Browser) -> None:

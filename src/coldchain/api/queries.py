@@ -92,6 +92,14 @@ class About(Question):
     id: Annotated[Spelling, Field(description="subject name, EPC URN, GS1 Digital Link, element string, or finding id")]
 
 
+class SignInOrder(Question):
+    """A link to the pages."""
+
+    name: Annotated[
+        str, Field(max_length=100, description="of the person it is for: recorded, sealed, with what they acknowledge")
+    ] = ""
+
+
 def microseconds(moment: datetime) -> int:
     """Since the epoch, exactly."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

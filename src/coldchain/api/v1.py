@@ -17,6 +17,7 @@ from coldchain.api.queries import (
     Paging,
     RejectQuery,
     SeriesQuery,
+    SignInOrder,
     Spelling,
     UnitQuery,
     microseconds,
@@ -32,6 +33,7 @@ from coldchain.projections.rollups import DAY_US, resolution
 from coldchain.projections.series import PROBES
 from coldchain.services.access import CODE_LIFE_S
 from coldchain.services.app_ports import AppPorts
+from coldchain.services.findings import checked_name
 from coldchain.services.principals import Principal
 from coldchain.services.trace import names_in, restricted
 
@@ -44,6 +46,7 @@ def routers(ports: AppPorts) -> list[APIRouter]:
     _add_traces(own, ports)
     everybodys = APIRouter(prefix="/v1", dependencies=[Depends(overseers(ports.access))])
     _add_dossiers(everybodys, ports)
+    _add_links(everybodys, ports)
     operation = APIRouter(prefix="/v1", dependencies=[Depends(operator_only(ports.access))])
     _add_operation(operation, ports)
     return [own, everybodys, operation]
@@ -193,6 +196,17 @@ def _file_name(about: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in about)[:100] + ".jsonl"
 
 
+def _add_links(routes: APIRouter, ports: AppPorts) -> None:
+    overseer = overseers(ports.access)
+
+    @routes.post("/sign-in-links", tags=["operation"], status_code=201)
+    def make_sign_in_link(order: SignInOrder | None = None, principal: Principal = Depends(overseer)) -> s.SignInLink:
+        """A link to the pages for one person, to be used once and soon. Whoever signs in with it reads and records as
+        the token's organisation in its role, for as long as the token is in force."""
+        code = ports.access.issue_code(principal, checked_name(order.name if order else ""))
+        return s.SignInLink(path=f"/login?code={code}", expires_in_s=CODE_LIFE_S)
+
+
 def _add_operation(routes: APIRouter, ports: AppPorts) -> None:
     @routes.get("/rejects", tags=["operation"])
     def list_rejects(query: Annotated[RejectQuery, Query()]) -> s.Page[s.Reject]:
@@ -200,8 +214,3 @@ def _add_operation(routes: APIRouter, ports: AppPorts) -> None:
         with ports.engine.connect() as connection:
             rows, following = q.rejects(connection, query.device, query.cursor, query.limit)
         return s.Page(items=[answers.reject(row) for row in rows], next=following)
-
-    @routes.post("/sign-in-links", tags=["operation"], status_code=201)
-    def make_sign_in_link() -> s.SignInLink:
-        """A link for one person, to be used once and soon."""
-        return s.SignInLink(path=f"/login?code={ports.access.issue_code()}", expires_in_s=CODE_LIFE_S)

@@ -28,8 +28,9 @@ def show_(data: Data) -> None:
 
 @command.command()
 @data_options
-def link(data: Data) -> None:
-    """A link that signs a person in at the running server: good once, for 15 minutes."""
+@click.option("--name", default="", help="Whom it is for: recorded, sealed, with what that person acknowledges.")
+def link(data: Data, name: str) -> None:
+    """A link that signs a person in at the running server as the operator: good once, for 15 minutes."""
     import json
     from http.client import HTTPConnection
     from urllib.parse import urlsplit
@@ -41,10 +42,13 @@ def link(data: Data) -> None:
     if server is None:
         fail("no server runs on this directory: `coldchain serve` starts one", UNCHECKED)
     connection = HTTPConnection(urlsplit(server["http"]).netloc, timeout=10)
-    connection.request("POST", "/v1/sign-in-links", headers={"Authorization": f"Bearer {token}"})
-    path = json.load(connection.getresponse())["path"]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    connection.request("POST", "/v1/sign-in-links", json.dumps({"name": name}), headers)
+    answer = json.load(connection.getresponse())
     connection.close()
-    data.show({"link": server["http"] + path}, lambda d: iter([d["link"]]))
+    if "path" not in answer:
+        fail(answer["detail"])
+    data.show({"link": server["http"] + answer["path"]}, lambda d: iter([d["link"]]))
 
 
 @command.command()

@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from coldchain.services.ports import Clock
 from coldchain.services.principals import Principal, Token, Tokens, operator_principal, secret_digest
@@ -38,6 +39,15 @@ class TooManyAttempts(Exception):
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"too many wrong credentials from this address; try again in {retry_after_s} s")
         self.retry_after_s = retry_after_s
+
+
+class Visitor(NamedTuple):
+    """Whoever is signed in to the pages."""
+
+    principal: Principal
+    """In whose name and role they read and record."""
+    person: str = ""
+    """Whom the link was made for; "" where it named nobody."""
 
 
 class Access:
@@ -89,57 +99,65 @@ class Access:
         self._failures.check(address)
         return lambda: self._failures.count(address)
 
-    def issue_code(self) -> str:
-        """A new one-time code for `/login?code=…`, good for 15 minutes."""
-        return self._codes.issue()
+    def issue_code(self, principal: Principal | None = None, person: str = "") -> str:
+        """A new one-time code for `/login?code=…`, good for 15 minutes; the session is that principal's, by default the
+        operator's. person: for whom it is, by name."""
+        return self._codes.issue(Visitor(principal or self._operator, person))
 
     def redeem(self, code: str, address: str) -> str:
         """The secret of a new session; the code is spent. Raises AccessDenied, TooManyAttempts."""
         self._failures.check(address)
-        if not self._codes.spend(code):
+        visitor = self._codes.spend(code)
+        if visitor is None:
             self._failures.count(address)
             raise AccessDenied("this link was used already, is older than 15 minutes or never existed")
-        return self._sessions.issue()
+        return self._sessions.issue(visitor)
 
     def knows(self, session: str | None) -> bool:
-        """Whether the session is live."""
-        return session is not None and self._sessions.holds(session)
+        """Whether the session is live, as far as memory tells."""
+        return session is not None and self._sessions.holder(session) is not None
 
-    def check_session(self, session: str | None) -> None:
-        """Returns for a live session. Raises AccessDenied; an expired cookie is no attack and is not counted."""
-        if not self.knows(session):
+    def visitor(self, session: str | None) -> Visitor:
+        """Whose session it is. Raises AccessDenied where it ended, or the token that made it does not stand any more;
+        an expired cookie is no attack and is not counted."""
+        found = self._sessions.holder(session) if session is not None else None
+        if found is None:
             raise AccessDenied("not signed in, or the session ended")
+        return found._replace(principal=self.standing(found.principal.org, found.principal.token))
 
     def end_session(self, session: str) -> None:
         self._sessions.spend(session)
 
 
 class _Secrets:
-    """Random secrets that expire; kept hashed, oldest first."""
+    """Random secrets that expire, each somebody's; kept hashed, oldest first."""
 
     def __init__(self, clock: Clock, life_s: int, limit: int) -> None:
         self._clock = clock
         self._life_us = life_s * SECOND_US
         self._limit = limit
-        self._until: OrderedDict[bytes, int] = OrderedDict()
+        self._held: OrderedDict[bytes, tuple[int, Visitor]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def issue(self) -> str:
+    def issue(self, visitor: Visitor) -> str:
         secret = secrets.token_urlsafe(32)
         with self._lock:
-            self._until[secret_digest(secret)] = self._clock() + self._life_us
-            while len(self._until) > self._limit:
-                self._until.popitem(last=False)
+            self._held[secret_digest(secret)] = self._clock() + self._life_us, visitor
+            while len(self._held) > self._limit:
+                self._held.popitem(last=False)
         return secret
 
-    def holds(self, secret: str) -> bool:
+    def holder(self, secret: str) -> Visitor | None:
         with self._lock:
-            return self._until.get(secret_digest(secret), 0) > self._clock()
+            return self._good(self._held.get(secret_digest(secret)))
 
-    def spend(self, secret: str) -> bool:
-        """Whether it was good; it no longer is. Of two threads with the same secret one is told True."""
+    def spend(self, secret: str) -> Visitor | None:
+        """Whose it was while it was good; it no longer is. Of two threads with the same secret one is told."""
         with self._lock:
-            return self._until.pop(secret_digest(secret), 0) > self._clock()
+            return self._good(self._held.pop(secret_digest(secret), None))
+
+    def _good(self, held: tuple[int, Visitor] | None) -> Visitor | None:
+        return held[1] if held is not None and held[0] > self._clock() else None
 
 
 class _Failures:

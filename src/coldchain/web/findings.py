@@ -14,9 +14,9 @@ from coldchain.db import queries_api as q
 from coldchain.db.queries_findings import life_of, named_in, standings
 from coldchain.db.queries_units import UnitQueries
 from coldchain.domain.findings import WITHDRAWN
+from coldchain.services.access import Visitor
 from coldchain.services.findings import Acknowledged
 from coldchain.services.identity import CommandRefused
-from coldchain.services.principals import operator_principal
 from coldchain.web.reasons import Conclusion, reasons, title
 from coldchain.web.site import Site
 
@@ -51,12 +51,17 @@ def router(site: Site) -> APIRouter:
         return _page(site, request, finding)
 
     @routes.post("/findings/{finding}/acknowledgement")
-    def acknowledge(request: Request, finding: FindingId, body: bytes = Depends(_body)) -> Response:
-        """In the operator's name: whoever is signed in has the operator's link. The session's cookie comes from our own
-        pages alone (SameSite=Strict), so nobody else's form can do this."""
+    def acknowledge(
+        request: Request, finding: FindingId, body: bytes = Depends(_body), visitor: Visitor = Depends(site.visitor)
+    ) -> Response:
+        """In the name and role of whoever is signed in, and of the person the link was made for, whatever the form
+        says. The session's cookie comes from our own pages alone (SameSite=Strict), so nobody else's form can do
+        this."""
         said = _said(finding, body)
+        if visitor.person:
+            said = said._replace(name=visitor.person)
         try:
-            site.ports.acknowledge(operator_principal(site.ports.origin), said)
+            site.ports.acknowledge(visitor.principal, said)
         except CommandRefused as error:
             return _page(site, request, finding, fault=str(error), comment=said.comment)
         return RedirectResponse(f"/findings/{finding}?noted", 303)
@@ -96,7 +101,8 @@ def _page(site: Site, request: Request, finding: str, fault: str = "", comment: 
         "title_of": title,
         "reasons_of": reasons,
         "check": site.check(request, finding),
-        "may_acknowledge": life.newest.state != WITHDRAWN,
+        "can_be_acknowledged": life.newest.state != WITHDRAWN,
+        "may_acknowledge": "claim" in request.state.visitor.principal.scopes,
         "noted": "noted" in request.query_params,
         "fault": fault,
         "comment": comment,

@@ -74,6 +74,7 @@ class Renderer:
             "section": "/" + request.url.path.split("/")[1],
             "other_language": _other_language(request, words, self.words),
             "signed_in": False,
+            "visitor": None,
             "open_findings": 0,
             "as_of": None,
             "kept": "",

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from coldchain.db.queries_api import BadQuery, NotKnown
-from coldchain.services.principals import operator_principal
+from coldchain.services.access import Visitor
 from coldchain.web.i18n import language_of
 from coldchain.web.past import Past, past
 from coldchain.web.site import Site
@@ -25,15 +25,15 @@ def router(site: Site) -> APIRouter:
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(site.visitor)])
 
     @routes.post("/report")
-    def issue(request: Request, body: bytes = Depends(_body)) -> Response:
-        """In the operator's name and the page's language; that it was issued is recorded. The session's cookie comes
-        from our own pages alone (SameSite=Strict), so nobody else's form can do this."""
+    def issue(request: Request, body: bytes = Depends(_body), visitor: Visitor = Depends(site.visitor)) -> Response:
+        """In the name of whoever is signed in and the page's language; that it was issued is recorded. The session's
+        cookie comes from our own pages alone (SameSite=Strict), so nobody else's form can do this."""
         about, form, of = _asked(body)
         document = site.ports.report(about, (None, of.at_us), (), of.as_of)
         if document is None:
             raise NotKnown(f"no report about {about!r}: nothing was measured where it was")
         language = "zh" if language_of(request).startswith("zh") else "en"
-        data, entry = site.ports.issue_report(operator_principal(site.ports.origin), document, form, language)
+        data, entry = site.ports.issue_report(visitor.principal, document, form, language)
         headers = {"Content-Disposition": f'attachment; filename="report-{entry}.{form}"'}
         return Response(data, media_type=TYPES[form], headers=headers)
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from coldchain.db.queries_api import NotKnown, count_open_findings, ledger_state
-from coldchain.services.access import SESSION_LIFE_S
+from coldchain.services.access import SESSION_LIFE_S, Visitor
 from coldchain.services.app_ports import AppPorts
 from coldchain.web.render import Renderer
 
@@ -45,7 +45,12 @@ class Site:
         with self.ports.engine.connect() as connection:
             open_findings = count_open_findings(connection)
         state = ledger_state(self.ports.engine, self.ports.store, self.ports.log)
-        frame = {"signed_in": True, "as_of": state, "open_findings": open_findings}
+        frame = {
+            "signed_in": True,
+            "visitor": request.state.visitor,
+            "as_of": state,
+            "open_findings": open_findings,
+        }
         return self.renderer.page(request, template, {**frame, **context}, status)
 
     def wanted(self, request: Request) -> bool:
@@ -67,9 +72,11 @@ class Site:
         """How to check what a page says without this server."""
         return Check(str(request.base_url).rstrip("/"), about, dossier_name(about), self.ports.vkey)
 
-    def visitor(self, request: Request) -> None:
-        """A dependency that lets only a live session pass."""
-        self.ports.access.check_session(request.cookies.get(SESSION_COOKIE))
+    def visitor(self, request: Request) -> Visitor:
+        """A dependency that lets only a live session pass, and tells whose it is; the frame of the page does too."""
+        found = self.ports.access.visitor(request.cookies.get(SESSION_COOKIE))
+        request.state.visitor = found
+        return found
 
 
 def router(site: Site) -> APIRouter:
