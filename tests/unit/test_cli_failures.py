@@ -118,7 +118,7 @@ def test_an_error_that_nobody_foresaw_could_not_check_and_keeps_its_traceback(
     def breaks(*_: Any) -> None:
         raise ZeroDivisionError("nobody thought of it")
 
-    monkeypatch.setattr("coldchain.bootstrap.core.migrate", breaks)
+    monkeypatch.setattr("coldchain.bootstrap.core.create_log", breaks)
     code, out, err = ended(capsys, "log", "key", "--dir", ledger, "--json")
     assert (code, json.loads(out)["error"]["code"]) == (3, 3)
     assert "Traceback" in err

@@ -15,11 +15,11 @@ from coldchain.bootstrap.believed import Believed
 from coldchain.bootstrap.conclusions import Conclusions
 from coldchain.bootstrap.locks import exclusive
 from coldchain.bootstrap.secrets import SetupError, ensure_directory, log_signer, operator_token
+from coldchain.bootstrap.versions import bring_to_this_version, check_still_ours
 from coldchain.db import queries_events
 from coldchain.db.engine import make_engine
 from coldchain.db.epcis_jobs import SqlJobs
 from coldchain.db.ledger_store import SqlStore
-from coldchain.db.migrate import migrate
 from coldchain.db.queries_evidence import evidence_about, subjects_of
 from coldchain.db.queries_findings import life_of, next_ack
 from coldchain.db.queries_inspect import InspectQueries
@@ -102,9 +102,17 @@ class Core:
             on_recorded=lambda added: self.follower.offer([recorded_of(1, *item) for item in added]),
         )
 
-    def alone(self) -> AbstractContextManager[bool]:
-        """True while no other process follows this ledger: only one may move the projections."""
-        return exclusive(self.settings.dir / "server.lock")
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """True while no other process follows this ledger: only one may move the projections, and only one that holds
+        this lock makes them anew.
+
+        Raises StoreError where another version's program did so since this one opened the database.
+        """
+        with exclusive(self.settings.dir / "server.lock") as alone:
+            if alone:
+                check_still_ours(self.settings.dir, self.engine)
+            yield alone
 
     def catch_up_if_alone(self) -> None:
         """Beside a running server its projections serve; without one they are brought to the tip first."""
@@ -263,7 +271,7 @@ def open_core(settings: Settings, *, create: bool = False, clock: Clock = wall_c
     signer = log_signer(secrets, settings.log_origin, create=create)
     engine = make_engine(settings.database_url)
     try:
-        migrate(engine)
+        bring_to_this_version(settings.dir, engine)
         store = SqlStore(engine)
         create_log(store, [signer])
         core = Core(settings, engine, store, Log(store, [signer], clock), clock)

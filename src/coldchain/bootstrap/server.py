@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -281,9 +282,9 @@ def listen(address: Address) -> socket.socket:
 
 @contextmanager
 def announced(directory: Path, addresses: dict[str, str]) -> Iterator[None]:
-    """`server.json` tells the commands that run beside us where we are."""
+    """`server.json` tells the commands that run beside us where we are, and of which version."""
     path = directory / "server.json"
-    path.write_text(json.dumps(addresses))
+    path.write_text(json.dumps({**addresses, "version": version("coldchain")}))
     try:
         yield
     finally:

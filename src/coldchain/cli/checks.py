@@ -21,6 +21,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from coldchain.bootstrap.brokers import Address, Brokers, parse_address, running_server
 from coldchain.bootstrap.core import wall_clock
+from coldchain.bootstrap.locks import is_locked
 from coldchain.bootstrap.secrets import SetupError, log_signer, operator_token
 from coldchain.db.engine import make_engine
 from coldchain.db.ledger_store import SqlStore
@@ -114,6 +115,8 @@ def _database(settings: Settings) -> str:
         if not different:
             return f"{engine.dialect.name} answers, at this version's schema"
         if opens_by_itself(engine):
+            if is_locked(settings.dir / "server.lock"):
+                raise Wrong(f"{different}: who works on it is of that version; stop it before you use this one")
             return f"{engine.dialect.name} answers; {different}: the next command or server brings it to this version's"
         if different == NO_TABLES:
             raise Wrong(f"{different}: `coldchain migrate` makes them, for a ledger that begins empty")

@@ -44,7 +44,9 @@ def differences(engine: Engine) -> str:
             return NO_TABLES
         if revision != REVISION:
             return f"schema {revision}, this program's is {REVISION}"
-        return "" if _made(connection) == _defined(connection) else "derived tables of another version"
+        made, defined = _made(connection), _defined(connection)
+        said = f"derived tables of another version ({_short(made)}, this program's are {_short(defined)})"
+        return "" if made == defined else said
 
 
 def opens_by_itself(engine: Engine) -> bool:
@@ -113,6 +115,10 @@ def _defined(connection: Connection) -> dict[str, str]:
     """The same as this program has them."""
     tables = projection_tables()
     return dict.fromkeys((table.name for table in tables), _fingerprint(connection, tables))
+
+
+def _short(fingerprints: dict[str, str]) -> str:
+    return " ".join(sorted({one[:8] for one in fingerprints.values()})) or "none"
 
 
 def _drop(connection: Connection, names: dict[str, str]) -> None:
