@@ -191,6 +191,7 @@ class Event(Answer):
     kind: str
     action: str
     step: str
+    disposition: str
     time: Time
     by: str
     parent: str

@@ -170,6 +170,7 @@ def _event(stored: q.Stored, unentitled: bool) -> dict[str, Any]:
         "kind": event.kind,
         "action": event.action,
         "step": event.biz_step,
+        "disposition": event.disposition,
         "time_us": event.time_us,
         "by": event.by,
         "parent": event.parent,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from coldchain.rules.clauses import clauses
+
 Language = Literal["en", "zh"]
 _WORDS: Mapping[str, tuple[str, str]] = {
     "title": ("Temperature report", "温度报告"),
@@ -82,6 +84,18 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "not_shown": ("not shown", "未出示"),
     "expired": ("expired", "已过期"),
     "valid": ("valid", "有效"),
+    "CONTINUOUS": ("continuous", "连续"),
+    "BROKEN_AUTHORISED": ("broken, authorised", "中断（已授权）"),
+    "UNOBSERVED": ("unobserved", "未观测"),
+    "BROKEN_PENDING": ("broken, answer pending", "中断（待答复）"),
+    "BROKEN_UNEXPLAINED": ("broken, unexplained", "中断（未解释）"),
+    "open": ("lasting", "持续中"),
+    "closed": ("ended", "已结束"),
+    "suspected": ("suspected", "疑似"),
+    "asked": ("asked", "已询问"),
+    "explained": ("explained", "已解释"),
+    "disputed": ("disputed", "有争议"),
+    "standing": ("standing", "成立"),
     "transport": ("transport", "运输"),
     "storage": ("storage", "贮存"),
     "retail": ("retail", "零售"),
@@ -127,6 +141,10 @@ class Words:
         """A word of ours, or a name as it is."""
         return self(value) if value in _WORDS else value
 
+    def clause(self, text: str) -> str:
+        """Of a rule pack: the shipped ones in this language, others as they state it."""
+        return clauses("zh_Hans").get(text, text) if self.language == "zh" else text
+
     def columns(self, text: str) -> list[str]:
         return [self(key) for key in text.split()]
 
@@ -165,7 +183,7 @@ def _rules(words: Words, document: Mapping[str, Any]) -> Sheet:
             words.known(rule["stage"]),
             _celsius(rule["limit_mc"]),
             words("yes" if rule["verified"] else "no"),
-            rule["clause"],
+            words.clause(rule["clause"]),
         )
         for rule in document["rules"]
     ]
@@ -277,7 +295,7 @@ def _findings(words: Words, document: Mapping[str, Any]) -> Sheet:
             one["from"],
             one["to"] or "",
             words.known(one["verdict"]),
-            one["state"],
+            words.known(one["state"]),
             one["entry"],
         )
         for one in document["findings"]

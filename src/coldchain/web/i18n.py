@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 
 from starlette.requests import Request
+
+from coldchain.rules.clauses import clauses
 
 LANGUAGES = ("en", "zh_Hans")
 COOKIE = "lang"
@@ -23,6 +25,8 @@ class Words:
     sentences: Sequence[tuple[re.Pattern[str], str]] = ()
     """Sentences of the rules: what matches the English one, and what it is here; the most definite first."""
 
+    clauses: Mapping[str, str] = field(default_factory=dict)
+
     @property
     def tag(self) -> str:
         """BCP 47, for the lang attribute."""
@@ -33,6 +37,14 @@ class Words:
 
     def has(self, key: str) -> bool:
         return key in self.texts
+
+    def word(self, kind: str, word: str) -> str:
+        """A word of a vocabulary, e.g. `step`; as it is where we have none for it."""
+        return self.texts.get(f"{kind}.{word}", word)
+
+    def clause(self, text: str) -> str:
+        """Of a rule pack: the shipped ones in this language, others as they state it."""
+        return self.clauses.get(text, text)
 
     def sentence(self, text: str) -> str:
         """Sentences that the rules say in English, several with `; ` between them; what the catalogue does not have
@@ -71,7 +83,7 @@ def load_words() -> dict[str, Words]:
     texts = {language: (folder / f"{language}.json").read_text("utf-8") for language in LANGUAGES}
     told = {"zh_Hans": json.loads((folder / "sentences_zh_Hans.json").read_text("utf-8"))}
     return {
-        language: Words(language, json.loads(text), _patterns(told.get(language, {})))
+        language: Words(language, json.loads(text), _patterns(told.get(language, {})), clauses(language))
         for language, text in texts.items()
     }
 

@@ -162,6 +162,7 @@ def _figures(it: Conclusion) -> dict[str, object]:
 
 def _thresholds(t: Words, it: Conclusion) -> Iterator[Reason]:
     if "clause" in it.detail:
-        yield Reason(t("why.clause", pack=it.detail["pack"], version=it.detail["version"], clause=it.detail["clause"]))
+        clause = t.clause(it.detail["clause"])
+        yield Reason(t("why.clause", pack=it.detail["pack"], version=it.detail["version"], clause=clause))
         if not it.detail["verified"]:
             yield Reason(t("why.unverified"))
