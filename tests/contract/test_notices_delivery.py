@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -111,10 +112,11 @@ class World:
         """One process, until there is nothing more to do or it dies."""
         process = Notifier(Mortal(self.kept, self.fate), self.look, self.send, lambda: self.now_us, "log")  # type: ignore[arg-type]
         try:
-            while process.step():
+            while process.step() or process.finish():
                 continue
         except Died:
-            return
+            with suppress(Died):  # what was on its way when the process died
+                process.finish()
 
     def told(self) -> dict[str, Counter[tuple[str, int]]]:
         """By channel, what a receiver that collapses repeated keys was told, and how often."""

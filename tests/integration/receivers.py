@@ -31,12 +31,16 @@ class WebhookReceiver:
         self.told: list[tuple[dict[str, str], bytes]] = []
         self.statuses: list[int] = []
         """Of the next answers; 204 once there are none left."""
+        self.answering = threading.Event()
+        """Cleared: whoever tells it something waits."""
+        self.answering.set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 receiver.told.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                receiver.answering.wait(60)
                 self.send_response(receiver.statuses.pop(0) if receiver.statuses else 204)
                 self.send_header("content-length", "0")
                 self.end_headers()

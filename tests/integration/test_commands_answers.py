@@ -243,6 +243,7 @@ def test_who_is_told_of_findings(played: Played, demo: Any, monkeypatch: pytest.
     assert "night-shift" in listed.output
     assert secret not in listed.output
     assert secret not in json.dumps(played.answer("notify", "list"))
+    played.answer("notify", "retry", "night-shift")
     played.answer("notify", "remove", "night-shift")
     again = CliRunner().invoke(group, ["notify", "remove", "night-shift", "--dir", str(played.directory)])
     assert again.exit_code == 2

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
 from coldchain.bootstrap.core import Core, open_core
 from coldchain.bootstrap.notices import add_channel, notifier, sender
 from coldchain.bootstrap.webhooks import Webhooks
+from coldchain.cli import group
 from coldchain.db.notices import KEEP_US, SqlNotices
 from coldchain.db.queries_findings import life_of
 from coldchain.db.tables.events import finding as finding_table
@@ -53,7 +55,7 @@ class Scene:
         self.wall_us += round(later_s * SECOND_US)
         core = self.core
         fresh = notifier(self.settings, core.engine, core.store, core.log.origin, lambda: self.wall_us)
-        while fresh.step():
+        while fresh.step() or fresh.finish():
             continue
 
     def excursion(self, truck: Truck, minute: int = 0, probes: tuple[str, ...] = ("box",)) -> None:
@@ -209,7 +211,7 @@ def test_what_nobody_takes_for_three_days_is_listed_as_failed_and_stays_listed(
     scene.excursion(truck)
     receiver.statuses = [500] * 1_000
     scene.tell()
-    for _ in range(GIVE_UP_S // 3_600 + 2):
+    for _ in range(GIVE_UP_S // 3_600 + 8):  # the first pauses are shorter
         scene.tell(3_600)
     asked = len(receiver.told)
     scene.tell(10 * 3_600)
@@ -223,6 +225,58 @@ def test_what_nobody_takes_for_three_days_is_listed_as_failed_and_stays_listed(
     scene.tell()
     assert len(scene.kept.account("shift").failed) == 1
     assert scene.kept.remove("shift") == 1
+
+
+def retried(scene: Scene, *words: str) -> Any:
+    """The answer, or what stands on stderr where the command fails."""
+    where = ("--dir", str(scene.core.settings.dir), "--json")
+    done = CliRunner().invoke(group, ["notify", "retry", *words, *where])
+    return json.loads(done.stdout) if done.exit_code == 0 else (done.exit_code, done.stderr)
+
+
+def test_what_was_given_up_is_tried_anew_when_somebody_says_so(scene: Scene, receiver: WebhookReceiver) -> None:
+    truck = scene.truck("t1")
+    scene.channel(receiver.address, wanted=Selection(rules=("CN-frozen transport limit",)))
+    scene.excursion(truck)
+    receiver.statuses = [500] * 1_000
+    scene.tell()
+    for _ in range(GIVE_UP_S // 3_600 + 8):
+        scene.tell(3_600)
+    (failed,) = scene.kept.account("shift").failed
+    assert retried(scene, "shift", "--id", failed.id) == {"name": "shift", "messages": 1, "changes": 1}
+    scene.tell()
+    account = scene.kept.account("shift")
+    assert (len(account.failed), account.sending, "500" in account.fault) == (0, 1, True), "three days begin anew"
+    receiver.statuses = []
+    retried(scene, "shift")
+    scene.tell()
+    assert (scene.kept.account("shift").sent, len({body for _, body in receiver.told})) == (1, 1)
+    assert retried(scene, "shift") == {"name": "shift", "messages": 0, "changes": 0}, "what was taken is not told again"
+    assert retried(scene, "shift", "--id", failed.id)[0] == 2
+    code, told = retried(scene, "nobody")
+    assert (code, "no channel 'nobody'" in told) == (2, True)
+
+
+def test_a_receiver_that_hangs_keeps_no_other_channel_waiting(scene: Scene, receiver: WebhookReceiver) -> None:
+    slow = WebhookReceiver()
+    slow.answering.clear()
+    trucks = [scene.truck(f"t{number}") for number in range(4)]
+    limit = Selection(rules=("CN-frozen transport limit",))
+    with serving(slow.server):
+        scene.channel(slow.address, "slow", wanted=limit)
+        scene.channel(receiver.address, "shift", wanted=limit)
+        for truck in trucks:
+            scene.excursion(truck)
+        core = scene.core
+        one = notifier(scene.settings, core.engine, core.store, core.log.origin, lambda: scene.wall_us)
+        while len(receiver.told) < 4:
+            one.step()
+        account = scene.kept.account("slow")
+        assert (account.fault, account.sending, len(slow.told)) == ("", 4, 1), "it was told one thing, and says nothing"
+        slow.answering.set()
+        while one.finish() or one.step():
+            continue
+    assert (scene.kept.account("slow").sent, len(slow.told)) == (4, 4)
 
 
 def test_quiet_hours_hold_back_what_is_not_critical_until_they_end(scene: Scene, receiver: WebhookReceiver) -> None:

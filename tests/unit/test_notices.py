@@ -19,6 +19,7 @@ from coldchain.domain.notices import (
     Selection,
     Waiting,
     compose,
+    is_given_up,
     is_quiet,
     next_try_s,
     parse_quiet,
@@ -174,3 +175,7 @@ def test_tries_are_further_and_further_apart_and_come_to_an_end() -> None:
     assert pauses[:4] == [10, 20, 40, 80]
     assert pauses[-1] == next_try_s(1_000) == 3_600
     assert GIVE_UP_S * SECOND_US > 24 * HOUR_US
+    last = next(failures for failures in range(1, 1_000) if is_given_up(failures))
+    tried_s = sum(next_try_s(failures) for failures in range(1, last))
+    assert GIVE_UP_S - 3_600 <= tried_s <= GIVE_UP_S
+    assert is_given_up(last + 1)

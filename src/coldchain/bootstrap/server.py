@@ -139,8 +139,8 @@ class Running:
         self._ingest = Ingest(core, self._admit)
         self._capturing = Worker("capturing", self._capture, CAPTURE_IDLE_S)
         core.follower.give_way = self._capturing.give_way
-        telling_findings = notifier(core.settings, core.engine, core.store, core.log.origin, core.clock)
-        self._notifying = Worker("notifying", telling_findings.step, DELIVERY_IDLE_S)
+        self._notifier = notifier(core.settings, core.engine, core.store, core.log.origin, core.clock)
+        self._notifying = Worker("notifying", self._notifier.step, DELIVERY_IDLE_S)
         self._ports = app_ports(
             core,
             lambda: self._ingest.subscriber,
@@ -159,6 +159,7 @@ class Running:
             stack.enter_context(self._following.started())
             stack.enter_context(self._capturing.started())
             stack.enter_context(self._delivering.started())
+            stack.callback(self._notifier.finish)
             stack.enter_context(self._notifying.started())
             stack.enter_context(self._ingest.started())
             self._trucks = stack.enter_context(truck_door(self._core, self._following.wake))

@@ -1,4 +1,4 @@
-"""`coldchain notify add|list|test|remove`."""
+"""`coldchain notify add|list|test|retry|remove`."""
 
 from __future__ import annotations
 
@@ -128,6 +128,26 @@ def test(data: Data, name: str) -> None:
         except NotDelivered as error:
             fail(f"{name}: {error}", UNCHECKED)
     data.show({"name": name, "id": message.id, "sent": True})
+
+
+@command.command()
+@data_options
+@click.argument("name")
+@click.option("--id", "messages", multiple=True, help="This message alone, as `notify list` has it; may be repeated.")
+def retry(data: Data, name: str, messages: tuple[str, ...]) -> None:
+    """Have messages tried again at once: these, or all that were given up or wait for their next try."""
+    from coldchain.db.notices import SqlNotices
+    from coldchain.db.queries_api import NotKnown
+
+    with data.core() as core:
+        try:
+            count, changes = SqlNotices(core.engine).retry(name, messages)
+        except NotKnown as error:
+            fail(str(error))
+    data.show(
+        {"name": name, "messages": count, "changes": changes},
+        lambda d: iter([f"{d['name']}: the server tries {d['messages']} messages of {d['changes']} changes again"]),
+    )
 
 
 @command.command()

@@ -161,6 +161,23 @@ class SqlNotices:
         state = {"state": "failed"} if due_us is None else {"due_us": due_us}
         self._note(message.id, **state, failures=message.failures + 1, fault=fault)
 
+    def retry(self, name: str, messages: Sequence[str]) -> tuple[int, int]:
+        """Of a channel these messages, or all that are given up or wait for their next try, are due as when they
+        were made: how many, and how many changes they tell. Raises NotKnown."""
+        self.channel(name)
+        unsent = (_message.channel == name) & (_message.state != "sent")
+        with writing(self._engine) as connection:
+            rows = connection.execute(select(_message.id, _message.changes).where(unsent)).all()
+            changes = {row.id: row.changes for row in rows}
+            for one in messages:
+                if one not in changes:
+                    raise NotKnown(f"channel {name!r} has no message {one!r} that is given up or waits")
+            wanted = list(dict.fromkeys(messages)) or list(changes)
+            for part in chunks(wanted):
+                again = update(notice_message).where(unsent, _message.id.in_(part))
+                connection.execute(again.values(state="waiting", due_us=_message.created_us, failures=0))
+        return len(wanted), sum(changes[one] for one in wanted)
+
     def _note(self, message: str, **values: Any) -> None:
         with writing(self._engine) as connection:
             connection.execute(update(notice_message).where(_message.id == message).values(values))

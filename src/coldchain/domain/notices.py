@@ -19,7 +19,7 @@ MOST_TOGETHER = 1_000
 FIRST_PAUSE_S = 10
 LONGEST_PAUSE_S = 3_600
 GIVE_UP_S = 3 * 86_400
-"""A message that nobody took for so long is listed as failed."""
+"""A message that was tried for so long is listed as failed."""
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
@@ -147,3 +147,8 @@ def worst(severities: Iterable[str]) -> str:
 def next_try_s(failures: int) -> int:
     """Seconds to wait after so many failures, 1 for the first."""
     return int(min(FIRST_PAUSE_S * 2 ** min(failures - 1, 20), LONGEST_PAUSE_S))
+
+
+def is_given_up(failures: int) -> bool:
+    """After so many, whose pauses are three days together: tries count, not days in which nobody was there to try."""
+    return sum(map(next_try_s, range(1, failures + 1))) > GIVE_UP_S

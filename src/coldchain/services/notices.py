@@ -11,18 +11,18 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from coldchain.domain.findings import EVENTS
 from coldchain.domain.notices import (
-    GIVE_UP_S,
     NoticeError,
     Selection,
     Waiting,
     compose,
+    is_given_up,
     is_quiet,
     next_try_s,
     parse_quiet,
@@ -42,8 +42,11 @@ MAX_PER_HOUR = 3_600
 MAX_WINDOW_S = 3_600
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _ADDRESS = re.compile(r"[!-~]{1,64}@[A-Za-z0-9.-]{1,190}", re.ASCII)
-_TELLERS = 4
-"""Threads that wait for receivers: one that hangs holds up the next round for its time limit, half a minute."""
+_TELLERS = 64
+"""Threads that wait for receivers, made as they are needed: so many may hang for their time limit, half a minute, while
+others are told."""
+_PATIENCE_S = 0.5
+"""Longest wait of a round for the first receiver to answer; later rounds note what the others said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,9 @@ class Notifier:
         self._send = send
         self._clock = clock
         self._origin = origin
+        self._tellers = ThreadPoolExecutor(_TELLERS, "notifying")
+        self._telling: dict[str, Future[bool]] = {}
+        """By channel: one message at a time, and who hangs keeps nobody else waiting."""
 
     def step(self) -> bool:
         """What was published is queued, what is due is put into messages and sent; True where there may be more."""
@@ -151,6 +157,11 @@ class Notifier:
             return False
         followed = self._follow(channels)
         return self._compose(channels) | self._deliver() | followed
+
+    def finish(self) -> bool:
+        """What is being told is told or refused, and noted; True where a receiver has it."""
+        wait(self._telling.values())
+        return self._heard()
 
     def _follow(self, channels: Sequence[Channel]) -> bool:
         before = self._kept.cursor()
@@ -182,20 +193,26 @@ class Notifier:
         return bool(made)
 
     def _deliver(self) -> bool:
-        due = self._kept.due(self._clock())
-        if not due:
-            return False
-        with ThreadPoolExecutor(_TELLERS, "notifying") as tellers:
-            return any(list(tellers.map(lambda pair: self._tell(*pair), due)))
+        told = self._heard()
+        fresh = [one for one in self._kept.due(self._clock()) if one[0].name not in self._telling]
+        for channel, message in fresh:
+            self._telling[channel.name] = self._tellers.submit(self._tell, channel, message)
+        if fresh:
+            wait(self._telling.values(), _PATIENCE_S, FIRST_COMPLETED)
+        return self._heard() | told
+
+    def _heard(self) -> bool:
+        """Whether a receiver has it, of those that answered since. Raises what went wrong here meanwhile."""
+        ended = [self._telling.pop(name) for name, one in list(self._telling.items()) if one.done()]
+        return any(list(map(Future.result, ended)))
 
     def _tell(self, channel: Channel, message: Message) -> bool:
         try:
             self._send(channel, message, self._clock())
         except NotDelivered as error:
-            now_us, failures = self._clock(), message.failures + 1
-            due_us = now_us + next_try_s(failures) * SECOND_US
-            ends = due_us > message.created_us + GIVE_UP_S * SECOND_US
-            self._kept.not_sent(message, None if ends else due_us, str(error))
+            failures = message.failures + 1
+            due_us = self._clock() + next_try_s(failures) * SECOND_US
+            self._kept.not_sent(message, None if is_given_up(failures) else due_us, str(error))
             return False
         # A crash here sends the message again, under the same id.
         self._kept.sent(message.id, self._clock())
