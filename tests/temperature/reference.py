@@ -243,3 +243,30 @@ def _joined(found: Sequence[Piece]) -> list[Piece]:
         else:
             joined.append(piece)
     return joined
+
+
+def behind(arrivals: Iterable[Span]) -> list[tuple[int, int | None, int]]:
+    """4.5: (from, to, by how much at least) of each stretch of days that tells of a clock that is behind.
+
+    arrivals: when each message was recorded, and its newest sample.
+    """
+    day_us, hour_us = 86_400 * SECOND, 3_600 * SECOND
+    late_on: dict[int, list[Span]] = {}
+    for at_us, newest_us in arrivals:
+        late_on.setdefault(at_us // day_us, []).append((at_us % day_us, at_us - newest_us))
+    found: list[list[Span]] = [[]]
+    """By stretch, its days: (number, least)."""
+    for number, late in sorted(late_on.items()):
+        least = min(late_us for _, late_us in late)
+        quarters = {t_us // (hour_us // 4) for t_us, late_us in late if late_us <= least + 60 * SECOND}
+        if least < hour_us:
+            found.append([])
+        elif len(quarters) >= 72:
+            found[-1].append((number, least))
+    ends = [(days[-1][0] + 1) * day_us if days else 0 for days in found]
+    ends[-1] = 0
+    return [
+        (days[0][0] * day_us, to_us or None, min(least for _, least in days))
+        for days, to_us in zip(found, ends, strict=True)
+        if days
+    ]

@@ -12,12 +12,15 @@ from coldchain.db import lanes
 from coldchain.db.bulk import append_rows, remove_rows
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.devices import DISPUTED, Changes, Finding
+from coldchain.domain.lateness import STEADY_US, Behind
+from coldchain.domain.rulepacks import SECOND_US
 from coldchain.projections.device_state import FAST_US, Device
 from coldchain.projections.series import Span
 
 SOURCE = "device"
 CLOCK = "device clock"
 FAST = "device clock-fast"
+BEHIND = "device clock-behind"
 _SPARE = json.dumps({"ahead_s": FAST_US // 1_000_000}, separators=(",", ":"))
 REVOKED = "device revoked-key"
 _ROW = ("source =", "rule =", "subject =", "channel =")
@@ -57,6 +60,19 @@ def write_clock_findings(connection: Connection, devices: Iterable[Device], ledg
             stale.append(key)
             span = clock.fast_from_us, clock.fast_to_us
             rows.append((*key, *span, "unknown", "open", _SPARE, known.enrolled.grade, "[]"))
+    _replace(connection, stale, rows, ledger_time_us)
+
+
+def write_behind_findings(connection: Connection, told: Mapping[Device, Sequence[Behind]], ledger_time_us: int) -> None:
+    """Make the rows of these devices those given: one for each stretch of days, in ledger time."""
+    stale, rows = [], []
+    for known, stretches in told.items():
+        key = (SOURCE, BEHIND, f"dev:{known.name}", "")
+        stale.append(key)
+        for one in stretches:
+            stated = {"behind_s": one.least_us // SECOND_US, "days": one.days, "steady_s": STEADY_US // SECOND_US}
+            detail, state = json.dumps(stated, separators=(",", ":")), "open" if one.to_us is None else "closed"
+            rows.append((*key, one.from_us, one.to_us, "unknown", state, detail, known.enrolled.grade, "[]"))
     _replace(connection, stale, rows, ledger_time_us)
 
 

@@ -82,6 +82,8 @@ class Device:
     """What is known of its sensors, by time."""
     chain: Chain = field(default_factory=Chain)
     clock: Clock = field(default_factory=Clock)
+    prompt_day: int = -1
+    """A day of the ledger in which a message of it was prompt (`projections.lateness`)."""
 
     @property
     def name(self) -> str:
@@ -110,6 +112,15 @@ class Heard(NamedTuple):
         return self.sha256 not in chain.held and (self.boot, self.seq) not in chain.disputed
 
 
+class Arrival(NamedTuple):
+    """A signed message that counts, in a day of the ledger that is not known to have seen a prompt one."""
+
+    device: Device
+    at_us: int
+    last_us: int
+    """Its newest sample."""
+
+
 class DeviceState:
     """Folds identity entries, the chains of signed messages and what gateways passed on: `load` once, then `take` and
     `write` batch by batch."""
@@ -130,6 +141,8 @@ class DeviceState:
         """Devices of whose sensors something else is known since this batch."""
         self.misclocked: dict[int, Device] = {}
         """Devices with times not believed in this batch."""
+        self.arrivals: list[Arrival] = []
+        """Of this batch."""
 
     def devices(self) -> Iterable[Device]:
         return self._devices.values()
@@ -166,7 +179,7 @@ class DeviceState:
 
     def take(self, connection: Connection, batch: Sequence[Recorded]) -> list[Heard]:
         """Fold the batch in memory, identity entries into their tables. Returns its messages in ledger order."""
-        self.moved, self.refitted, self.misclocked, self.remapped = {}, {}, {}, {}
+        self.moved, self.refitted, self.misclocked, self.remapped, self.arrivals = {}, {}, {}, {}, []
         heard: list[Heard] = []
         for recorded in batch:
             kind = recorded.entry.kind
@@ -231,7 +244,10 @@ class DeviceState:
             if run.name == "battery" and run.quality == "":
                 clock = _with_battery(clock, run)
         quality = ",".join(telemetry.quality) or None
-        return self._follow(known, recorded, telemetry.boot, telemetry.seq, clock, quality, runs, block)
+        heard = self._follow(known, recorded, telemetry.boot, telemetry.seq, clock, quality, runs, block)
+        if known.prompt_day != at_us // DAY_US and heard.boot != LOOSE and heard.sha256 not in known.chain.held:
+            self.arrivals += [Arrival(known, at_us, block.last_us)] if block.last_us is not None else []
+        return heard
 
     def _event(self, recorded: Recorded) -> list[Heard]:
         """A signed event is a link of the same chain; its key says where (`tm/<device>/<boot>/<seq>`)."""

@@ -15,9 +15,15 @@ from coldchain.db.tables.exposure import warm_hour
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.devices import Changes
 from coldchain.projections import series
-from coldchain.projections.device_findings import write_chain_findings, write_clock_findings, write_revoked_findings
+from coldchain.projections.device_findings import (
+    write_behind_findings,
+    write_chain_findings,
+    write_clock_findings,
+    write_revoked_findings,
+)
 from coldchain.projections.device_state import Device, DeviceState
 from coldchain.projections.history import Marks
+from coldchain.projections.lateness import Lateness
 from coldchain.projections.series import CELL_US, Span
 from coldchain.projections.temperature import Temperature
 from coldchain.projections.warmth import Warmth
@@ -37,6 +43,7 @@ class TelemetryViews(Projection):
         tables.device_mounting.name,
         tables.device_fitting.name,
         tables.device_state.name,
+        tables.device_delay.name,
         tables.device_range.name,
         tables.device_disputed.name,
         tables.device_held.name,
@@ -61,6 +68,7 @@ class TelemetryViews(Projection):
 
     def reset(self) -> None:
         self._devices = DeviceState()
+        self._lateness = Lateness()
         self._temperature = Temperature()
         self._marks = Marks()
         self._warmth = Warmth()
@@ -81,6 +89,8 @@ class TelemetryViews(Projection):
         write_chain_findings(connection, chains, {known.no: spans for known, spans in turned}, ledger_time_us)
         write_revoked_findings(connection, chains, ledger_time_us)
         write_clock_findings(connection, self._devices.misclocked.values(), ledger_time_us)
+        behind = self._lateness.apply(connection, self._devices.arrivals)
+        write_behind_findings(connection, behind, ledger_time_us)
         moved, refitted = self._devices.moved.values(), self._devices.refitted.values()
         self._temperature.forget(gone)
         self._temperature.apply(connection, batch, heard, moved, refitted, turned, ledger_time_us)

@@ -14,6 +14,7 @@ _DEVICE_RULES = {
     "clock-backward": "clock_backward",
     "disputed": "disputed",
     "clock": "clock",
+    "clock-behind": "clock_behind",
     "clock-fast": "clock_fast",
     "revoked-key": "revoked_key",
 }
@@ -146,6 +147,7 @@ def _figures(it: Conclusion) -> dict[str, object]:
         "precool": celsius(detail.get("precool_mc")),
         "handover": celsius(detail.get("handover_mc")),
         "minutes": detail.get("consecutive_s", detail.get("max_gap_s", detail.get("max_s", 0))) // 60,
+        "behind": detail.get("behind_s", 0) // 60,
         "boot": detail.get("boot"),
         "seq": detail.get("seq"),
         "upto": detail.get("upto"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, Index, LargeBinary, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, LargeBinary, SmallInteger, String, Table, Text
 
 from coldchain.db.tables import metadata
 
@@ -125,6 +125,18 @@ device_state = Table(
 """boot, seq: newest message that counts. last_us: newest believable device time. battery: in the unit the device
 states. ahead, early: span of times more than a day after their receipt, or before the device's floor; fast: hours with
 times more than five minutes after it. at_us: newest receipt."""
+
+device_delay = Table(
+    "device_delay",
+    metadata,
+    _device_no(primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("is_prompt", Boolean, nullable=False, info=_PROVENANCE),
+    Column("least", Text, nullable=False, info=_PROVENANCE),
+    Column("behind_us", BigInteger, info=_PROVENANCE),
+)
+"""How late the signed messages were that a day of the ledger recorded (`coldchain.domain.lateness`): whether any was
+prompt, else the least of each quarter hour (JSON list of pairs), and what that tells of the device's clock."""
 
 device_range = Table(
     "device_range",
