@@ -55,6 +55,10 @@ class MemoryStore(Store):
             yield transaction
             self._commit(transaction)
 
+    def compact(self) -> bool:
+        """Memory keeps entries as they are."""
+        return False
+
     def _commit(self, transaction: _MemoryTransaction) -> None:
         with self._publish:
             transaction.apply()

@@ -123,3 +123,11 @@ class Store(Protocol):
     def snapshot(self) -> AbstractContextManager[Snapshot]: ...
 
     def transaction(self) -> AbstractContextManager[Transaction]: ...
+
+    def compact(self) -> bool:
+        """Keep one full bundle of older entries in less room, losslessly; False where none waits.
+
+        Every view, open ones included, answers as before. Entries that are not those of their tile stay as they are.
+        Raises StoreError naming the first of them.
+        """
+        ...

@@ -48,6 +48,10 @@ DELIVERY_IDLE_S = 0.5
 Finish = Callable[[Begun], list[Reply | None]]
 PACKING_RESTS = 3
 """Times as long as it packs cells that are over, it leaves them: at six in the morning those of all devices are due."""
+COMPACT_IDLE_S = 10.0
+"""Longest time from a bundle that is old enough to its being compressed."""
+COMPACT_RESTS = 19
+"""Times as long as a bundle takes until the next: a twentieth of the time, more than a thousand entries a second."""
 PAUSE_S = 0.2
 """Least time between two rounds of conclusions: a burst is concluded once."""
 
@@ -150,6 +154,7 @@ class Running:
         maker, private = self._ports.access.standing, core.settings.webhooks_private
         telling = delivery(core.engine, core.store, core.clock, maker, private=private)
         self._delivering = Worker("delivering", telling.step, DELIVERY_IDLE_S)
+        self._compacting = Worker("compacting", core.store.compact, COMPACT_IDLE_S, rests=COMPACT_RESTS)
 
     @contextmanager
     def started(self) -> Iterator[Running]:
@@ -161,6 +166,7 @@ class Running:
             stack.enter_context(self._delivering.started())
             stack.callback(self._notifier.finish)
             stack.enter_context(self._notifying.started())
+            stack.enter_context(self._compacting.started())
             stack.enter_context(self._ingest.started())
             self._trucks = stack.enter_context(truck_door(self._core, self._following.wake))
             stack.enter_context(announced(self._core.settings.dir, self.addresses()))
@@ -168,7 +174,7 @@ class Running:
 
     def _fault(self) -> str:
         """Of what works in the background, the first that does not; "" where all does."""
-        workers = (self._following, self._capturing, self._delivering, self._notifying)
+        workers = (self._following, self._capturing, self._delivering, self._notifying, self._compacting)
         return next((worker.fault for worker in workers if worker.fault), "")
 
     def _wake(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,13 +19,16 @@ GIVE_WAY_S = 0.25
 class Worker:
     """A thread that takes steps while there is something to do, and looks again when woken or after a while."""
 
-    def __init__(self, name: str, step: Callable[[], bool], idle_s: float, pause_s: float = 0.0) -> None:
+    def __init__(
+        self, name: str, step: Callable[[], bool], idle_s: float, pause_s: float = 0.0, rests: float = 0.0
+    ) -> None:
         """step: one piece of work, False where no more waits; when it raises, it is tried again.
 
         idle_s: longest time between two looks when nobody wakes it. pause_s: least time from one look to the next.
+        rests: times as long as a step took it waits before the next one, so that it takes a share of the time alone.
         """
         self._step = step
-        self._idle_s, self._pause_s = idle_s, pause_s
+        self._idle_s, self._pause_s, self._rests = idle_s, pause_s, rests
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._idle = threading.Event()
@@ -55,7 +59,7 @@ class Worker:
             self._wake.wait(self._idle_s)
             self._wake.clear()
             try:
-                while self._step() and not self._stopping.is_set():
+                while self._take_step() and not self._stopping.is_set():
                     continue
                 self.fault = ""
                 self._idle.set()
@@ -64,3 +68,10 @@ class Worker:
                 log.exception("failed, will be tried again", work=self._thread.name)
                 self._stopping.wait(RETRY_S)
             self._stopping.wait(self._pause_s)
+
+    def _take_step(self) -> bool:
+        began = time.monotonic()
+        more = self._step()
+        if more and self._rests:
+            self._stopping.wait(self._rests * (time.monotonic() - began))
+        return more

@@ -30,6 +30,7 @@ COMMANDS = {
     "audit": "prove that the ledger only grew since an older checkpoint",
     "log": "the ledger's public key, origin and checkpoint",
     "rebuild": "drop every derived table and derive it again",
+    "compact": "compress the ledger's older entries now, and give room back",
     "rejects": "messages refused at the door, with their reasons",
     "rules": "rule packs in force",
     "party": "who is who: organisations, sites, vehicles, rooms, mountings, agents",

@@ -19,6 +19,8 @@ import click
 from coldchain.cli.common import BROKEN, OK, Data, data_options, fail
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from coldchain.bootstrap.core import Core
     from coldchain_devices.plan import Plan
 
@@ -300,24 +302,44 @@ def _copy_database(source: Path, target: Path) -> None:
 
 
 def _edit_and_check(copy: Path, index: int) -> Any:
-    from sqlalchemy import select, update
-
     from coldchain.bootstrap.core import open_ledger
     from coldchain.db.engine import make_engine, writing
     from coldchain.db.migrate import lift_append_only
-    from coldchain.db.tables.ledger import entry
     from coldchain.settings import load_settings
     from coldchain_ledger.fsck import fsck
 
     settings = load_settings(dir=copy, database=f"sqlite:///{copy.resolve() / 'coldchain.db'}")
     engine = make_engine(settings.database_url)
     with writing(engine) as connection:
-        stored = connection.scalar(select(entry.c.data).where(entry.c.idx == index))
-        if stored is None:
-            fail(f"there is no entry {index}")
         lift_append_only(connection)
-        edited = bytes(stored[:-1]) + bytes([stored[-1] ^ 1])
-        connection.execute(update(entry).where(entry.c.idx == index).values(data=edited))
+        if not _edit(connection, index):
+            fail(f"there is no entry {index}")
     engine.dispose()
     with open_ledger(settings) as (store, verifier):
         return fsck(store, verifier).first_bad
+
+
+def _edit(connection: Connection, index: int) -> bool:
+    """Change the last byte of an entry where it is stored, in a row of its own or compressed with others."""
+    from sqlalchemy import select, update
+
+    from coldchain.db.bundles import pack, unpack
+    from coldchain.db.tables.ledger import bundle, entry
+    from coldchain_ledger.tiles import TILE_WIDTH
+
+    stored = connection.scalar(select(entry.c.data).where(entry.c.idx == index))
+    if stored is not None:
+        connection.execute(update(entry).where(entry.c.idx == index).values(data=_other(stored)))
+        return True
+    n, place = divmod(index, TILE_WIDTH)
+    packed = connection.scalar(select(bundle.c.data).where(bundle.c.n == n))
+    if packed is None:
+        return False
+    entries = unpack(packed)
+    entries[place] = _other(entries[place])
+    connection.execute(update(bundle).where(bundle.c.n == n).values(data=pack(entries)))
+    return True
+
+
+def _other(stored: bytes) -> bytes:
+    return stored[:-1] + bytes([stored[-1] ^ 1])

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Engine
+from sqlalchemy import Connection, CursorResult, Engine, inspect
 
 from coldchain.db import sqlite_rows
 from coldchain.db.bulk import fetch
@@ -23,6 +23,12 @@ class LedgerSql(ABC):
 
     key_tables: Sequence[str]
     """Where idempotency keys are; new ones go to the first."""
+    _bundles = False
+
+    def has_bundles(self, connection: Connection) -> bool:
+        """Not where an older version made the database: it can be checked before it is migrated."""
+        self._bundles = self._bundles or inspect(connection).has_table("bundle")
+        return self._bundles
 
     @abstractmethod
     def octets(self, column: str) -> str:

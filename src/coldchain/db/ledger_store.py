@@ -11,11 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from coldchain.db import bundles
 from coldchain.db.bulk import fetch, stream
 from coldchain.db.engine import writing
 from coldchain.db.ledger_sql import LedgerSql, sql_for
 from coldchain_ledger.errors import StoreError
+from coldchain_ledger.merkle import leaf_hash
 from coldchain_ledger.store import Edge, Head, Row, Snapshot, Store, Transaction
+from coldchain_ledger.tiles import TILE_WIDTH
 
 _CHUNK = 1000
 """Rows read at a time where the result may be the whole ledger."""
@@ -49,6 +52,18 @@ class SqlStore(Store):
             transaction.check_chains()
             # A crash here leaves nothing; a crash after the commit that follows leaves all of it.
 
+    def compact(self) -> bool:
+        with self.snapshot() as view:
+            n = view.next_bundle()
+            if n is None:
+                return False
+            entries = list(view.entries(n * TILE_WIDTH, (n + 1) * TILE_WIDTH))
+        packed = bundles.pack(entries)  # beside the writers
+        with self.transaction() as transaction:
+            if transaction.next_bundle() == n:  # else another process was faster
+                transaction.move(n, packed)
+        return True
+
     @contextmanager
     def _store_errors(self) -> Iterator[None]:
         try:
@@ -67,15 +82,14 @@ class SqlSnapshot(Snapshot):
         self._log = log
         # The first read fixes the state this view shows, so it comes before the caller's first question.
         self._edge = self._read_edge()
+        self._unpacked = bundles.Unpacked(self._packed)
 
     def edge(self) -> Edge | None:
         return self._edge
 
     def entry(self, index: int) -> bytes:
         found = self._one(f"SELECT {self._sql.octets('data')} FROM entry WHERE log = ? AND idx = ?", index)  # noqa: S608 (columns of ours)
-        if found is None:
-            raise StoreError(f"no entry {index} in log {self._log}")
-        return bytes(found[0])
+        return self._bundled(index) if found is None else bytes(found[0])
 
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
         data = self._sql.octets("data")
@@ -83,11 +97,11 @@ class SqlSnapshot(Snapshot):
         for first in range(start, stop, _CHUNK):
             last = min(first + _CHUNK, stop)
             rows = self._all(query, first, last)
-            held = [index for index, _ in rows]
-            if held != list(range(first, last)):
-                missing = next(index for index in range(first, last) if index not in held)
-                raise StoreError(f"no entry {missing} in log {self._log}")
-            yield from [data for _, data in rows]
+            if [index for index, _ in rows] == list(range(first, last)):
+                yield from [data for _, data in rows]
+            else:
+                held = dict(rows)
+                yield from (held[index] if index in held else self._bundled(index) for index in range(first, last))
 
     def tile(self, level: int, n: int) -> bytes:
         hashes = self._sql.octets("hashes")
@@ -143,6 +157,26 @@ class SqlSnapshot(Snapshot):
     def blob(self, sha256: bytes) -> bytes | None:
         query = f"SELECT {self._sql.octets('data')} FROM blob WHERE sha256 = ?"  # noqa: S608 (columns of ours)
         found = self._sql.query(self.connection, query, (sha256,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def next_bundle(self) -> int | None:
+        """The first bundle not moved yet, where it is full and no longer among the newest."""
+        found = self._one("SELECT min(idx) FROM entry WHERE log = ? AND idx >= 0")
+        if found is None or self._edge is None or _number(found[0]) < 0:
+            return None
+        n = _number(found[0]) // TILE_WIDTH
+        return n if (n + 1) * TILE_WIDTH + bundles.BEHIND <= self._edge.size else None
+
+    def _bundled(self, index: int) -> bytes:
+        data = self._unpacked.entry(_number(index))
+        if data is None:
+            raise StoreError(f"no entry {index} in log {self._log}")
+        return data
+
+    def _packed(self, n: int) -> bytes | None:
+        if not self._sql.has_bundles(self.connection):
+            return None
+        found = self._one(f"SELECT {self._sql.octets('data')} FROM bundle WHERE log = ? AND n = ?", n)  # noqa: S608 (columns of ours)
         return None if found is None else bytes(found[0])
 
     def _one(self, query: str, *values: Any) -> Sequence[Any] | None:
@@ -248,6 +282,23 @@ class SqlTransaction(SqlSnapshot, Transaction):
             self.connection, "INSERT INTO blob (sha256, data) VALUES (?, ?) ON CONFLICT DO NOTHING", (sha256, data)
         )
 
+    def move(self, n: int, packed: bytes) -> None:
+        """The entries of bundle n are kept as these bytes, from which they come back as they were signed.
+
+        Raises StoreError, before a row goes, where the bytes that are now stored do not give the leaves of the tile.
+        """
+        self._sql.insert(self.connection, "bundle", ("log", "n", "data"), [(self._log, n, packed)])
+        leaves = [leaf_hash(entry) for entry in self._unpacked.entries(n)]
+        tile, first = self.tile(0, n), n * TILE_WIDTH
+        if b"".join(leaves) != tile:
+            place = next((at for at, leaf in enumerate(leaves) if leaf != tile[at * 32 : at * 32 + 32]), len(leaves))
+            raise StoreError(f"entry {first + place} is not the one hashed in tile 0/{n}: bundle {n} is not compressed")
+        query = "DELETE FROM entry WHERE log = ? AND idx >= ? AND idx < ?"
+        gone = self._sql.query(self.connection, query, (self._log, first, first + TILE_WIDTH)).rowcount
+        if gone != TILE_WIDTH:
+            raise StoreError(f"bundle {n} of log {self._log} takes {gone} rows, expected {TILE_WIDTH}")
+        # A crash here leaves the rows; after the commit that follows, the bundle.
+
     def check_chains(self) -> None:
         """Every head is the head of exactly the entries linked under it, or the transaction must not commit."""
         for name, chain in self._chains.items():
@@ -273,6 +324,8 @@ class SqlTransaction(SqlSnapshot, Transaction):
     def _take_indices(self, rows: Sequence[Row]) -> None:
         if self._next_index is None:
             found = self._one("SELECT max(idx) FROM entry WHERE log = ?")
+            if found is None or found[0] is None:  # the log begins, or all of it is in bundles
+                found = self._one("SELECT max(n) * 256 + 255 FROM bundle WHERE log = ?")
             self._next_index = 0 if found is None or found[0] is None else _number(found[0]) + 1
         for expected, row in enumerate(rows, self._next_index):
             if row.index != expected:

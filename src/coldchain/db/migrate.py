@@ -12,7 +12,7 @@ from coldchain.db.engine import writing
 from coldchain.db.tables import projection_tables
 from coldchain.db.tables.side import projection_table
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration of the ledger and side tables."""
 FOLD_VERSION = 1
 """Raise it when a projection concludes differently from the same entries: its rows are then derived anew."""

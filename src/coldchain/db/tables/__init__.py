@@ -19,7 +19,9 @@ metadata = MetaData(
     }
 )
 
-LEDGER_TABLES = frozenset({"entry", "entry_key", "recent_key", "subject", "subject_entry", "tile", "edge", "blob"})
+LEDGER_TABLES = frozenset(
+    {"entry", "bundle", "entry_key", "recent_key", "subject", "subject_entry", "tile", "edge", "blob"}
+)
 """The truth. Append-only: triggers refuse what would rewrite it."""
 SIDE_TABLES = frozenset(
     {"rejected", "reject_tally", "broker_account", "projection_table", "api_token", "answer_link", "sealed"}

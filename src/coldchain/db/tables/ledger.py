@@ -25,7 +25,16 @@ entry = Table(
     Column("data", LargeBinary, nullable=False),
 )
 """The entries' bytes, and nothing that repeats them: a column nobody hashes is a column somebody can edit. With a rowid
-on SQLite: without one, what exceeds 2 kB of an entry takes a page of its own."""
+on SQLite: without one, what exceeds 2 kB of an entry takes a page of its own. Old ones are in `bundle` instead."""
+
+bundle = Table(
+    "bundle",
+    metadata,
+    Column("log", SmallInteger, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""Entries n*256..n*256+255, compressed (`coldchain.db.bundles`). Triggers let entries go once their bundle is here."""
 
 entry_key = Table(
     "entry_key",
