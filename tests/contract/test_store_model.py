@@ -6,15 +6,16 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from coldchain.db import ledger_store
+from coldchain.db import bundles, ledger_store
 from coldchain.db.ledger_store import SqlStore
 from coldchain_ledger.errors import StoreError
 from coldchain_ledger.index import extend_head
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.merkle import leaf_hash
 from coldchain_ledger.store import Edge, Row
+from coldchain_ledger.tiles import Frontier
 from exploring import examples
 
 NAMES = ("dev:1", "dev:2", "sscc:3", "lot:四")
@@ -33,12 +34,14 @@ def answers(view):
     return {
         "edge": edge,
         "entries": list(view.entries(0, size)),
+        "some entries": list(view.entries(size // 3, size // 2)),
+        "one by one": [view.entry(index) for index in range(0, size, 50)],
         "heads": dict(view.all_heads()),
         "some heads": view.heads(NAMES[:2]),
         "keys": view.find(KEYS),
         "chains": [view.indices(name) for name in NAMES],
         "parts": [view.indices(name, size // 3, size // 2) for name in NAMES],
-        "tile": view.tile(0, 0) if size else None,
+        "tiles": [view.tile(0, n) for n in range((size + 255) // 256)],
     }
 
 
@@ -56,8 +59,7 @@ def append(transaction, batch):
     transaction.append(rows)
     transaction.put_heads(heads)
     if rows:
-        old = transaction.tile(0, 0) if size else b""
-        transaction.put_tiles({(0, 0): old + b"".join(row.leaf for row in rows)})
+        transaction.put_tiles(Frontier.load(size, transaction.tile).append([row.leaf for row in rows]))
     transaction.put_edge(Edge(size + len(rows), leaf_hash(b"%d" % (size + len(rows))), size, b"note"))
     return answers(transaction)
 
@@ -84,6 +86,17 @@ class TwoStores(RuleBasedStateMachine):
             except StoreError:
                 outcomes.append("refused")
         assert outcomes[0] == outcomes[1]
+
+    @initialize(size=st.sampled_from([0, 0, 255, 512, 600]))
+    def begin(self, size):
+        """Some of the histories go on from full bundles."""
+        self.commit([(f"first/{n}", NAMES[n % 7 : n % 7 + 1]) for n in range(size)])
+
+    @rule()
+    def compact(self):
+        for store in self.stores:
+            while store.compact():
+                pass
 
     @rule(batch=batches)
     def commit(self, batch):
@@ -131,6 +144,7 @@ class TwoStores(RuleBasedStateMachine):
 @pytest.mark.parametrize("shelf_every", [3, 1_000], ids=["keys shelved often", "keys all recent"])
 def test_a_database_answers_as_memory_does(engine, monkeypatch, shelf_every):
     monkeypatch.setattr(ledger_store, "_SHELF_EVERY", shelf_every)
+    monkeypatch.setattr(bundles, "BEHIND", 0)
     machine = type("Machine", (TwoStores,), {"engine": engine})
     run_state_machine_as_test(
         machine,

@@ -100,7 +100,7 @@ class SqlSnapshot(Snapshot):
             if [index for index, _ in rows] == list(range(first, last)):
                 yield from [data for _, data in rows]
             else:
-                held = dict(rows)
+                held = {row[0]: row[1] for row in rows}
                 yield from (held[index] if index in held else self._bundled(index) for index in range(first, last))
 
     def tile(self, level: int, n: int) -> bytes:
@@ -323,14 +323,18 @@ class SqlTransaction(SqlSnapshot, Transaction):
 
     def _take_indices(self, rows: Sequence[Row]) -> None:
         if self._next_index is None:
-            found = self._one("SELECT max(idx) FROM entry WHERE log = ?")
-            if found is None or found[0] is None:  # the log begins, or all of it is in bundles
-                found = self._one("SELECT max(n) * 256 + 255 FROM bundle WHERE log = ?")
-            self._next_index = 0 if found is None or found[0] is None else _number(found[0]) + 1
+            newest = self._newest("SELECT max(idx) FROM entry WHERE log = ?")
+            if newest is None and self._sql.has_bundles(self.connection):  # the log begins, or all of it is in bundles
+                newest = self._newest("SELECT max(n) * 256 + 255 FROM bundle WHERE log = ?")
+            self._next_index = 0 if newest is None else _number(newest) + 1
         for expected, row in enumerate(rows, self._next_index):
             if row.index != expected:
                 raise StoreError(f"entry index {row.index} is not the next one, {expected}")
         self._next_index += len(rows)
+
+    def _newest(self, query: str) -> Any:
+        found = self._one(query)
+        return None if found is None else found[0]
 
     def _check_keys(self, rows: Sequence[Row]) -> None:
         """The table that takes new keys may not know the old ones. A log has just asked for all of them (`find`)."""
