@@ -14,7 +14,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from coldchain.db.engine import make_engine
+from coldchain.db.ledger_store import SqlStore
 from coldchain_devices.signer import DeviceKey
+from coldchain_ledger.log import edge_of
 
 COLDCHAIN = Path(sys.executable).with_name("coldchain")
 READY_S = 30.0
@@ -107,3 +110,12 @@ def parse_ready(line: str) -> tuple[str, str]:
     match = re.search(r"(http://127\.0\.0\.1:\d+).*(mqtt://127\.0\.0\.1:\d+)", line)
     assert match is not None, line
     return match[1], match[2]
+
+
+def stored_entries(directory: Path) -> list[bytes]:
+    """All of the ledger, in order, whichever way it is stored."""
+    engine = make_engine(f"sqlite:///{directory / 'coldchain.db'}")
+    with SqlStore(engine).snapshot() as view:
+        found = list(view.entries(0, edge_of(view).size))
+    engine.dispose()
+    return found

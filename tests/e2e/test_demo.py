@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from coldchain_ledger.entry import parse_entry
-from e2e.serving import COLDCHAIN, run
+from e2e.serving import COLDCHAIN, run, stored_entries
 
 EVENTFUL = Path(__file__).parents[1] / "integration" / "eventful.toml"
 
@@ -30,11 +31,7 @@ def found(document: Any) -> set[tuple[str, ...]]:
 
 
 def messages(directory: Path) -> set[tuple[str, bytes]]:
-    import sqlite3
-    from contextlib import closing
-
-    with closing(sqlite3.connect(directory / "coldchain.db")) as db:
-        entries = [parse_entry(bytes(row[0])) for row in db.execute("SELECT data FROM entry")]
+    entries = map(parse_entry, stored_entries(directory))
     return {(entry.key, entry.payload) for entry in entries if entry.type == "application/jose"}
 
 
@@ -99,6 +96,26 @@ def test_an_edited_entry_is_named(finished: tuple[Path, Any]) -> None:
         told = run("demo", "--dir", str(directory), "--tamper", str(index))
         assert told["first_bad"]["index"] == index
     assert run("fsck", "--dir", str(directory))["ok"], "the demo itself is untouched"
+
+
+def test_an_edited_entry_is_named_where_it_is_compressed_with_others(
+    finished: tuple[Path, Any], tmp_path: Path
+) -> None:
+    directory, document = finished
+    copy = tmp_path / "compact"
+    shutil.copytree(directory, copy)
+    told = run("compact", "--dir", str(copy), "--give-back")
+    assert told["bundles"] >= 14
+    assert (told["free_bytes"], told["bytes"] < 0.6 * (directory / "coldchain.db").stat().st_size) == (0, True)
+    assert messages(copy) == messages(directory)
+    for index in (0, 256 * told["bundles"] - 1, 256 * told["bundles"], document["entries"] - 1):
+        assert run("demo", "--dir", str(copy), "--tamper", str(index))["first_bad"]["index"] == index
+    assert run("fsck", "--dir", str(copy))["ok"]
+    assert run("rebuild", "--check", "--dir", str(copy))
+
+
+def test_an_entry_that_is_not_there_is_not_edited(finished: tuple[Path, Any]) -> None:
+    directory, document = finished
     done = subprocess.run(
         [COLDCHAIN, "demo", "--dir", str(directory), "--tamper", str(document["entries"])],
         capture_output=True,

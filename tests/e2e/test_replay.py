@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import sqlite3
 from base64 import urlsafe_b64decode
 from collections import Counter
-from contextlib import closing
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 
 from coldchain.rules import shipped_packs
 from coldchain_ledger.entry import parse_entry
-from e2e.serving import run
+from e2e.serving import run, stored_entries
 from temperature import reference as plain
 
 TEXT_AND_NUMBERS = (
@@ -114,16 +112,15 @@ def recorded_values(directory: Path) -> Counter[str]:
         "light": "Light",
     }
     counted: Counter[str] = Counter()
-    with closing(sqlite3.connect(directory / "coldchain.db")) as db:
-        for (data,) in db.execute("SELECT data FROM entry"):
-            entry = parse_entry(bytes(data))
-            if entry.kind != "telemetry":
-                continue
-            assert entry.grade == "transport"
-            body = entry.payload.split(b".")[1]
-            name = ""
-            for record in json.loads(urlsafe_b64decode(body + b"=" * (-len(body) % 4))):
-                name = record.get("bn", "") + record.get("n", "")
-                root, _, rest = name.partition("/")
-                counted[rest if root == "x" else column_of[root]] += 1
+    for data in stored_entries(directory):
+        entry = parse_entry(data)
+        if entry.kind != "telemetry":
+            continue
+        assert entry.grade == "transport"
+        body = entry.payload.split(b".")[1]
+        name = ""
+        for record in json.loads(urlsafe_b64decode(body + b"=" * (-len(body) % 4))):
+            name = record.get("bn", "") + record.get("n", "")
+            root, _, rest = name.partition("/")
+            counted[rest if root == "x" else column_of[root]] += 1
     return counted

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -17,7 +15,8 @@ import pytest
 from coldchain_devices.plan import Paper
 from coldchain_devices.scenario import load_scenario
 from coldchain_ledger.entry import Entry, parse_entry
-from e2e.serving import COLDCHAIN, Server, run
+from coldchain_ledger.errors import StoreError
+from e2e.serving import COLDCHAIN, Server, run, stored_entries
 
 ONE_ROOM = """
 name = "room"
@@ -48,8 +47,7 @@ def simulate(directory: Path, *options: str, expect: int = 0) -> dict[str, objec
 
 
 def entries(directory: Path) -> list[Entry]:
-    with closing(sqlite3.connect(f"file:{directory / 'coldchain.db'}?mode=ro", uri=True)) as db:
-        return [parse_entry(bytes(data)) for (data,) in db.execute("SELECT data FROM entry ORDER BY idx")]
+    return [parse_entry(data) for data in stored_entries(directory)]
 
 
 def sent_by_devices(directory: Path) -> list[Entry]:
@@ -134,8 +132,8 @@ def test_live_begins_now_and_ends_with_ctrl_c(
 
 def has_telemetry(directory: Path) -> bool:
     try:
-        return bool(sent_by_devices(directory))
-    except sqlite3.OperationalError:  # no database or no table yet
+        return (directory / "coldchain.db").exists() and bool(sent_by_devices(directory))
+    except StoreError:  # no table or no log yet
         return False
 
 

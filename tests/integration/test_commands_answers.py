@@ -139,6 +139,7 @@ def test_the_ledger_and_the_directory(played: Played, demo: Any, tmp_path: Path)
     played.answer("log", "key")
     played.answer("log", "receipt", "3")
     assert played.answer("export", "parquet", "--out", str(tmp_path / "lake"))["rows"]["readings"]
+    played.answer("compact")
     played.answer("fsck")
     played.answer("audit", "--since", str(note))
     played.answer("rules", "list")

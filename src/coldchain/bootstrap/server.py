@@ -48,7 +48,7 @@ DELIVERY_IDLE_S = 0.5
 Finish = Callable[[Begun], list[Reply | None]]
 PACKING_RESTS = 3
 """Times as long as it packs cells that are over, it leaves them: at six in the morning those of all devices are due."""
-COMPACT_IDLE_S = 10.0
+COMPACT_IDLE_S = 1.0
 """Longest time from a bundle that is old enough to its being compressed."""
 COMPACT_RESTS = 19
 """Times as long as a bundle takes until the next: a twentieth of the time, more than a thousand entries a second."""

@@ -1,0 +1,36 @@
+"""A worker takes its share of the time and no more, and ends when it is told."""
+
+import threading
+
+from coldchain.bootstrap.worker import Worker
+
+
+def test_a_worker_that_rests_ends_at_once_when_told():
+    took = threading.Event()
+
+    def step():
+        took.wait(0.01)
+        took.set()
+        return True
+
+    worker = Worker("test", step, 0.01, rests=1e6)
+    with worker.started():
+        assert took.wait(10)
+
+
+def test_a_worker_without_rests_goes_on_until_nothing_waits():
+    steps, done = iter([True, True, False]), threading.Event()
+    taken = []
+
+    def step():
+        more = next(steps, None)
+        taken.append(more)
+        if more is False:
+            done.set()
+        return bool(more)
+
+    worker = Worker("test", step, 0.01)
+    with worker.started():
+        assert done.wait(10)
+    assert taken[:3] == [True, True, False]
+    assert worker.fault == ""
