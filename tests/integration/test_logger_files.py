@@ -15,6 +15,7 @@ from openpyxl import Workbook
 from coldchain.bootstrap.core import open_core
 from coldchain.cli import group
 from coldchain.projections.series import readings
+from coldchain.services.identity import CommandRefused
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import parse_entry
 
@@ -109,6 +110,58 @@ def test_times_of_another_form_and_zone_are_read_as_told(data: Path, tmp_path: P
     assert readings_of(data) == [("temp/box", 0, -20_000)]
 
 
+@pytest.mark.parametrize(
+    ("zone", "local", "utc"),
+    [
+        ("Asia/Shanghai", "2026-03-02 00:00", "2026-03-01T16:00:00"),
+        ("UTC", "2026-03-01 16:00", "2026-03-01T16:00:00"),
+        ("Z", "2026-03-01 16:00", "2026-03-01T16:00:00"),
+        ("-03:30", "2026-03-01 12:30", "2026-03-01T16:00:00"),
+        ("Europe/Berlin", "2026-03-29 01:59", "2026-03-29T00:59:00"),
+        ("Europe/Berlin", "2026-03-29 03:00", "2026-03-29T01:00:00"),
+        ("Europe/Berlin", "2026-10-25 01:59", "2026-10-24T23:59:00"),
+        ("Europe/Berlin", "2026-10-25 03:00", "2026-10-25T02:00:00"),
+        ("Europe/Berlin", "2026-10-25T02:30+01:00", "2026-10-25T01:30:00"),
+    ],
+)
+def test_a_time_zone_is_read_by_its_summers_and_winters(
+    data: Path, tmp_path: Path, zone: str, local: str, utc: str
+) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text(f"T,Temp (°C)\n{local},-20\n", encoding="utf-8")
+    run(data, "logger", str(file), "--device", "LOGGER-7", "--time", "T", "--zone", zone)
+    expected_s = int(datetime.fromisoformat(f"{utc}+00:00").timestamp())
+    assert [t_s + T_S for _, t_s, _ in readings_of(data)] == [expected_s]
+
+
+@pytest.mark.parametrize(
+    ("local", "told"),
+    [
+        ("2026-03-29 02:00", "A2: 2026-03-29 02:00:00 was never in Europe/Berlin"),
+        ("2026-03-29 02:59:59", "A2: 2026-03-29 02:59:59 was never in Europe/Berlin"),
+        ("2026-10-25 02:00", "was twice in Europe/Berlin, at +02:00 and +01:00"),
+        ("2026-10-25 02:59", "was twice in Europe/Berlin, at +02:00 and +01:00"),
+    ],
+)
+def test_an_hour_that_clocks_leave_out_or_repeat_is_refused_with_what_to_do(
+    data: Path, tmp_path: Path, local: str, told: str
+) -> None:
+    words = ["--device", "LOGGER-7", "--time", "T", "--zone", "Europe/Berlin", "--dir", str(data)]
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["T", "Temp (°C)"], [datetime.fromisoformat(local), -20]):
+        sheet.append(row)
+    book.save(tmp_path / "log.xlsx")
+    (tmp_path / "log.csv").write_text(f"T,Temp (°C)\n{local},-20\n", encoding="utf-8")
+    for name in ("log.csv", "log.xlsx"):
+        refused = CliRunner().invoke(group, ["logger", str(tmp_path / name), *words]).exception
+        assert isinstance(refused, CommandRefused)
+        assert told in str(refused)
+        assert "--zone" in str(refused)
+    assert readings_of(data) == []
+
+
 def test_a_printed_report_is_kept_with_what_it_sums_up_and_judges_nothing(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "report.pdf"
     file.write_bytes(b"%PDF-1.4 what a logger printed")
@@ -131,6 +184,10 @@ def test_a_printed_report_is_kept_with_what_it_sums_up_and_judges_nothing(data: 
         (CSV, (), "--least"),
         (CSV, ("--least", "-20"), "--most"),
         (CSV, ("--time", "Time", "--zone", "Mars"), "Mars"),
+        (CSV, ("--time", "Time", "--zone", "Europe"), "'Europe': expected an offset such as +08:00, or a time zone"),
+        (CSV, ("--time", "Time", "--zone", "../../etc/passwd"), "expected an offset"),
+        (CSV, ("--time", "Time", "--zone", ""), "expected an offset"),
+        (CSV, ("--time", "Time", "--zone", "+25:00"), "expected an offset"),
         (CSV, ("--least", "-20", "--most", "-25", "--from", "2026-03-01", "--to", "2026-03-02"), "least"),
         (CSV, ("--least", "cold", "--most", "-25", "--from", "2026-03-01", "--to", "2026-03-02"), "cold"),
     ],

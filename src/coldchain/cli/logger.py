@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from coldchain.cli.common import Data, data_options, fail
 @click.option("--device", required=True, help="The logger, as mapped (`device map`); headings are its raw names.")
 @click.option("--time", metavar="HEADING", help="Column with the times of readings, of a CSV or XLSX file.")
 @click.option("--time-format", default="", metavar="FORMAT", help="As strptime has it, e.g. `%d/%m/%Y %H:%M`.")
-@click.option("--zone", default="+08:00", show_default=True, help="Offset of times that state none.")
+@click.option("--zone", default="+08:00", show_default=True, help="Of times without an offset: e.g. Asia/Shanghai.")
 @click.option("--sheet", default="", help="Sheet of an XLSX file (default: the first).")
 @click.option("--transcribed", is_flag=True, help="Copied by hand, not read out of the logger.")
 @click.option("--least", metavar="CELSIUS", help="Of a printed report (PDF): the coldest it states.")
@@ -62,14 +63,16 @@ def command(
             data.show(take_report(core, device, file.read_bytes(), _celsius(least), _celsius(most), *span))
 
 
-def _zone(offset: str) -> tzinfo:
+def _zone(text: str) -> tzinfo:
+    from zoneinfo import ZoneInfo
+
+    with suppress(ValueError):
+        if (zone := datetime.fromisoformat(f"2026-01-01T00:00:00{text}").tzinfo) is not None:
+            return zone
     try:
-        zone = datetime.fromisoformat(f"2026-01-01T00:00:00{offset}").tzinfo
-    except ValueError:
-        zone = None
-    if zone is None:
-        fail(f"--zone {offset!r}: expected an offset such as +08:00")
-    return zone
+        return ZoneInfo(text)
+    except (KeyError, OSError, ValueError):  # no such name; a folder of names; a name outside of them
+        fail(f"--zone {text!r}: expected an offset such as +08:00, or a time zone such as Asia/Shanghai")
 
 
 def _celsius(text: str) -> str:

@@ -31,7 +31,7 @@ class Reading:
     time: str
     """Heading of the column with the times."""
     zone: tzinfo
-    """Of times without an offset."""
+    """Of times without an offset; one with summer time has hours that it cannot place."""
     form: str = ""
     """As `strptime` has it; "" for ISO 8601, with `/` for `-` and a blank for `T` if need be."""
 
@@ -86,7 +86,25 @@ def _instant(cell: Cell, where: str, how: Reading) -> int:
         moment = cell if isinstance(cell, datetime) else _parsed(str(cell).strip(), how.form)
     except ValueError as error:
         raise CommandRefused(f"{where}: expected a time such as 2026-03-02 14:30, found {cell!r}: {error}") from error
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=how.zone)) - _EPOCH) // timedelta(microseconds=1)
+    return ((moment if moment.tzinfo else _placed(moment, how.zone, where)) - _EPOCH) // timedelta(microseconds=1)
+
+
+def _placed(moment: datetime, zone: tzinfo, where: str) -> datetime:
+    """The one moment at which clocks of the zone show this. Raises CommandRefused where there are two, or none: an hour
+    is repeated when clocks go back, and left out when they go forward."""
+    first, second = (moment.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if first.utcoffset() == second.utcoffset():
+        return first
+    if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment:
+        raise CommandRefused(
+            f"{where}: {moment} was never in {zone}, whose clocks went forward over it: the logger kept another time;"
+            " give that as --zone, such as +01:00"
+        )
+    offsets = " and ".join(one.isoformat()[-6:] for one in (first, second))
+    raise CommandRefused(
+        f"{where}: {moment} was twice in {zone}, at {offsets}, as its clocks went back:"
+        " split the file there, and give each part its offset as --zone"
+    )
 
 
 def _parsed(text: str, form: str) -> datetime:
