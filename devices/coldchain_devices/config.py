@@ -237,7 +237,7 @@ def read_config(path: Path) -> Config:
     """The scenario in the file. Raises ScenarioError naming the table and field that is wrong."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ScenarioError(f"cannot read scenario {path}: {error}") from error
     config = _build(Config, table, path.name)
     if config.start.tzinfo is None:

@@ -78,7 +78,10 @@ class Recording:
 def read_recording(path: Path) -> Recording:
     """The log in the file. Raises ReplayError naming the line that is not as described."""
     data = path.read_bytes()
-    lines = csv.reader(data.decode("utf-8-sig").splitlines())
+    try:
+        lines = csv.reader(data.decode("utf-8-sig").splitlines())
+    except UnicodeDecodeError as error:
+        raise ReplayError(f"{path.name}: expected text in UTF-8: {error}") from error
     header = tuple(next(lines, ()))
     if header != COLUMNS:
         raise ReplayError(f"{path.name}: columns {', '.join(header)!r} are not those of a tracker log")

@@ -322,5 +322,5 @@ def test_a_person_reads_it_and_a_program_too(told: Told) -> None:
     told_so = runner.invoke(command, [BOX, "--dir", directory, "--json"])
     assert json.loads(told_so.output) == told.core.inspect(BOX)
     past = runner.invoke(command, [case(9), "--dir", directory, "--as-of", str(min(told.said))])
-    assert past.exit_code == 1
+    assert past.exit_code == 2
     assert f"within its first {min(told.said)} entries" in past.output

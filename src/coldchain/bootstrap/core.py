@@ -242,13 +242,13 @@ class Core:
 
         It also proves that no entry naming the subject was left out, for which it appends an index entry (ledger §5.5).
         """
-        if path is None:
-            folder = ensure_directory(self.settings.dir / "evidence")
-            path = folder / (re.sub(r"[^A-Za-z0-9_-]+", "-", about) + ".jsonl")
         with self.store.snapshot() as snapshot:
             subjects = subjects_of(snapshot.connection, about)
             if not evidence_about(snapshot.connection, snapshot, about):
                 raise CommandRefused(f"{about!r} is named by no entry of this ledger")
+        if path is None:
+            folder = ensure_directory(self.settings.dir / "evidence")
+            path = folder / (re.sub(r"[^A-Za-z0-9_-]+", "-", about) + ".jsonl")
         chains = self.log.prove_subjects(subjects)
         with self.store.snapshot() as snapshot:
             indices = evidence_about(snapshot.connection, snapshot, about)

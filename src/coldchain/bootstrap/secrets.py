@@ -8,6 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from coldchain_ledger.errors import NoteError
 from coldchain_ledger.keys import Ed25519Signer, parse_vkey
 
 
@@ -61,14 +62,22 @@ def log_signer(directory: Path, origin: str, *, create: bool) -> Ed25519Signer:
         write_secret(path, Ed25519Signer.generate("fresh").private_pem())
     # A crash here leaves a key without its origin; the next call derives the same one from the key.
     if create and not named.exists():
-        public = parse_vkey(Ed25519Signer.from_private_pem("fresh", read_secret(path)).vkey()).public_key
+        public = parse_vkey(_signer("fresh", path).vkey()).public_key
         write_secret(named, (origin or f"localhost/{public.hex()[:8]}").encode() + b"\n")
     known = read_secret(named).decode().strip()
     if origin and origin != known:
         raise SetupError(
             f"log origin is {origin!r} in the settings, {known!r} since the ledger was created: it cannot change"
         )
-    return Ed25519Signer.from_private_pem(known, read_secret(path))
+    return _signer(known, path)
+
+
+def _signer(name: str, path: Path) -> Ed25519Signer:
+    """Not broken but none: what another file says shows nothing of the ledger."""
+    try:
+        return Ed25519Signer.from_private_pem(name, read_secret(path))
+    except NoteError as error:
+        raise SetupError(f"{path}: {error}") from error
 
 
 def truck_secret(directory: Path) -> bytes:

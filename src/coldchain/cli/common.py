@@ -88,6 +88,29 @@ class Failed(click.ClickException):
         click.echo(f"coldchain: {self.message}", file=file, err=file is None)
 
 
+class OutFile(click.Path):
+    """A file to be written: where it cannot be, the command ends before it has done anything."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False, writable=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(str(super().convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            self.fail(f"{path}: there is no folder {path.parent}", param, ctx)
+        return path
+
+
+def time_floor_us(text: str) -> int:
+    """Of --time-floor: midnight UTC of the date, microseconds since the epoch."""
+    from coldchain.settings import parse_date_us
+
+    try:
+        return parse_date_us(text)
+    except ValueError as error:
+        fail(f"--time-floor {text!r}: expected a date such as 2020-01-01: {error}")
+
+
 def fail(message: str, code: int = USAGE) -> NoReturn:
     """End the command with this code."""
     raise Failed(message, code)

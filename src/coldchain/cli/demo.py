@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from coldchain.bootstrap.core import Core
     from coldchain_devices.plan import Plan
+    from coldchain_devices.scenario import Scenario
 
 MARK = "demo.json"
 """Says that a directory is a demo's own and may be started over."""
@@ -50,10 +51,11 @@ def command(data: Data, seed: int | None, no_serve: bool, http: str, tamper: int
         fail("--tamper edits a copy of the demo's SQLite file; a demo run with --database has none")
     if tamper is not None:
         _tamper(data, directory, tamper)
+    loaded = _checked(scenario, None if no_serve else http)
     _prepare(directory)
     say = _Teller(quiet=data.as_json)
     with ExitStack() as stack:
-        core, document = _run(stack, data, directory, scenario, seed, say)
+        core, document = _run(stack, data, directory, loaded.generate(seed), say)
         if data.as_json:
             data.show(document)
         else:
@@ -62,6 +64,16 @@ def command(data: Data, seed: int | None, no_serve: bool, http: str, tamper: int
             fail("the dossier does not verify", BROKEN)
         if not no_serve:
             _serve(core, http, say, document)
+
+
+def _checked(scenario: str, http: str | None) -> Scenario:
+    """Before an older demo makes room: what this one would end at."""
+    from coldchain.bootstrap.brokers import parse_address
+    from coldchain_devices.scenario import load_scenario
+
+    if http is not None:
+        parse_address(http, "--http")
+    return load_scenario(scenario)
 
 
 def _prepare(directory: Path) -> None:
@@ -88,17 +100,13 @@ class Clock:
         return self.now_us
 
 
-def _run(
-    stack: ExitStack, data: Data, directory: Path, scenario: str, seed: int | None, say: _Teller
-) -> tuple[Core, dict[str, Any]]:
+def _run(stack: ExitStack, data: Data, directory: Path, plan: Plan, say: _Teller) -> tuple[Core, dict[str, Any]]:
     from coldchain.bootstrap.core import open_core
     from coldchain.bootstrap.server import Ingest
     from coldchain.cli.playing import Player, devices_directory
     from coldchain_devices.outbox import Outbox
-    from coldchain_devices.scenario import load_scenario
 
     since = time.monotonic()
-    plan = load_scenario(scenario).generate(seed)
     clock = Clock(plan.start_us)
     settings = data.settings(mqtt="127.0.0.1:0", ask_deadline_h=ASK_HOURS, batch_ms=5)
     core = stack.enter_context(open_core(settings, create=True, clock=clock))

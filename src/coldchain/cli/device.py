@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from coldchain.cli import device_gateways
-from coldchain.cli.common import UNCHECKED, Data, data_options, fail
+from coldchain.cli.common import UNCHECKED, Data, data_options, fail, time_floor_us
 from coldchain.cli.device_summary import summary
 from coldchain.cli.fitting import fitting_options, stated_fitting
 
@@ -55,7 +55,6 @@ def enrol(
     from coldchain.bootstrap.enrol import enrol_device, read_public_key, read_request
     from coldchain.cli.profiles import check_profile
     from coldchain.services.identity import Enrolment
-    from coldchain.settings import parse_date_us
 
     if (public_key is None) == (request is None):
         fail("give either --public-key PEM or --request FILE")
@@ -70,7 +69,7 @@ def enrol(
         grade=grade,
         place=place,
         profile=None if profile == "none" else profile,
-        time_floor_us=parse_date_us(time_floor or settings.time_floor),
+        time_floor_us=time_floor_us(time_floor or settings.time_floor),
         role=role,
         **stated_fitting(product_probes, controller, calibration),
     )

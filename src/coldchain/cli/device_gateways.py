@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from coldchain.cli.common import UNCHECKED, Data, data_options, fail
+from coldchain.cli.common import UNCHECKED, Data, data_options, fail, time_floor_us
 
 
 @click.command()
@@ -91,7 +91,6 @@ def map_(
     from coldchain.bootstrap.gateways import map_device
     from coldchain.cli.profiles import check_profile
     from coldchain.services.moments import moment_us, rfc3339
-    from coldchain.settings import parse_date_us
 
     settings = data.settings()
     with data.core() as core:
@@ -104,7 +103,7 @@ def map_(
             "source": source,
             "place": place,
             "profile": "" if profile == "none" else profile or ("CN-frozen" if first else None),
-            "time_floor_us": parse_date_us(floor) if floor else None,
+            "time_floor_us": time_floor_us(floor) if floor else None,
             "from_us": moment_us(valid_from) if valid_from else None,
             "channels": [_channel(text) for text in channels] or None,
         }

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from coldchain.cli.common import Data, data_options
+from coldchain.cli.common import Data, OutFile, data_options
 
 
 @click.command()
 @data_options
 @click.argument("id_", metavar="ID")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write (default: D/evidence/…).")
+@click.option("--out", type=OutFile(), help="File to write (default: D/evidence/…).")
 def command(data: Data, id_: str, out: Path | None) -> None:
     """Export a dossier: every entry about a unit, device or finding, with one proof to one signed checkpoint.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coldchain.cli.common import BROKEN, Data, data_options, fail
+from coldchain.cli.common import Data, data_options, fail
 
 if TYPE_CHECKING:
     from coldchain.api.schemas import Finding
@@ -60,7 +60,7 @@ def show(data: Data, finding: str) -> None:
             with core.engine.connect() as connection:
                 life = life_of(connection, finding)
         except NotKnown as error:
-            fail(str(error), BROKEN)
+            fail(str(error))
         detail = finding_detail(life, named_in(core.store, life.newest.entry), core.sealed.open)
     data.show(_document(detail), _life)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from coldchain.cli.common import BROKEN, Data, data_options, fail
+from coldchain.cli.common import Data, data_options, fail
 from coldchain.cli.exposure import exposure_lines
 
 SHOWN = 40
@@ -34,7 +34,7 @@ def command(data: Data, id_: str, at: str | None, as_of: int | None) -> None:
         document = core.inspect(name, at_us, as_of)
     if document is None:
         earlier = f" within its first {as_of} entries" if as_of is not None else ""
-        fail(f"{id_!r} is named by no event of this ledger{earlier}; for a device: coldchain device show", BROKEN)
+        fail(f"{id_!r} is named by no event of this ledger{earlier}; for a device: coldchain device show")
     data.show(document, _lines)
 
 

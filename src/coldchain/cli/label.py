@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from coldchain.cli.common import Data, data_options, fail
+from coldchain.cli.common import Data, OutFile, data_options, fail
 
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Without I, L, O and U: nobody mistakes them for digits, and no word comes out."""
@@ -20,7 +20,7 @@ _LENGTH = 10
 @click.argument("unit", nargs=-1, metavar="UNIT...")
 @click.option("--org", help="Make new labels of this organisation.")
 @click.option("--count", type=click.IntRange(1, 1_000), default=1, show_default=True, help="How many new ones.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PDF to write.")
+@click.option("--out", type=OutFile(), required=True, help="PDF to write.")
 def command(data: Data, unit: tuple[str, ...], org: str | None, count: int, out: Path) -> None:
     """Print labels, one A6 page each, for pallets without an SSCC: new ones of --org, or again those of UNIT."""
     from coldchain.domain.identifiers import IdentifierError, subject_name

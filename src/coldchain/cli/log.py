@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from coldchain.cli.common import Data, data_options, fail
+from coldchain.cli.common import Data, OutFile, data_options, fail
 
 
 @click.group(name="log")
@@ -36,7 +36,7 @@ def checkpoint(data: Data) -> None:
 @command.command()
 @data_options
 @click.argument("index", type=click.IntRange(min=0))
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file (default: stdout).")
+@click.option("--out", type=OutFile(), help="Write to this file (default: stdout).")
 def receipt(data: Data, index: int, out: Path | None) -> None:
     """An inclusion receipt (C2SP tlog-proof) for one entry."""
     with data.core() as core:

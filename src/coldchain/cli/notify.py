@@ -81,7 +81,7 @@ def _channel(
     wanted = Selection(**{field: options.pop(field) for field in Selection._fields})
     secret = ""
     if webhook is not None:
-        secret = secret_file.read_text().partition("\n")[0] if secret_file else secrets.token_urlsafe(32)
+        secret = _first_line(secret_file) if secret_file else secrets.token_urlsafe(32)
         if len(secret) < 20:
             fail(f"{secret_file}: expected a secret of at least 20 characters in its first line")
     return Channel(
@@ -94,6 +94,13 @@ def _channel(
         secret=secret,
         **options,
     )
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").partition("\n")[0]
+    except UnicodeDecodeError as error:
+        fail(f"{path}: expected text in UTF-8: {error}")
 
 
 @command.command(name="list")

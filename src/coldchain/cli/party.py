@@ -125,14 +125,14 @@ def add_site(
 
 
 def _fence(text: str | None) -> dict[str, int]:
-    from decimal import Decimal, InvalidOperation
+    from decimal import Decimal
 
     if text is None:
         return {}
     try:
         lat, lon, radius = map(Decimal, text.split(","))
         return {"lat_e7": int(lat * 10**7), "lon_e7": int(lon * 10**7), "radius_m": int(radius)}
-    except (InvalidOperation, ValueError, OverflowError):
+    except (ArithmeticError, ValueError):  # of Decimal: no number, or one beyond all
         fail(f"--fence {text!r}: expected LAT,LON,RADIUS_M, e.g. 36.0671,120.3826,400")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import click
 
-from coldchain.cli.common import BROKEN, Data, data_options, fail
+from coldchain.cli.common import Data, OutFile, data_options, fail
 
 
 @click.command()
@@ -18,7 +18,7 @@ from coldchain.cli.common import BROKEN, Data, data_options, fail
 @click.option("--to", "until", metavar="TIME", help="End of the period.")
 @click.option("--as-of", type=int, metavar="N", help="As believed when the ledger had N entries.")
 @click.option("--above", metavar="C,C", help="Temperatures to tell the time above of, beside the limits in force.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it: .pdf, .xlsx or .csv.")
+@click.option("--out", type=OutFile(), help="Write it: .pdf, .xlsx or .csv.")
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the file.")
 @click.option("--no-record", is_flag=True, help="Record nothing: the file then has no receipt.")
 def command(
@@ -50,7 +50,7 @@ def command(
         core.catch_up_if_alone()
         document = make_report(core, name, (period[0], period[1]), _levels(above), as_of)
         if document is None:
-            fail(f"{id_!r}: nothing was measured where it was in that period, or no entry names it", BROKEN)
+            fail(f"{id_!r}: nothing was measured where it was in that period, or no entry names it")
         issued = None if no_record or out is None else issue(core, core.log.origin, document)
         if out is not None:
             out.write_bytes(rendered(document, out.suffix.removeprefix("."), lang, issued))

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import click
 
-from coldchain.cli.common import Data, data_options, fail
+from coldchain.cli.common import Data, OutFile, data_options, fail
 
 
 @click.command()
 @data_options
 @click.argument("kind")
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write: .xlsx or .csv."
-)
+@click.option("--out", type=OutFile(), required=True, help="File to write: .xlsx or .csv.")
 @click.option(
     "--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the headings."
 )
