@@ -40,13 +40,16 @@ class Clock:
 class Sender:
     """A device that signs each message and names the one before (design §6)."""
 
-    def __init__(self, core: Core, device: str, place: str | None, profile: str = "CN-frozen") -> None:
+    def __init__(
+        self, core: Core, device: str, place: str | None, profile: str = "CN-frozen", org: str = "polar"
+    ) -> None:
         self.device = device
+        self._org = org
         self._key = DeviceKey.derive(device.encode())
         self._seq, self._prev = 0, b""
         spki = b64encode(self._key.public_spki()).decode()
         core.refresh_registry()
-        order = Enrolment("polar", "s1", device, "EdDSA", spki, place=place, profile=profile)
+        order = Enrolment(org, "s1", device, "EdDSA", spki, place=place, profile=profile)
         self.kid, draft = enrol(core.registry, core.log.origin, order)
         core.log.append([draft])
 
@@ -63,7 +66,7 @@ class Sender:
         jws = signed + b"." + b64url(self._key.sign(b"else" if forged else signed)).encode()
         if not forged:
             self._seq, self._prev = self._seq + 1, hashlib.sha256(jws).digest()
-        return Inbound(f"cc/v1/polar/s1/{self.device}/up", jws)
+        return Inbound(f"cc/v1/{self._org}/s1/{self.device}/up", jws)
 
 
 def temperatures(from_us: int, minutes: int) -> list[dict[str, object]]:

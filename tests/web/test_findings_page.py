@@ -70,7 +70,7 @@ def browser(tmp_path: Path, served: Served) -> Iterator[Browser]:
         tell(core, clock)
         ports = app_ports(core, lambda: None, lambda: "")
         served.app = create_app(ports)
-        with httpx.Client(base_url=served.address, headers={"accept": "text/html"}) as http:
+        with served.client(headers={"accept": "text/html"}) as http:
             yield Browser(core, http, ports)
 
 

@@ -126,7 +126,8 @@ def entry(core: Core, response: httpx.Response) -> tuple[Entry, Any]:
         ("checker", "/v1/findings", 200),
         ("polar", "/v1/devices", 200),
         ("haul", "/v1/trace?id=veh:T1", 404),
-        ("haul", "/v1/evidence?id=veh:T1", 403),
+        ("haul", "/v1/evidence?id=veh:T1", 404),
+        ("haul", "/v1/reports?about=veh:T1", 404),
         ("port-customs", "/v1/rejects", 403),
         ("port-customs", "/metrics", 403),
         ("polar", "/v1/parties/orgs", 200),
@@ -157,6 +158,9 @@ def test_a_party_reads_of_findings_those_about_its_units_and_its_places(ask: Ask
     others = {finding["subject"] for finding in ask("haul", "/v1/findings").json()["items"]}
     assert others <= {HANDED}
     assert ask("haul", f"/v1/findings/{unentitled['id']}").status_code == 404
+    dossier = ask("polar", f"/v1/evidence?id={unentitled['id']}").text
+    assert any(json.loads(line).get("index") == unentitled["index"] for line in dossier.splitlines())
+    assert ask("haul", f"/v1/evidence?id={unentitled['id']}").status_code == 404
     event = {"order": "event-decision", "event": unentitled["channel"], "decision": "confirmed"}
     refused = ask("haul", "/v1/decisions", event)
     assert (refused.status_code, "has no say" in refused.json()["detail"]) == (409, True)

@@ -44,8 +44,8 @@ def routers(ports: AppPorts) -> list[APIRouter]:
     _add_units(own, ports)
     _add_devices(own, ports)
     _add_traces(own, ports)
+    _add_dossiers(own, ports)
     everybodys = APIRouter(prefix="/v1", dependencies=[Depends(overseers(ports.access))])
-    _add_dossiers(everybodys, ports)
     _add_links(everybodys, ports)
     operation = APIRouter(prefix="/v1", dependencies=[Depends(operator_only(ports.access))])
     _add_operation(operation, ports)
@@ -176,10 +176,14 @@ def _add_traces(routes: APIRouter, ports: AppPorts) -> None:
 
 
 def _add_dossiers(routes: APIRouter, ports: AppPorts) -> None:
+    read = anybody(ports.access, "read")
+
     @routes.get("/evidence", tags=["units"], response_class=Response, responses=_DOSSIER)
-    def get_evidence(query: Annotated[About, Query()]) -> Response:
-        """A dossier that anyone can verify offline: every entry about a subject or finding, and one proof."""
-        dossier = ports.dossier(subject_of(query.id))
+    def get_evidence(query: Annotated[About, Query()], principal: Principal = Depends(read)) -> Response:
+        """A dossier that anyone can verify offline: every entry about a subject or finding, and one proof. A party's
+        token gets those of its units, findings and devices that it may see: its own, and others' about its units alone
+        while these were its concern."""
+        dossier = ports.dossier(principal, subject_of(query.id))
         if dossier is None:
             raise NotKnown(f"{query.id!r} is named by no entry of this ledger")
         return Response(

@@ -24,6 +24,7 @@ from coldchain.db.queries_evidence import evidence_about, subjects_of
 from coldchain.db.queries_findings import life_of, next_ack
 from coldchain.db.queries_inspect import InspectQueries
 from coldchain.db.queries_parties import bar_on, visible_findings
+from coldchain.db.queries_party_evidence import evidence_for
 from coldchain.db.queries_units import UnitQueries
 from coldchain.db.rejects import SqlRejects
 from coldchain.db.sealed import SqlSealed
@@ -231,10 +232,12 @@ class Core:
         with self.engine.connect() as connection:
             return trace(UnitQueries(connection), about)
 
-    def write_evidence(self, about: str, out: BinaryIO) -> int:
-        """A dossier about a subject name or a finding id, to a seekable file; how many entries, 0 for nothing."""
+    def write_evidence(self, about: str, out: BinaryIO, org: str | None = None) -> int:
+        """A dossier about a subject name or a finding id, to a seekable file; how many entries, 0 for nothing. org: of
+        what that organisation may see, which is nothing where it may not ask about it."""
         with self.store.snapshot() as snapshot:
-            indices = evidence_about(snapshot.connection, snapshot, about)
+            asked = snapshot.connection, snapshot, about
+            indices = evidence_about(*asked) if org is None else evidence_for(*asked, org)
             return write_dossier(snapshot, indices, out) if indices else 0
 
     def save_evidence(self, about: str, path: Path | None = None) -> tuple[Path, int]:

@@ -53,9 +53,10 @@ def app_ports(
         }
         return {part: fault for part, fault in found.items() if fault}
 
-    def dossier(about: str) -> bytes | None:
+    def dossier(principal: Principal, about: str) -> bytes | None:
         out = BytesIO()
-        return out.getvalue() if core.write_evidence(about, out) else None
+        org = None if principal.sees_all else principal.org
+        return out.getvalue() if core.write_evidence(about, out, org) else None
 
     def inspect(about: str, at_us: int | None, as_of: int | None) -> Mapping[str, Any] | None:
         try:

@@ -87,6 +87,15 @@ def events_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Stor
     return found
 
 
+def events_recorded(connection: Connection, entries: Iterable[int]) -> dict[int, list[Event]]:
+    """Events by the first ledger entry that holds them, of those entries that state any."""
+    found: dict[int, list[Event]] = {}
+    for part in chunks(entries):
+        for one in _stored(connection, select(*_EVENT_COLUMNS).where(t.event.c.entry.in_(part))).values():
+            found.setdefault(one.entry, []).append(one.event)
+    return found
+
+
 def every_event(connection: Connection) -> dict[str, Stored]:
     """All of them, for when what they are judged by changes."""
     return _stored(connection, select(*_EVENT_COLUMNS))

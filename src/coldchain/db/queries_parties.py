@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
@@ -13,7 +13,17 @@ from coldchain.db.queries_events import barred, chunks
 from coldchain.db.tables.events import event as event_table
 from coldchain.db.tables.events import finding
 from coldchain.db.tables.parties import event_decision, handover, handover_link, party, unentitled
-from coldchain.domain.entitlement import UNITS, Bar, EventDecision, Passage, Statement, Tenure, tenures
+from coldchain.db.tables.telemetry import device
+from coldchain.domain.entitlement import (
+    UNITS,
+    Bar,
+    EventDecision,
+    Passage,
+    Statement,
+    Tenure,
+    concern_until,
+    tenures,
+)
 from coldchain.domain.parties import Directory, Registration
 
 
@@ -88,20 +98,30 @@ def bar_on(connection: Connection, key: str) -> tuple[Statement, Bar, int]:
 
 def tenures_of(connection: Connection, known: Directory, units: Iterable[str]) -> dict[str, tuple[Tenure, ...]]:
     """Who held each unit, of those that were ever handed over."""
-    rows: dict[str, Any] = {}
-    of_unit: dict[str, list[str]] = {}
+    passages = _passages(connection, units)
+    decisions = event_decisions(connection, (it.key for all_ in passages.values() for p in all_ for it in p.shipments))
+    return {unit: tenures(known, unit, several, decisions) for unit, several in passages.items()}
+
+
+def concern_of(connection: Connection, org: str, unit: str) -> int | None:
+    """Until when a unit that `sees` names was this organisation's concern; None while it is."""
+    held = tenures_of(connection, directory(connection), [unit]).get(unit, ())
+    return concern_until(org, held, _passages(connection, [unit]).get(unit, ()))
+
+
+def _passages(connection: Connection, units: Iterable[str]) -> dict[str, list[Passage]]:
+    """Of each unit that was ever handed over, each handover once however many of the units it speaks of."""
     link = handover_link.c
+    joined = select(link.name, handover).join(handover, handover.c.id == link.handover)
+    found: dict[str, list[Passage]] = {}
+    once: dict[str, Passage | None] = {}
     for part in chunks(unit for unit in units if unit.startswith(UNITS)):
-        joined = select(link.name, handover).join(handover, handover.c.id == link.handover)
         for row in connection.execute(joined.where(link.kind == "unit", link.name.in_(part))):
-            rows[row.id] = row
-            of_unit.setdefault(row.name, []).append(row.id)
-    passages = {name: passage for name, row in rows.items() if (passage := _passage(row)) is not None}
-    decisions = event_decisions(connection, (it.key for one in passages.values() for it in one.shipments))
-    return {
-        unit: tenures(known, unit, (passages[name] for name in names if name in passages), decisions)
-        for unit, names in of_unit.items()
-    }
+            if row.id not in once:
+                once[row.id] = _passage(row)
+            passage = once[row.id]
+            found.setdefault(row.name, []).extend([passage] if passage is not None else [])
+    return found
 
 
 def _passage(row: Any) -> Passage | None:
@@ -152,6 +172,18 @@ def sees(connection: Connection, org: str, names: Iterable[str]) -> set[str]:
     found = _shown_to(org).subquery()
     query = select(found.c.name)
     return {name for part in chunks(names) for name in connection.scalars(query.where(found.c.name.in_(part)))}
+
+
+def may_report(connection: Connection, org: str, name: str) -> Callable[[str, int, int], bool] | None:
+    """Of what this organisation may have a report about that name: places of its own, and its own devices, from one
+    time to another; None where it may have none. Of units that `sees` names, as far as they were in its places."""
+    known = directory(connection)
+    if name.startswith("dev:"):
+        query = select(device.c.org).where(device.c.device == name.removeprefix("dev:"))
+        return (lambda *_: True) if connection.scalar(query) == org else None
+    is_place = name.startswith(("veh:", "room:"))
+    may_ask = known.ever_owned(org, name) if is_place else name in sees(connection, org, [name])
+    return (lambda place, from_us, to_us: known.owned(org, place, from_us, to_us)) if may_ask else None
 
 
 def visible_findings(org: str) -> ColumnElement[bool]:

@@ -160,6 +160,18 @@ def tenures(directory: Directory, unit: str, passages: Iterable[Passage], decisi
     return tuple(found)
 
 
+def concern_until(org: str, held: Sequence[Tenure], passages: Iterable[Passage]) -> int | None:
+    """Until when a unit was that party's concern: it gave it away, delivered it, or somebody else had it after it; None
+    while it still is. held: as `tenures` has them of these passages."""
+    ends: list[int | None] = [turn.to_us for turn in held if turn.holder == org]
+    holds = bool(ends)
+    for one in passages:
+        if org in (one.giver, *one.named) or (org == one.taker and not holds):
+            ends.append(one.accepted_us)
+    known = [end for end in ends if end is not None]
+    return max(known) if known and len(known) == len(ends) else None
+
+
 def _in_turn(done: tuple[int, Passage]) -> tuple[Any, ...]:
     accepted_us, one = done
     return accepted_us, one.shipped_us, one.giver, one.taker, one.shipments

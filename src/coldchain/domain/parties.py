@@ -301,6 +301,19 @@ class Directory:
         held = self.at("vehicle", vehicle, t_us) if vehicle else self.at("site", site_of(place), t_us)
         return "" if held is None else str(held.stated["org"])
 
+    def owned(self, org: str, place: str, from_us: int, to_us: int) -> bool:
+        """Whether a place or vehicle was that organisation's all the time from one moment to the other."""
+        turns = (v.from_us for v in self._owners(place) if from_us < v.from_us < to_us)
+        return all(self.owner(place, t_us) == org for t_us in (from_us, to_us, *turns))
+
+    def ever_owned(self, org: str, place: str) -> bool:
+        """Whether a place or vehicle was ever registered as that organisation's."""
+        return any(version.stated["org"] == org for version in self._owners(place))
+
+    def _owners(self, place: str) -> list[Registration]:
+        vehicle = place.startswith("veh:")
+        return self.versions("vehicle" if vehicle else "site", place[len("veh:") :] if vehicle else site_of(place))
+
     def uses(self, place: str, t_us: int) -> frozenset[str]:
         """What the site of a place was registered for; empty where nobody had registered it."""
         site = self.at("site", site_of(place), t_us)

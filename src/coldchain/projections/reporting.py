@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from coldchain.db.queries_api import devices_at
 from coldchain.db.queries_events import chunks
@@ -26,6 +26,11 @@ _FAULTS = ("fault", "not-finite", "bad-type")
 
 class ReportQueries(InspectQueries):
     """`services.report.ReportSource`."""
+
+    def __init__(self, connection: Connection, org: str | None = None) -> None:
+        """org: whose devices alone are read; everybody's where it is left out."""
+        super().__init__(connection)
+        self._org = org
 
     def trips(self, vehicle: str) -> Sequence[Period]:
         c = t.containment.c
@@ -55,7 +60,10 @@ class ReportQueries(InspectQueries):
             end_us = FOREVER_US if to_us is None else to_us
             if from_us < period[1] and end_us > period[0]:
                 found.append(self._fitted(name, profile, place, (from_us, end_us)))
-        return found
+        return found if self._org is None else [one for one in found if self._is_own(one.device)]
+
+    def _is_own(self, device: str) -> bool:
+        return self._connection.scalar(select(m.device.c.org).where(m.device.c.device == device)) == self._org
 
     def _device(self, name: str, period: Period) -> Sequence[Mounted]:
         query = select(m.device.c.profile, m.device.c.place).where(m.device.c.device == name)

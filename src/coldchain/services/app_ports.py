@@ -36,8 +36,9 @@ class AppPorts:
     """Parts that do not work now and why, in one line each; empty when the server is well."""
     receipt: Callable[[int], bytes]
     """A tlog-proof of one entry (ledger §7.1). Raises LedgerError where the log has no such entry."""
-    dossier: Callable[[str], bytes | None]
-    """Evidence about a subject name or a finding id (ledger §7.2); None where no entry is about it."""
+    dossier: Callable[[Principal, str], bytes | None]
+    """(who, subject name or finding id) -> evidence about it (ledger §7.2), of a party as far as it may see it; None
+    where no entry is about it, or the party may not ask about it."""
     inspect: Callable[[str, int | None, int | None], Mapping[str, Any] | None]
     """Everything known about one unit, at a moment (None: now), as believed at a ledger size (None: of today); None
     where no entry names it. Raises CommandRefused, and NotReady where others ask about the past too long."""
@@ -46,9 +47,10 @@ class AppPorts:
     while it is open. Raises CommandRefused and NotReady as `inspect` does."""
     trace: Callable[[str], Mapping[str, Any] | None]
     """Back to its origin, forward to where it went, and its contacts; None where no entry names it."""
-    report: Callable[[str, tuple[int | None, int | None], Sequence[int], int | None], dict[str, Any] | None]
-    """(about, (from, to), temperatures to tell the time above of, as believed at a ledger size) -> as
-    `services.report.report` has it. Raises CommandRefused, and NotReady where others ask about the past too long."""
+    report: Callable[[Principal, str, tuple[int | None, int | None], Sequence[int], int | None], dict[str, Any] | None]
+    """(who, about, (from, to), temperatures to tell the time above of, as believed at a ledger size) -> as
+    `services.report.report` has it, of a party as far as it may see. Raises CommandRefused, and NotReady where others
+    ask about the past too long."""
     issue_report: Callable[[Principal, Mapping[str, Any], str, str], tuple[bytes, int]]
     """(who, report, `pdf`, `xlsx` or `csv`, `en` or `zh`) -> the file, and the entry that says it was issued."""
     file_paper: Callable[[Principal, Mapping[str, Any]], Outcome]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple, Protocol
 
@@ -91,9 +91,12 @@ def report(
     identifier: str,
     period: tuple[int | None, int | None] = (None, None),
     levels: Sequence[int] = (),
+    mine: Callable[[str, int, int], bool] | None = None,
 ) -> dict[str, Any] | None:
     """The document, or None where nothing is known under that name. levels: temperatures (milli-°C) to tell the time
-    above of, beside the limits in force. Raises CommandRefused for a period that is empty or too long.
+    above of, beside the limits in force. mine: whether whoever asks may be told of a place or device from one time to
+    another; `stays_hidden` counts the rest, without which no exposure can be told. Raises CommandRefused for a period
+    that is empty or too long.
 
     Times are RFC 3339, lengths seconds, temperatures milli-°C. The same ledger gives the same document.
     """
@@ -101,7 +104,9 @@ def report(
     if name is None or not (name.startswith("dev:") or source.named(name)):
         return None
     size, ledger_us = source.valid_for()
-    stays = _stays(source, name, period, ledger_us)
+    everywhere = _stays(source, name, period, ledger_us)
+    stays = everywhere if mine is None else [stay for stay in everywhere if mine(*stay)]
+    hidden = len(everywhere) - len(stays)
     if not stays:
         return None
     told = [_told_stay(source, stay, levels) for stay in stays[:MAX_STAYS]]
@@ -117,10 +122,11 @@ def report(
         "verdict": worst(probe["verdict"] for stay in told for probe in stay["probes"]),
         "rules": _rules(told),
         "stays_total": len(stays),
+        "stays_hidden": hidden,
         "stays": told,
         "excursions_total": len(excursions),
         "excursions": excursions[:MAX_EXCURSIONS],
-        "exposure": exposures(telemetry, source, name, span[1], ledger_us) if _is_goods(name) else [],
+        "exposure": exposures(telemetry, source, name, span[1], ledger_us) if _is_goods(name) and not hidden else [],
         "findings": [_finding(row) for row in _findings(source, name, stays, told)],
         "chart": [line for stay in stays[:MAX_STAYS] for line in _lines(source, stay)],
     }

@@ -29,7 +29,7 @@ def router(site: Site) -> APIRouter:
         """In the name of whoever is signed in and the page's language; that it was issued is recorded. The session's
         cookie comes from our own pages alone (SameSite=Strict), so nobody else's form can do this."""
         about, form, of = _asked(body)
-        document = site.ports.report(about, (None, of.at_us), (), of.as_of)
+        document = site.ports.report(visitor.principal, about, (None, of.at_us), (), of.as_of)
         if document is None:
             raise NotKnown(f"no report about {about!r}: nothing was measured where it was")
         language = "zh" if language_of(request).startswith("zh") else "en"

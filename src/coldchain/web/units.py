@@ -16,6 +16,7 @@ from coldchain.domain.tracing import FOREVER_US
 from coldchain.projections.regimes import rules_in_force
 from coldchain.projections.rollups import resolution, stretches
 from coldchain.projections.series import PROBES, readings
+from coldchain.services.access import Visitor
 from coldchain.web.chart import HOUR_US, WINDOW_US, Chart, Point, Until, point_of
 from coldchain.web.formats import micros
 from coldchain.web.past import Past, past
@@ -78,9 +79,9 @@ def router(site: Site) -> APIRouter:
         )
 
     @routes.get("/evidence")
-    def evidence(id: str) -> Response:  # noqa: A002 (the name in the address)
+    def evidence(id: str, visitor: Visitor = Depends(site.visitor)) -> Response:  # noqa: A002 (the name in the address)
         """The dossier as a file, for somebody who is signed in."""
-        dossier = site.ports.dossier(subject_of(id))
+        dossier = site.ports.dossier(visitor.principal, subject_of(id))
         if dossier is None:
             raise q.NotKnown(f"{id!r} is named by no entry of this ledger")
         return Response(
