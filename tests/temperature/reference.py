@@ -6,6 +6,7 @@ Written from the clauses alone; the tests compare what the server concludes with
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import exp
 from typing import NamedTuple
 
 from coldchain.domain.rulepacks import Quality, Stage
@@ -270,3 +271,20 @@ def behind(arrivals: Iterable[Span]) -> list[tuple[int, int | None, int]]:
         for days, to_us in zip(found, ends, strict=True)
         if days
     ]
+
+
+def kinetically_over(celsius: Mapping[int, float], limit: float, window: int) -> list[tuple[int, int]]:
+    """6.3: (begin, minute in which it comes to more than it may) of every window that does. celsius: by minute."""
+
+    def harm(value: float) -> float:
+        return exp(-83_144 / 8.3144 / (value + 273.15))
+
+    found = []
+    for begin in sorted({minute // window * window for minute in celsius}):
+        done = 0.0
+        for minute in range(begin, begin + window):
+            done += harm(celsius[minute]) if minute in celsius else 0.0
+            if done > window * harm(limit) * (1 + 1e-9):
+                found.append((begin, minute))
+                break
+    return found

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from coldchain.bootstrap.core import Core, open_core
+from coldchain.db import queries_events as q
 from coldchain.settings import load_settings
 from coldchain.web.formats import micros
 from integration.consignment import Sender, put, record_pack
@@ -35,6 +36,10 @@ def test_goods_come_out_as_it_is_written(core: Core, title: str, text: str) -> N
             allowed, above = re.fullmatch(r"(\d+) above (-?\d+)", rest).groups()  # type: ignore[union-attr]
             one = {"above_mc": int(above) * 1000, "max_s": int(allowed) * 60, "clause": "case"}
             record_pack(core, name="case", stages={"transport": STAGE}, budgets=[one])
+        elif word == "mkt":
+            most, window = rest.split(" in ")
+            mkt = {"max_mc": int(most) * 1000, "window_s": int(window) * 3600, "clause": "case"}
+            record_pack(core, name="case", stages={"transport": STAGE}, budgets=[], mkt=mkt)
         elif word == "truck":
             drive(core, *rest.split(" ", 1))
         elif word == "goods":
@@ -45,8 +50,12 @@ def test_goods_come_out_as_it_is_written(core: Core, title: str, text: str) -> N
     document = core.inspect(PALLET)
     assert document is not None
     (exposure,) = document["exposure"]
-    (budget,) = exposure["budgets"]
-    assert told(budget) == expected
+    if (mkt := exposure["mkt"]) is not None:
+        assert kinetic(mkt) == expected
+        assert published(core) == (["case MKT"] if mkt["exceeded"] else [])
+    else:
+        (budget,) = exposure["budgets"]
+        assert told(budget) == expected
 
 
 def drive(core: Core, truck: str, text: str) -> None:
@@ -68,3 +77,16 @@ def told(budget: dict[str, Any]) -> str:
     if budget["exceeded"] is not None:
         words.append(f"exceeded {(micros(budget['exceeded']) - START) / MINUTE:g}")
     return ", ".join([*words, f"verdict {budget['verdict']}"])
+
+
+def kinetic(mkt: dict[str, Any]) -> str:
+    words = [f"mkt {mkt['mkt_mc'] / 1000:.1f}"]
+    if mkt["exceeded"] is not None:
+        words.append(f"exceeded {(micros(mkt['exceeded']) - START) / MINUTE:.1f}")
+    return ", ".join([*words, f"verdict {mkt['verdict']}"])
+
+
+def published(core: Core) -> list[str]:
+    """The pack's findings about the pallet."""
+    with core.engine.connect() as connection:
+        return [one.rule for one in q.published(connection) if one.subject == PALLET and one.rule.startswith("case")]

@@ -22,12 +22,12 @@ from coldchain.domain.exposure import (
     figures,
     innermost,
     joined,
-    kinetic,
     length,
     pieces,
     spend,
     without,
 )
+from coldchain.domain.kinetics import kinetic
 from coldchain.domain.rulepacks import Budget, Mkt
 from coldchain.domain.temperature import Item
 from coldchain.domain.tracing import FOREVER_US

@@ -19,6 +19,7 @@ PACK = {"pack": "QF", "version": 1, "clause": "c", "verified": True, "affected":
 FOUND: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("QF budget", {"above_mc": -15_000, "max_s": 1800, "single": False}, ("−15.0 °C", "30")),
     ("QF budget", {"above_mc": -15_000, "max_s": 600, "single": True}, ("−15.0 °C", "10")),
+    ("USP MKT", {"max_mc": 8_000, "window_s": 86_400, "mkt_mc": 9_400}, ("24", "8.0 °C", "9.4 °C")),
     (
         "QF pre-cooling",
         {"precool_mc": -18_000, "max_gap_s": 1800, "readings": [{"mc": -4_000}]},

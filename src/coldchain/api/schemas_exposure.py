@@ -56,7 +56,7 @@ class BudgetSpent(Answer):
 
 
 class MeanKinetic(Answer):
-    """The warmest window, of chilled drugs."""
+    """The warmest window, of those that exceed the limit where any does; of chilled drugs."""
 
     mkt_mc: int
     max_mc: int
@@ -65,6 +65,7 @@ class MeanKinetic(Answer):
     from_: Annotated[Time, Field(alias="from")]
     known_s: Annotated[float, Field(description="of the window")]
     verdict: Kept
+    exceeded: Annotated[Time | None, Field(description="since when any window is")]
 
 
 class GoodsAmount(Answer):

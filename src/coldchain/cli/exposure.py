@@ -23,7 +23,8 @@ def exposure_lines(one: dict[str, Any]) -> Iterator[str]:
         )
     if mkt := one["mkt"]:
         of = f"of {_degrees(mkt['max_mc'])} in {mkt['window_s'] // 3600} h"
-        yield f"    {mkt['verdict']}: MKT {_degrees(mkt['mkt_mc'])} {of} from {mkt['from']}"
+        since = f" since {mkt['exceeded']}" if mkt["exceeded"] else ""
+        yield f"    {mkt['verdict']}{since}: MKT {_degrees(mkt['mkt_mc'])} {of} from {mkt['from']}"
     for stay in one["stays"]:
         yield f"    {stay['from']} – {stay['to']}  {stay['place']}  {_measured(stay)}"
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete
 
 from coldchain.db.bulk import fetch, put_rows
-from coldchain.db.tables.exposure import exposure_touched
+from coldchain.db.tables.exposure import exposure_touched, kinetic_window
 
 TOLD = "told"
 MOVED = "moved"
@@ -41,6 +41,16 @@ def take_touched(connection: Connection) -> Touched:
     if found.told or found.moved:
         connection.execute(delete(exposure_touched))
     return found
+
+
+def kinetic_windows(connection: Connection) -> dict[str, tuple[int, int]]:
+    """By place: when whatever is told of it counts for a mean kinetic temperature that may exceed its limit."""
+    rows = fetch(connection, "SELECT place, from_us, to_us FROM kinetic_window")
+    return {place: (from_us, to_us) for place, from_us, to_us in rows}
+
+
+def put_kinetic_windows(connection: Connection, spans: Spans) -> None:
+    put_rows(connection, kinetic_window, [(place, *span) for place, span in spans.items()])
 
 
 def widen(spans: dict[str, tuple[int, int]], name: str, from_us: int, to_us: int) -> None:

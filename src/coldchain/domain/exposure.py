@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import exp, log
 from typing import Literal, NamedTuple
 
-from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, SECOND_US, Budget, Mkt, Stage
+from coldchain.domain.rulepacks import FAULTS_IN_A_ROW, SECOND_US, Budget, Stage
 from coldchain.domain.temperature import Item
 from coldchain.domain.tracing import FOREVER_US
 
@@ -28,9 +27,6 @@ PRECOOLED_US = HOUR_US // 2
 """How long before a loading a body's air is asked for, and how soon after it the device is to have spoken again."""
 MAX_CLIMB = 64
 """Levels of packing followed: nothing real comes near, and units that contain each other end there."""
-_ZERO_MC = 273_150
-_ACTIVATION_K = 10_000.0
-"""ΔH / R with ΔH = 83.144 kJ/mol and R = 8.3144 J/(mol K) (USP <1079.2>)."""
 
 
 class Watch(NamedTuple):
@@ -117,16 +113,6 @@ class Figures(NamedTuple):
     max_mc: int
     mean_mc: int
     """Weighted by time, to the nearest thousandth."""
-
-
-class Kinetic(NamedTuple):
-    """The warmest mean kinetic temperature of any window."""
-
-    from_us: int
-    mkt_mc: int
-    known_us: int
-    """How much of the window it is of."""
-    verdict: Verdict
 
 
 # Spans
@@ -310,7 +296,7 @@ def _held(probe: Probe, span: Span) -> list[tuple[int, int, int]]:
     return found
 
 
-# Time above, budgets, figures (6.2, 6.3)
+# Time above, budgets, figures (6.2)
 
 
 def above(found: Iterable[Piece], above_mc: int) -> list[Span]:
@@ -354,23 +340,3 @@ def figures(found: Sequence[Piece]) -> Figures | None:
     warmth = sum(piece.mc * (piece.to_us - piece.from_us) for piece in found)
     least, most = min(piece.mc for piece in found), max(piece.mc for piece in found)
     return Figures(known_us, least, most, (2 * warmth + known_us) // (2 * known_us))
-
-
-def kinetic(rule: Mkt, found: Sequence[Piece], unknown_us: int) -> Kinetic | None:
-    """The warmest window; windows begin at multiples of their length. None where nothing is known."""
-    window_us = rule.window_s * SECOND_US
-    sums: dict[int, tuple[float, int]] = {}
-    for from_us, to_us, mc, _ in found:
-        rate = exp(-_ACTIVATION_K * 1000 / (mc + _ZERO_MC))
-        for number in range(from_us // window_us, (to_us - 1) // window_us + 1):
-            part_us = min(to_us, (number + 1) * window_us) - max(from_us, number * window_us)
-            weighted, known_us = sums.get(number, (0.0, 0))
-            sums[number] = weighted + rate * part_us, known_us + part_us
-    if not sums:
-        return None
-    mkt_mc, number, known_us = max(
-        (round(_ACTIVATION_K * 1000 / -log(weighted / known)) - _ZERO_MC, -number, known)
-        for number, (weighted, known) in sums.items()
-    )
-    verdict: Verdict = "exceeded" if mkt_mc > rule.max_mc else "unknown" if unknown_us else "kept"
-    return Kinetic(-number * window_us, mkt_mc, known_us, verdict)

@@ -13,38 +13,35 @@ from sqlalchemy import Connection
 
 from coldchain.db.exposure_touches import Touched, take_touched, widen
 from coldchain.db.queries_containment import contents_at
-from coldchain.domain.exposure import PRECOOLED_US, Movement, Stay, common, length
+from coldchain.domain.exposure import PRECOOLED_US, Movement, common, length
 from coldchain.domain.tracing import FOREVER_US
-from coldchain.projections.consignment_rows import SOURCE, Row, replace_rows
+from coldchain.projections.consignment_rows import AFFECTED, SOURCE, Row, basis, replace_rows
 from coldchain.projections.events import weakest
 from coldchain.projections.exposures import Exposures, movements
+from coldchain.projections.kinetics import MKT, Kinetics
 from coldchain.projections.loadings import VEHICLE, entered, judge_loadings
 from coldchain.projections.received import judge_received, measured_units, record_measurements
-from coldchain.projections.series import PROBES, readings
 from coldchain.projections.spending import Due, Outcome, Spending
 from coldchain.services.chores import canonical
 from coldchain.services.ports import Projection, Recorded
 
 BUDGET = " budget"
-AFFECTED = 200
-"""Units inside that a verdict names; `affected_total` says of how many."""
 PLACES = 50
 """Places where it was spent that a verdict names, the newest."""
-BASIS = 20
-"""Stretches whose first readings a verdict rests on by name."""
 
 
 class Consignments(Projection):
     """Fills `verdict` (source `consignment`)."""
 
     name = "consignment"
-    tables: Sequence[str] = ("exposure_touched", "handover_measurement", "verdict")
+    tables: Sequence[str] = ("exposure_touched", "kinetic_window", "handover_measurement", "verdict")
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         self._spending = Spending()
+        self._kinetics = Kinetics()
         self._exposures: Exposures | None = None
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
@@ -58,8 +55,10 @@ class Consignments(Projection):
         anew = ruled or any(to_us >= FOREVER_US for _, to_us in touched.told.values())
         if anew:
             self._exposures = None  # devices were mounted, or rules recorded
+            self._kinetics = Kinetics()
         exposures = self._exposures = Exposures(connection, self._exposures)
         due = self._judge_budgets(connection, exposures, touched)
+        self._judge_kinetics(connection, exposures, touched, due)
         spans = _loading_spans(connection, touched, movements(connection, due.restated))
         if spans:
             judge_loadings(connection, exposures, spans)
@@ -75,6 +74,12 @@ class Consignments(Projection):
         units = due.units | touched.moved.keys()
         replace_rows(connection, units, lambda row: row["rule"].endswith(BUDGET), rows)
         return due
+
+    def _judge_kinetics(self, connection: Connection, exposures: Exposures, touched: Touched, due: Due) -> None:
+        around = self._spending.around(due.units)
+        looked_at, rows = self._kinetics.judge(connection, exposures, touched.told, around)
+        units = looked_at | due.units | touched.moved.keys()
+        replace_rows(connection, units, lambda row: row["rule"].endswith(MKT), rows)
 
 
 def _rules(item: Recorded) -> bool:
@@ -141,7 +146,7 @@ def _budget_row(connection: Connection, one: Outcome) -> Row:
         "state": "open",
         "detail": canonical(detail).decode(),
         "weakest_grade": weakest([watch.grade for watch in one.watches]),
-        "basis_index": json.dumps(_basis(connection, one, from_us)),
+        "basis_index": json.dumps(basis(connection, one.warm, one.stays, one.watches, from_us)),
     }
 
 
@@ -158,16 +163,3 @@ def _spent_by(one: Outcome, until_us: int) -> list[dict[str, Any]]:
         if spent_us := length(common([stay[1:]], counted)):
             found.append({"place": stay.place, "s": spent_us / 1_000_000})
     return found[-PLACES:]
-
-
-def _basis(connection: Connection, one: Outcome, until_us: int) -> list[int]:
-    """The entries with the readings that begin the newest stretches up to the moment."""
-    begun = [span[0] for span in one.warm if span[0] <= until_us][-BASIS:]
-    entries = set()
-    for t_us in begun:
-        here = next((stay for stay in one.stays if stay.from_us <= t_us < stay.to_us), Stay("", 0, 0))
-        for watch in one.watches:
-            if watch.place == here.place and watch.from_us <= t_us < watch.to_us:
-                found = readings(connection, watch.device, t_us, t_us + 1, PROBES)
-                entries |= {reading.entry for reading in found if reading.quality in ("", "conflict")}
-    return sorted(entries)

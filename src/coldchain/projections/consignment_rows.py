@@ -11,8 +11,14 @@ from coldchain.db import queries_events as q
 from coldchain.db.bulk import append_rows, remove_rows
 from coldchain.db.lanes import mark_rows
 from coldchain.db.tables.verdicts import verdict
+from coldchain.domain.exposure import Span, Stay, Watch
+from coldchain.projections.series import PROBES, readings
 
 SOURCE = "consignment"
+AFFECTED = 200
+"""Units inside that a verdict names; `affected_total` says of how many."""
+BASIS = 20
+"""Stretches whose first readings a verdict rests on by name."""
 Row = dict[str, Any]
 
 
@@ -27,6 +33,22 @@ def replace_rows(
     remove_rows(connection, verdict, [_key(row) for row in gone])
     append_rows(connection, verdict, [tuple(row[column.name] for column in verdict.columns) for row in fresh])
     mark_rows(connection, gone + fresh)
+
+
+def basis(
+    connection: Connection, warm: Iterable[Span], stays: Iterable[Stay], watches: Iterable[Watch], until_us: int
+) -> list[int]:
+    """The entries with the readings that begin the newest warm stretches up to the moment."""
+    stays, watches = list(stays), list(watches)
+    begun = [span[0] for span in warm if span[0] <= until_us][-BASIS:]
+    entries = set()
+    for t_us in begun:
+        here = next((stay for stay in stays if stay.from_us <= t_us < stay.to_us), Stay("", 0, 0))
+        for watch in watches:
+            if watch.place == here.place and watch.from_us <= t_us < watch.to_us:
+                found = readings(connection, watch.device, t_us, t_us + 1, PROBES)
+                entries |= {reading.entry for reading in found if reading.quality in ("", "conflict")}
+    return sorted(entries)
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -104,15 +104,21 @@ class Exposures:
 
     def possible(self, device_nos: Iterable[int] | None = None) -> list[Watch]:
         """Every watch of these devices, or of all, by which anything there may be judged: those by their own profiles,
-        and those by any profile that goods may fall under, as far as it gives them a budget or asks for a cold body."""
+        and those by any profile that goods may fall under, as far as it gives them a budget or an MKT, or asks for a
+        cold body."""
         numbers = None if device_nos is None else set(device_nos)
         found = self.of(numbers)
-        budgeted = {name for (name, _), pack in self.packs.items() if pack.budgets}
+        budgeted = {name for (name, _), pack in self.packs.items() if pack.budgets or pack.mkt is not None}
         for profile in sorted({name for name, _ in self._rules.profiles}):
             for watch in self.of(numbers, ((-FOREVER_US, profile),)):
                 if watch.pack in budgeted or watch.rule.precool_mc is not None:
                     found.append(watch)
         return sorted(set(found), key=lambda watch: (watch.from_us, watch.device, watch.profile, watch.pack))
+
+    def possible_at(self, place: str) -> list[Watch]:
+        """`possible` of the devices that ever hung at a place, as far as they hung there."""
+        query = select(device_mounting.c.device_no).where(device_mounting.c.place == place)
+        return [watch for watch in self.possible(self._connection.scalars(query)) if watch.place == place]
 
     def probes(self, watches: Iterable[Watch], span: Span) -> list[Probe]:
         """The probes of these watches, with all that is needed of their readings to know the span."""

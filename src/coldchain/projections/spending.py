@@ -122,7 +122,7 @@ class Spending:
                 found.units.update(self._inside(connection, place, from_us - gap_us))
             else:
                 del self._marks[place]  # what is there now may have less left
-                found.units.update(_members(connection, place, from_us - gap_us, to_us + gap_us))
+                found.units.update(members(connection, place, from_us - gap_us, to_us + gap_us))
         units = {name for name in moved if name.startswith(LOADS)}
         for place in moved - units:
             self._marks.pop(place, None)
@@ -132,6 +132,10 @@ class Spending:
         found.restated.update(units)
         found.units.update(_own(connection, units | inside))
         return found
+
+    def around(self, units: Iterable[str]) -> dict[str, Sequence[Interval]]:
+        """What was ever around these units, as `reckon` found it."""
+        return {unit: self._around[unit] for unit in units}
 
     def reckon(self, connection: Connection, exposures: Exposures, due: Due) -> list[Outcome]:
         """Every budget of the units that spent any of it; and what is remembered of the places is brought to that."""
@@ -198,7 +202,7 @@ class Spending:
         """What was there from a time on."""
         known = self._members.get(place)
         if known is None or known[0] > since_us:
-            known = self._members[place] = since_us, _members(connection, place, since_us, FOREVER_US)
+            known = self._members[place] = since_us, members(connection, place, since_us, FOREVER_US)
         return known[1]
 
     # What they spent
@@ -209,7 +213,7 @@ class Spending:
             watches = {one.place: self._watches[one.place][judged.turns] for one in around}
             for name in sorted({watch.pack for several in watches.values() for watch in several}):
                 stays = innermost(around, watched(watches, name))
-                pack = _first_pack(exposures, watches, name, stays)
+                pack = first_pack(exposures, watches, name, stays)
                 for budget in pack.budgets if pack else ():
                     assert pack is not None
                     warm = self._warm(connection, exposures, stays, judged.turns, name, budget)
@@ -283,7 +287,7 @@ def _complete(watches: Iterable[Watch], newest: Mapping[int, int]) -> int:
     return min((t_us for t_us, gap_us in told if now_us - t_us <= gap_us), default=-FOREVER_US)
 
 
-def _first_pack(
+def first_pack(
     exposures: Exposures, watches: Mapping[str, Sequence[Watch]], name: str, stays: Sequence[Stay]
 ) -> RulePack | None:
     """The version in force when the goods first came under the pack."""
@@ -293,7 +297,7 @@ def _first_pack(
     return None
 
 
-def _members(connection: Connection, place: str, from_us: int, to_us: int) -> set[str]:
+def members(connection: Connection, place: str, from_us: int, to_us: int) -> set[str]:
     """What was in a place at some time from one to another, and all it ever held, as far as it is judged for itself."""
     query = "SELECT child FROM containment WHERE parent = ? AND from_us < ? AND (to_us IS NULL OR to_us > ?)"
     direct = {child for (child,) in fetch(connection, query, place, to_us, from_us)}

@@ -1,4 +1,4 @@
-"""Where and when any device was warmer than a budget of its pack allows at all: what goods have to be judged by.
+"""Where and when any device was warmer than a budget or MKT of its pack allows at all: what goods have to be judged by.
 
 Of nearly every message nothing is to be said but that it is not: one comparison. A part of `TelemetryViews`, because it
 needs what messages of all sorts of devices say, and to know when a device was moved or is judged by another rule.
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from coldchain.db.bulk import fetch, put_rows, remove_rows
-from coldchain.db.exposure_touches import TOLD, touch, widen
+from coldchain.db.exposure_touches import TOLD, kinetic_windows, touch, widen
 from coldchain.db.tables.exposure import warm_hour
 from coldchain.domain.exposure import HOUR_US, PRECOOLED_US, Watch
 from coldchain.domain.rulepacks import RulePack
@@ -38,14 +38,19 @@ class _Place:
     """Up to when readings may bear on the last loading of a vehicle."""
     quiet_after_us: int = -FOREVER_US
     """Messages that begin from here on meet neither."""
+    window: tuple[int, int] = (FOREVER_US, -FOREVER_US)
+    """When cold time counts as well, for goods that were warm here or elsewhere."""
 
     def meets(self, from_us: int, to_us: int) -> bool:
-        """Whether anything there was warm, within an hour."""
+        """Whether anything there was warm, within an hour, or counts for a mean."""
+        if from_us <= self.window[1] and self.window[0] <= to_us:
+            return True
         first, last = from_us // HOUR_US, to_us // HOUR_US
         return last - first > MANY_HOURS or any(map(self.hours.__contains__, range(first, last + 1)))
 
     def settle(self) -> None:
-        self.quiet_after_us = max(max(self.hours, default=-FOREVER_US) * HOUR_US + HOUR_US, self.loaded_us + 1)
+        warm_us = max(self.hours, default=-FOREVER_US) * HOUR_US + HOUR_US
+        self.quiet_after_us = max(warm_us, self.loaded_us + 1, self.window[1] + 1)
 
 
 class _Now(NamedTuple):
@@ -69,7 +74,7 @@ class Warmth:
         self._now: dict[int, _Now] = {}
         self._places: dict[str, _Place] = {}
         self._least: dict[str, int] = {}
-        """By pack: the least threshold of any budget of any of its versions."""
+        """By pack: the least threshold of any budget or mean kinetic temperature of any of its versions."""
         self._touched: dict[str, tuple[int, int]] = {}
         self._fresh: set[tuple[str, int, str]] = set()
 
@@ -87,6 +92,10 @@ class Warmth:
         if ruled or moved:
             self._rewatch(connection, None if ruled else {known.no for known in moved}, first=not self._applied)
         self._applied = True
+        for name, window in kinetic_windows(connection).items():
+            if self._place(name).window != window:
+                self._place(name).window = window
+                self._place(name).settle()
         for item in batch:
             for event in item.events:
                 if event.action == "ADD" and event.parent.startswith("veh:"):
@@ -233,8 +242,9 @@ class Warmth:
 def _least(packs: Iterable[RulePack]) -> dict[str, int]:
     found: dict[str, int] = {}
     for pack in packs:
-        for budget in pack.budgets:
-            found[pack.name] = min(found.get(pack.name, budget.above_mc), budget.above_mc)
+        mean = [pack.mkt.max_mc] if pack.mkt is not None else []
+        for above_mc in (*mean, *(budget.above_mc for budget in pack.budgets)):
+            found[pack.name] = min(found.get(pack.name, above_mc), above_mc)
     return found
 
 

@@ -20,7 +20,6 @@ from coldchain.domain.exposure import (
     figures,
     innermost,
     joined,
-    kinetic,
     length,
     pieces,
     spend,
@@ -28,6 +27,7 @@ from coldchain.domain.exposure import (
     within,
     without,
 )
+from coldchain.domain.kinetics import kinetic
 from coldchain.domain.quantities import Amount
 from coldchain.domain.rulepacks import RulePack
 from coldchain.domain.tracing import FOREVER_US
@@ -177,6 +177,7 @@ def _exposure(
     life = life[0], _told_until(watches, pack, stays[-1], found, life[1], until_us)
     unknown = without([life], joined((piece.from_us, piece.to_us) for piece in found))
     judging = source.packs[pack, _version(watches, pack, stays[0])]
+    mkt = _mkt(judging, found, length(unknown))
     return {
         "pack": pack,
         "version": judging.version,
@@ -186,9 +187,9 @@ def _exposure(
         "goods": path.goods,
         "from": rfc3339(life[0]),
         "to": rfc3339(life[1]),
-        "verdict": _verdict(judging, found, unknown),
+        "verdict": _verdict(judging, found, unknown, mkt),
         "budgets": [_budget(judging, number, found, unknown) for number in range(len(judging.budgets))],
-        "mkt": _mkt(judging, found, length(unknown)),
+        "mkt": mkt,
         **_told(judging, found, unknown),
         "stays": [_stay(judging, stay, several, life[1]) for stay, several in zip(stays, known, strict=True)],
     }
@@ -224,9 +225,12 @@ def _told_until(
     return known_us if due else end_us
 
 
-def _verdict(pack: RulePack, found: Sequence[Piece], unknown: Sequence[Span]) -> str | None:
-    """The worst of its budgets; None where the pack has none."""
+def _verdict(
+    pack: RulePack, found: Sequence[Piece], unknown: Sequence[Span], mkt: Mapping[str, Any] | None
+) -> str | None:
+    """The worst of its budgets and its MKT; None where the pack has none."""
     verdicts = {spend(one, above(found, one.above_mc), unknown).verdict for one in pack.budgets}
+    verdicts |= {mkt["verdict"]} if mkt is not None else set()
     return next((word for word in ("exceeded", "unknown", "kept") if word in verdicts), None)
 
 
@@ -258,6 +262,7 @@ def _mkt(pack: RulePack, found: Sequence[Piece], unknown_us: int) -> dict[str, A
         "from": rfc3339(warmest.from_us),
         "known_s": _seconds(warmest.known_us),
         "verdict": warmest.verdict,
+        "exceeded": rfc3339_or_none(warmest.exceeded_us),
     }
 
 

@@ -27,10 +27,11 @@ _ENDINGS = (
     (" gap", "silence"),
     (" sensor fault", "fault"),
     (" budget", "budget"),
+    (" MKT", "mkt"),
     (" pre-cooling", "precooling"),
     (" handover temperature", "handover"),
 )
-_GOODS = ("budget", "precooling", "precooling_gap", "handover")
+_GOODS = ("budget", "mkt", "precooling", "precooling_gap", "handover")
 """Rules about goods, which name those they are about."""
 UNENTITLED = "unentitled event"
 CONTINUITY = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "B1", "B2", "B3", "B4", "B5", "B6")
@@ -148,6 +149,8 @@ def _figures(it: Conclusion) -> dict[str, object]:
         "handover": celsius(detail.get("handover_mc")),
         "minutes": detail.get("consecutive_s", detail.get("max_gap_s", detail.get("max_s", 0))) // 60,
         "behind": detail.get("behind_s", 0) // 60,
+        "mkt": celsius(detail.get("mkt_mc")),
+        "hours": detail.get("window_s", 0) // 3600,
         "boot": detail.get("boot"),
         "seq": detail.get("seq"),
         "upto": detail.get("upto"),

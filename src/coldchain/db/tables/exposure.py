@@ -12,8 +12,8 @@ warm_hour = Table(
     Column("device", String(64), primary_key=True),
     sqlite_with_rowid=False,
 )
-"""Hours of device time in which a device there told of more than the least threshold of its pack's budgets, or in which
-such a value may hold on. Messages that are no evidence count: it says only where to look."""
+"""Hours of device time in which a device there told of more than the least threshold of its pack's budgets and MKT, or
+in which such a value may hold on. Messages that are no evidence count: it says only where to look."""
 
 handover_measurement = Table(
     "handover_measurement",
@@ -25,6 +25,18 @@ handover_measurement = Table(
 """Events, whether they count or not, in which a temperature of the unit was measured when it was received."""
 
 _PROVENANCE = {"provenance": True}
+
+kinetic_window = Table(
+    "kinetic_window",
+    metadata,
+    Column("place", String(128), primary_key=True),
+    Column("from_us", BigInteger, nullable=False),
+    Column("to_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+    info={"facts": False},
+)
+"""When cold time in a place counts for the mean kinetic temperature of goods that were warm there or elsewhere. It says
+only where to look, and never grows less."""
 
 exposure_touched = Table(
     "exposure_touched",
