@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldchain.db import bundles
 from coldchain.db.bundles import Unpacked, pack, unpack
 from coldchain_ledger.tiles import MAX_ENTRY_BYTES, encode_bundle
 
@@ -57,12 +58,13 @@ def test_more_than_a_bundle_is_none(packed):
     assert unpack(packed) == []
 
 
-def test_the_bundles_looked_into_last_are_read_once():
+def test_the_bundles_looked_into_last_are_read_once(monkeypatch):
     read = []
-    stored = {n: pack([b"%d" % (256 * n + place) for place in range(256)]) for n in range(9)}
+    stored = {n: pack([b"%04d" % (256 * n + place) for place in range(256)]) for n in range(9)}
+    monkeypatch.setattr(bundles, "_KEPT_BYTES", 4 * 4 * 256)
     unpacked = Unpacked(lambda n: read.append(n) or stored.get(n))
     for index in (0, 255, 256, 3, 512, 800, 5, 1_030, 7, 300, 2_000, 9):
-        assert unpacked.entry(index) == b"%d" % index
+        assert unpacked.entry(index) == b"%04d" % index
     assert read == [0, 1, 2, 3, 4, 1, 7]
     assert unpacked.entry(256 * 9) is None
     assert unpacked.entry(-1) is None

@@ -16,8 +16,8 @@ BEHIND = 1_024
 """Entries that a bundle has to be behind the tip: what devices send again in a hurry is found without unpacking."""
 _MOST_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
 _LENGTH_BYTES = 2
-_KEPT = 4
-"""Unpacked bundles that a view keeps, half a megabyte each: enough for messages that were recorded together."""
+_KEPT_BYTES = 16 * 2**20
+"""Unpacked bundles that a view keeps, some forty: devices that were offline together send the same time again."""
 
 Read = Callable[[int], bytes | None]
 """The stored bytes of bundle n."""
@@ -74,6 +74,7 @@ class Unpacked:
     def __init__(self, read: Read) -> None:
         self._read = read
         self._bundles: dict[int, list[bytes]] = {}
+        self._bytes = 0
 
     def entry(self, index: int) -> bytes | None:
         """None where it is in no bundle."""
@@ -89,7 +90,11 @@ class Unpacked:
             if packed is None:
                 return []
             known = unpack(packed)
-            if len(self._bundles) == _KEPT:
-                del self._bundles[next(iter(self._bundles))]
+            self._make_room(known)
         self._bundles[n] = known  # the one used last is the last to go
         return known
+
+    def _make_room(self, coming: list[bytes]) -> None:
+        self._bytes += sum(map(len, coming))
+        while self._bundles and self._bytes > _KEPT_BYTES:
+            self._bytes -= sum(map(len, self._bundles.pop(next(iter(self._bundles)))))

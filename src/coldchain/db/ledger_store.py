@@ -36,6 +36,8 @@ class SqlStore(Store):
         self._engine = engine
         self._sql = sql_for(engine)
         self.log = log
+        self._moved = 0
+        """Bundles known to be compressed; PostgreSQL would go through their dead rows each time."""
 
     @contextmanager
     def snapshot(self) -> Iterator[SqlSnapshot]:
@@ -54,14 +56,15 @@ class SqlStore(Store):
 
     def compact(self) -> bool:
         with self.snapshot() as view:
-            n = view.next_bundle()
+            n = view.next_bundle(self._moved)
             if n is None:
                 return False
             entries = list(view.entries(n * TILE_WIDTH, (n + 1) * TILE_WIDTH))
         packed = bundles.pack(entries)  # beside the writers
         with self.transaction() as transaction:
-            if transaction.next_bundle() == n:  # else another process was faster
+            if transaction.next_bundle(n) == n:  # else another process was faster
                 transaction.move(n, packed)
+        self._moved = n + 1
         return True
 
     @contextmanager
@@ -159,9 +162,9 @@ class SqlSnapshot(Snapshot):
         found = self._sql.query(self.connection, query, (sha256,)).fetchone()
         return None if found is None else bytes(found[0])
 
-    def next_bundle(self) -> int | None:
-        """The first bundle not moved yet, where it is full and no longer among the newest."""
-        found = self._one("SELECT min(idx) FROM entry WHERE log = ? AND idx >= 0")
+    def next_bundle(self, first: int) -> int | None:
+        """The first bundle, `first` or later, not moved yet; where it is full and no longer among the newest."""
+        found = self._one("SELECT min(idx) FROM entry WHERE log = ? AND idx >= ?", first * TILE_WIDTH)
         if found is None or self._edge is None or _number(found[0]) < 0:
             return None
         n = _number(found[0]) // TILE_WIDTH
