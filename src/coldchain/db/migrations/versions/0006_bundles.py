@@ -62,8 +62,13 @@ def _postgres_triggers() -> None:
         "CREATE TRIGGER append_only_entry_truncate BEFORE TRUNCATE ON entry"
         " FOR EACH STATEMENT EXECUTE FUNCTION append_only()"
     )
-    _postgres_trigger("entry", "delete", "BEFORE DELETE ON entry FOR EACH ROW", NOT_BUNDLED, "DELETE refused", "OLD")
-    # One look for all rows of a statement: they are of one log and the first of them is the lowest.
+    # One look for all rows of a statement, not one for each: after it, for then they can be asked about.
+    homeless = (
+        "EXISTS (SELECT 1 FROM (SELECT DISTINCT log, idx / 256 AS n FROM gone) AS g"
+        " WHERE NOT EXISTS (SELECT 1 FROM bundle AS b WHERE b.log = g.log AND b.n = g.n))"
+    )
+    event = "AFTER DELETE ON entry REFERENCING OLD TABLE AS gone FOR EACH STATEMENT"
+    _postgres_trigger("entry", "delete", event, homeless, "DELETE refused", "NULL")
     moved = (
         "EXISTS (SELECT 1 FROM (SELECT log, min(idx) AS first FROM fresh GROUP BY log) AS f"
         " WHERE EXISTS (SELECT 1 FROM bundle AS b WHERE b.log = f.log AND b.n >= f.first / 256))"
