@@ -128,6 +128,7 @@ def test_enrolment_states_the_first_fitting_and_a_rotation_keeps_it(tmp_path: Pa
         (["--profile", "none"], r"profile 'CN-chilled', not None: .* choose another id"),
         (["--grade", "transport"], r"grade 'signed', not 'transport'"),
         (["--role", "portal"], r"role 'sensor', not 'portal'"),
+        (["--time-floor", "2016-01-01"], r"time_floor_us 1577836800000000, not 1451606400000000"),
     ],
 )
 def test_enrolling_again_gives_a_password_and_never_ignores_what_it_states(

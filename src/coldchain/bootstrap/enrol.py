@@ -23,6 +23,7 @@ from coldchain.mqtt.connection import probe_login
 from coldchain.mqtt.files import locked
 from coldchain.services.identity import CommandRefused, Enrolment, check_again, enrol, revoke
 from coldchain.services.registry import Key
+from coldchain.settings import parse_date_us
 from coldchain_ledger.log import Draft
 
 Alg = Literal["EdDSA", "ES256"]
@@ -78,7 +79,7 @@ def enrol_device(core: Core, order: Enrolment) -> tuple[dict[str, Any], str]:
         core.refresh_registry()
         known = core.registry.latest(order.device)
         if known is not None and _same(known, order):
-            check_again(known, order)
+            check_again(known, order, parse_date_us(core.settings.time_floor))
             kid = known.kid
         else:
             kid, draft = enrol(core.registry, core.log.origin, order)

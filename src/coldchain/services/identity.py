@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from coldchain.domain.fittings import FittingError, read_fitting, stated_fields
@@ -66,12 +66,14 @@ def enrol(registry: Registry, by: str, order: Enrolment) -> tuple[str, Draft]:
     return kid, _draft(by, kid, "enrol", order)
 
 
-def check_again(known: Key, order: Enrolment) -> None:
+def check_again(known: Key, order: Enrolment, time_floor_us: int) -> None:
     """Enrolling again gives another password and changes nothing: refused where the order states another thing than
-    the enrolment did. What it leaves at its default states nothing. Raises CommandRefused."""
+    the enrolment did. What it leaves at its default states nothing; time_floor_us: that of the setting. Raises
+    CommandRefused."""
     device, plain = order.device, Enrolment(order.org, order.site, order.device, order.alg, order.public_key)
+    plain = replace(plain, time_floor_us=time_floor_us)
     ways = {"place": f"coldchain party mount add --id {device}"}
-    for name in ("place", "profile", "grade", "role"):
+    for name in ("place", "profile", "grade", "role", "time_floor_us"):
         stated, before = getattr(order, name), known.stated.get(name)
         if stated not in (getattr(plain, name), before):
             way = ways.get(name, "what an enrolment says of it stays; choose another id")
