@@ -7,7 +7,9 @@ import warnings
 from base64 import urlsafe_b64encode
 from typing import Any
 
+import msgspec
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
@@ -42,8 +44,11 @@ def signed(alg: str = "EdDSA", body: bytes = b"[]", **header: Any) -> bytes:
 
 
 def public(alg: str) -> Any:
-    spki = KEYS[alg].public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return load_public_key(alg, spki)
+    return loaded(alg, KEYS[alg].public_key)
+
+
+def loaded(alg: str, key: Any) -> Any:
+    return load_public_key(alg, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 @pytest.mark.parametrize("alg", ["EdDSA", "ES256"])
@@ -59,7 +64,7 @@ def test_a_message_signed_by_another_implementation_is_read_and_verifies(alg: st
 def test_no_other_key_and_no_key_of_the_other_kind_verifies(alg: str) -> None:
     envelope = parse_envelope(signed(alg))
     other = ec.derive_private_key(9, ec.SECP256R1()) if alg == "ES256" else ed25519.Ed25519PrivateKey.generate()
-    assert not verify(envelope, other.public_key())
+    assert not verify(envelope, loaded(alg, other.public_key()))
     assert not verify(envelope, public("ES256" if alg == "EdDSA" else "EdDSA"))
 
 
@@ -70,6 +75,56 @@ def test_absurd_ecdsa_numbers_do_not_verify(signature: bytes) -> None:
         **{name: getattr(envelope, name) for name in Envelope.__struct_fields__} | {"signature": signature}
     )
     assert not verify(forged, public("ES256"))
+
+
+ORDER = 2**252 + 27742317777372353535851937790883648493
+SMALL_ORDER = [
+    bytes(32),
+    b"\x01" + bytes(31),
+    b"\xec" + b"\xff" * 30 + b"\x7f",
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+    bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+]
+"""Points of Ed25519 whose order divides 8, as encoded in RFC 8032."""
+
+
+def tampered(signature: bytes, how: str) -> bytes:
+    r, s = signature[:32], signature[32:]
+    return {
+        "as it is": signature,
+        "one bit of R": bytes([r[0] ^ 1]) + r[1:] + s,
+        "one bit of S": r + s[:-1] + bytes([s[-1] ^ 1]),
+        "S plus the order": r + (int.from_bytes(s, "little") + ORDER).to_bytes(32, "little"),
+        "R of small order": SMALL_ORDER[0] + s,
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["as it is", "one bit of R", "one bit of S", "S plus the order", "R of small order"])
+@given(seed=st.binary(min_size=32, max_size=32), body=st.binary(max_size=80))
+def test_what_verifies_here_verifies_with_openssl_as_well_and_the_reverse(how: str, seed: bytes, body: bytes) -> None:
+    """An inspector's verifier uses OpenSSL: neither side may hold a signature genuine alone."""
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+    envelope = parse_envelope(signed())
+    signature = tampered(key.sign(body), how)
+    asked = msgspec.structs.replace(envelope, signing_input=body, signature=signature)
+    try:
+        key.public_key().verify(signature, body)
+        openssl = True
+    except InvalidSignature:
+        openssl = False
+    assert verify(asked, loaded("EdDSA", key.public_key())) is openssl is (how == "as it is")
+
+
+@pytest.mark.parametrize("point", SMALL_ORDER, ids=bytes.hex)
+def test_a_key_of_small_order_verifies_nothing(point: bytes) -> None:
+    """With such a key one signature holds for many messages, and OpenSSL takes it."""
+    envelope = parse_envelope(signed())
+    identity = SMALL_ORDER[1]
+    key = loaded("EdDSA", ed25519.Ed25519PublicKey.from_public_bytes(point))
+    for number in range(8):
+        for r in (identity, *SMALL_ORDER):
+            asked = msgspec.structs.replace(envelope, signing_input=bytes([number]), signature=r + bytes(32))
+            assert not verify(asked, key)
 
 
 @pytest.mark.parametrize("alg", ["EdDSA", "ES256"])
