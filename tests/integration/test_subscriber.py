@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from coldchain.mqtt import connection
+from coldchain.mqtt import connection, stream
 from coldchain.mqtt.accounts import new_account
 from coldchain.mqtt.subscriber import Subscriber
 from coldchain.services.messages import Reply
@@ -177,7 +177,7 @@ def test_a_full_queue_makes_the_broker_wait_and_loses_nothing(subscribe, device,
     wait_for(lambda: subscriber.stats.pauses == 1)
     time.sleep(0.1)  # more would come in now, if it could
 
-    assert subscriber.stats.queue_bytes < bound + connection.BURST_BYTES + 5000
+    assert subscriber.stats.queue_bytes < bound + stream.READ_BYTES + 5000
     assert subscriber.stats.queue_messages < len(sent) / 2
 
     ledger.open.set()
@@ -388,8 +388,8 @@ class Stranger:
         (b"SSH-2.0-OpenSSH_9.2p1 Debian-2" + bytes(100), "protocol error"),
         (b"\x20\x02\x00\x05", "Not authorized"),
         (b"\x20\x02\x00\x01", "protocol error"),
-        (b"\x30\x02\xff\xff", "protocol error"),
-        (b"\x30\xff\xff\xff\xff\xff", "protocol error"),
+        (b"\x30\x02\xff\xff", "none of QoS 0 or 1"),
+        (b"\x30\xff\xff\xff\xff\xff", "more than 4 bytes"),
         (b"\x20\x02\x00\x00\x90\x03\x00\x01\x80", "does not grant QoS 1"),
         (GRANTED + b"\xf0\x00", "protocol error"),
     ],

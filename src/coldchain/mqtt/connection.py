@@ -1,6 +1,7 @@
 """One connection to a broker by paho-mqtt, from CONNECT to its end: one thread serves it, others queue work for it.
 
-paho is driven by the calls it offers to foreign event loops (`loop_read`, `loop_write`, `loop_misc`), from one thread.
+paho is driven by the calls it offers to foreign event loops (`loop_read`, `loop_write`, `loop_misc`), from one thread;
+what the socket brings and takes goes through `coldchain.mqtt.stream`.
 So we can stop reading without missing keepalives, as a callback that blocks paho's own loop would, and there is no
 thread of paho's that an exception could end unseen.
 """
@@ -15,25 +16,25 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.client import Client, ConnectFlags
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from coldchain.mqtt.accounts import Credentials
 from coldchain.mqtt.errors import ProtocolError
+from coldchain.mqtt.stream import Arrival, StreamClient, check
 from coldchain.mqtt.topics import RETIRED_FILTERS
 from coldchain.services.messages import Inbound
 
 Address = tuple[str, int]
+_Client = TypeVar("_Client", bound=Client)
 
 KEEPALIVE_S = 30
 """After that much silence paho pings, and after as much again without an answer the connection is given up."""
 OPEN_TIMEOUT_S = 5.0
 GOODBYE_TIMEOUT_S = 1.0
-BURST_BYTES = 64 * 1024
-"""What was read is handed on when no more stands in the socket, or when it has that many bytes."""
 OBJECT_BYTES = 256
 """What a message costs beside its bytes, so that a flood of tiny ones is bounded too."""
 UNREADABLE_TOPIC = "\ufffd"
@@ -77,7 +78,6 @@ class Connection:
         self._on_received = on_received
         self._lock = threading.Lock()
         self._outbox: deque[tuple[Sequence[int], Sequence[Publication]]] = deque()
-        self._received = Received(self)
         self._unacknowledged: set[int] = set()
         self._reading = True
         self._closing = False
@@ -91,11 +91,10 @@ class Connection:
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
 
-    def _new_client(self, credentials: Credentials) -> Client:
-        client = _client(credentials, clean=False)
+    def _new_client(self, credentials: Credentials) -> StreamClient:
+        client = _client(StreamClient, credentials, clean=False)
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed
-        client.on_message = self._message
         client.on_socket_register_write = lambda *_: None  # having one keeps paho from writing before loop_write
         return client
 
@@ -114,7 +113,7 @@ class Connection:
         return True
 
     def read(self, on: bool) -> None:
-        """Stop reading or go on. TCP makes the broker wait; pings go out all the same, but after two keepalives, their
+        """Stop reading or go on. TCP makes the broker wait; pings go out all the same, but within two keepalives, their
         answers unread, paho gives the connection up."""
         if self._reading != on:
             self._reading = on
@@ -170,26 +169,21 @@ class Connection:
             raise ProtocolError(f"broker has not answered a ping within {KEEPALIVE_S} s")
 
     def _receive(self) -> None:
-        """Read on while messages come. paho reads one packet a call and does not tell whether it was a whole one."""
-        received = self._received
-        count = -1
-        while len(received.mids) > count and received.size < BURST_BYTES:
-            count = len(received.mids)
-            _check(self._client.loop_read())
+        received = Received(self)
+        for arrival in self._client.receive():
+            self._take(arrival, received)
         if received.mids or received.repeats:
-            self._received = Received(self)
             self._on_received(received)
 
     def _flush(self) -> None:
         while self._outbox:
             mids, publications = self._outbox.popleft()
             self._unacknowledged.difference_update(mids)
-            for mid in mids:
-                self._client.ack(mid, 1)
+            self._client.acknowledge(mids)
             for topic, payload in publications:
                 self._client.publish(topic, payload)
         if self._client.want_write():
-            _check(self._client.loop_write())
+            check(self._client.loop_write())
 
     def _say_goodbye(self) -> None:
         self._socket.settimeout(GOODBYE_TIMEOUT_S)
@@ -212,26 +206,26 @@ class Connection:
             raise ProtocolError(f"broker does not grant QoS 1 on {', '.join(refused)}: check the account's permissions")
         self.listening = True
 
-    def _message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        mid, received = message.mid, self._received
-        received.repeats += message.dup
-        if message.dup and mid in self._unacknowledged:
+    def _take(self, arrival: Arrival, received: Received) -> None:
+        topic, mid, repeated, payload = arrival
+        received.repeats += repeated
+        if repeated and mid in self._unacknowledged:
             # NATS repeats what waits for its acknowledgement longer than `ack_wait`, under its old packet id: it is the
             # very message that still stands in our queue.
             return
         try:
-            topic = message.topic
+            name = topic.decode()
         except UnicodeDecodeError:
-            topic = UNREADABLE_TOPIC
+            name = UNREADABLE_TOPIC
         if mid:
             self._unacknowledged.add(mid)
         received.mids.append(mid)
-        received.messages.append(Inbound(topic, bytes(message.payload)))
-        received.size += OBJECT_BYTES + len(topic) + len(message.payload)
+        received.messages.append(Inbound(name, payload))
+        received.size += OBJECT_BYTES + len(topic) + len(payload)
 
 
-def _client(credentials: Credentials, *, clean: bool) -> Client:
-    client = Client(
+def _client(kind: type[_Client], credentials: Credentials, *, clean: bool) -> _Client:
+    client = kind(
         CallbackAPIVersion.VERSION2,
         credentials.client_id,
         clean_session=clean,
@@ -245,16 +239,11 @@ def _client(credentials: Credentials, *, clean: bool) -> Client:
 def _dial(client: Client, address: Address, timeout_s: float) -> socket.socket:
     """The socket, once TCP is connected; CONNECT is under way."""
     client.connect_timeout = timeout_s
-    _check(client.connect(*address, keepalive=KEEPALIVE_S))
+    check(client.connect(*address, keepalive=KEEPALIVE_S))
     sock = client.socket()
     assert isinstance(sock, socket.socket)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
-
-
-def _check(code: MQTTErrorCode) -> None:
-    if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
-        raise ProtocolError(error_string(code))
 
 
 def probe_login(address: Address, credentials: Credentials, timeout_s: float = 5.0) -> bool:
@@ -273,12 +262,12 @@ def probe_login(address: Address, credentials: Credentials, timeout_s: float = 5
 
 def _logs_in(address: Address, credentials: Credentials, timeout_s: float) -> bool:
     accepted: list[bool] = []
-    client = _client(credentials, clean=True)
+    client = _client(Client, credentials, clean=True)
     client.on_connect = lambda _client, _data, _flags, reason, _properties: accepted.append(not reason.is_failure)
     deadline = time.monotonic() + timeout_s
     with suppress(OSError, ProtocolError):
         _dial(client, address, timeout_s)
         while not accepted and (left_s := deadline - time.monotonic()) > 0:
-            _check(client.loop(left_s))
+            check(client.loop(left_s))
         client.disconnect()
     return accepted == [True]

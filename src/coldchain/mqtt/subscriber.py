@@ -80,7 +80,7 @@ class Subscriber:
     """Keeps one durable session at the broker and feeds `on_batch` from it, from `start` to `stop`.
 
     batch_messages: a batch is closed when it has that many (its last burst may exceed it), or linger_s seconds after
-    its first. queue_bytes: bytes received and not yet recorded at most, but for one burst (`connection.BURST_BYTES`).
+    its first. queue_bytes: bytes received and not yet recorded at most, but for one burst (`stream.READ_BYTES`).
     begin: called for each batch before `on_batch`, in the same order; for one that waits already, while the batch
     before it is not recorded yet.
     """
