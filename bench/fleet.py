@@ -3,7 +3,8 @@
 Each truck reports once a minute: four probes every 15 s, humidity, door and position, 20 readings in all. Its clock
 starts at the time of signing and runs ahead with its reports, at most an hour or so: a server judges silence by the
 newest time it has recorded, so reports of the past would be judged as a backlog, and reports a day ahead disbelieved.
-Two in a hundred trucks are warm for half an hour, one report in fifty says that the door is open.
+Two in a hundred trucks are warm for half an hour, one report in fifty says that the door is open, and nine trucks in ten
+drive, at some 80 km/h.
 """
 
 from __future__ import annotations
@@ -121,12 +122,13 @@ def _senml(truck: int, seq: int, t: int) -> bytes:
         for place, probe in enumerate(PROBES)
         for back in (-45, -30, -15, 0)
     ]
+    moved = 0 if truck % 10 == 0 else seq * 1.3 / 111
     is_open = "true" if (truck + seq) % 50 == 0 else "false"
     records += [
         f'{{"n":"rh/box","u":"%RH","v":{60 + (truck + seq) % 20}}}',
         f'{{"n":"door/rear","vb":{is_open}}}',
-        f'{{"n":"lat","u":"lat","v":{31 + truck % 100 / 50 + seq / 1e4:.4f}}}',
-        f'{{"n":"lon","u":"lon","v":{121 + truck % 90 / 50 + seq / 1e4:.4f}}}',
+        f'{{"n":"lat","u":"lat","v":{31 + truck % 100 / 50 + moved:.4f}}}',
+        f'{{"n":"lon","u":"lon","v":{121 + truck % 90 / 50:.4f}}}',
     ]
     assert len(records) == READINGS
     return f'[{{"bt":{t},"bu":"Cel",{records[0][1:]},{",".join(records[1:])}]'.encode()
