@@ -12,13 +12,13 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import pytest
 
 from coldchain.decoders.content import Content
-from coldchain.decoders.jws import Envelope, load_key, parse_envelope
-from coldchain.decoders.readers import LEAST, Claims, Readers
+from coldchain.decoders.jws import load_key
+from coldchain.decoders.readers import LEAST, Claims, Readers, Reading
 from coldchain.services.registry import Key
 from coldchain_devices.outbox import Outbox
 from coldchain_devices.signer import DeviceKey, Signer
@@ -31,8 +31,9 @@ def claims(tmp_path_factory: pytest.TempPathFactory) -> Claims:
     return make_claims(tmp_path_factory.mktemp("outbox"))
 
 
-def make_claims(folder: Path) -> list[tuple[Envelope, Key]]:
-    """Messages of two keys, one of each algorithm; some whose signature is another message's, one of another type."""
+def make_claims(folder: Path) -> list[tuple[bytes, Key]]:
+    """Messages of two keys, one of each algorithm; one with the signature of another, one malformed behind its header,
+    one of another type."""
     outbox = Outbox(folder / "outbox.db", synchronous="OFF")
     found = []
     for alg in ("EdDSA", "ES256"):
@@ -49,8 +50,10 @@ def make_claims(folder: Path) -> list[tuple[Envelope, Key]]:
         bodies[3] = (b"no senml", "senml+json")
         bodies[4] = (b"{}", "epcis+json")
         signed = Signer(outbox, alg, f"{alg}#1", key).sign_many(bodies)
-        found += [(parse_envelope(one.jws), enrolled) for one in signed]
-    found[7] = (msgspec.structs.replace(found[7][0], signature=found[8][0].signature), found[7][1])
+        found += [(one.jws, enrolled) for one in signed]
+    said, signature = (found[place][0].rpartition(b".") for place in (7, 8))
+    found[7] = (b".".join((said[0], signature[2])), found[7][1])
+    found[9] = (found[9][0] + b"=", found[9][1])
     outbox.close()
     return found
 
@@ -66,9 +69,9 @@ def test_readers_say_what_the_server_would(readers: Readers, claims: Claims) -> 
     contents = read(readers, claims)
     assert contents == read(Readers(), claims)
     assert [place for place, content in enumerate(contents) if content is None] == [7]
-    assert contents[3] is not None
-    assert contents[3].telemetry is not None
-    assert contents[3].telemetry.quality == ("invalid-senml",)
+    assert contents[9] == "JWS signature: base64url of 87 characters does not end on a byte"
+    assert [place for place, content in enumerate(contents) if content and content[2] == b"{}"] == [4, 4 + LEAST]
+    assert contents[3][-1].telemetry.quality == ("invalid-senml",)
 
 
 def test_a_reader_that_is_killed_costs_no_message(readers: Readers, claims: Claims) -> None:
@@ -89,11 +92,11 @@ def test_readings_asked_of_a_killed_reader_do_not_cost_those_asked_since_theirs(
     before = [readers.begin(claims) for _ in range(3)]
     for victim in children():
         os.kill(victim, signal.SIGKILL)
-    assert readers.finish(before[0]) == expected
+    assert finished(readers, before[0]) == expected
     again = children()
     after = readers.begin(claims)
     for reading in (*before[1:], after):
-        assert readers.finish(reading) == expected
+        assert finished(readers, reading) == expected
     assert children() == again, "started again once, not for each reading"
     assert after.asked_of == before[0].asked_of + 1
 
@@ -142,8 +145,14 @@ def test_readers_end_with_the_server(claims: Claims) -> None:
     assert len(read(readers, claims)) == len(claims)
 
 
-def read(readers: Readers, claims: Claims) -> list[Content | None]:
-    return readers.finish(readers.begin(claims))
+def read(readers: Readers, claims: Claims) -> list[Any]:
+    return finished(readers, readers.begin(claims))
+
+
+def finished(readers: Readers, reading: Reading) -> list[Any]:
+    """What was found, samples unpacked."""
+    found = readers.finish(reading)
+    return [(*one[:-1], one.said()) if isinstance(one, Content) else one for one in found]
 
 
 def children(of: int | None = None) -> list[int]:

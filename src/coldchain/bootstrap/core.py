@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -100,7 +101,9 @@ class Core:
             rejects=self.rejects,
             wire=SignedWire(self.readers),
             clock=clock,
-            on_recorded=lambda added: self.follower.offer([recorded_of(1, *item) for item in added]),
+            on_recorded=lambda added: self.follower.offer(
+                [(one[0], len(one[2].payload), partial(recorded_of, 1, *one)) for one in added]
+            ),
         )
 
     @contextmanager

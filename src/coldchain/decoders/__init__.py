@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 SIGNED = "application/jose"
 """Media type of a compact JWS."""
-EVENT_TYPE = "epcis+json"
 _JSON_KINDS = frozenset({"identity", "master", "rules", "document", "order", "finding", "time"})
 
 
@@ -65,9 +64,9 @@ def _recorded(log: int, index: int, entry: Entry) -> Recorded:
 
 
 def _said(log: int, index: int, entry: Entry, content: Content) -> Recorded:
-    envelope = content.envelope
-    events = _events(envelope.body, entry.by) if envelope.typ == EVENT_TYPE else ()
-    return Recorded(log, index, entry, content.telemetry, content.block, envelope.kid, envelope.prev, events)
+    telemetry, block = content.said()
+    events = _events(content.document, entry.by) if content.document else ()
+    return Recorded(log, index, entry, telemetry, block, content.kid, content.prev, events)
 
 
 def _events(body: bytes, by: str) -> tuple[Event, ...]:

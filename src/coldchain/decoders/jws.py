@@ -29,6 +29,7 @@ PublicKey = VerifyKey | EllipticCurvePublicKey
 messages. What it verifies any other implementation verifies (docs/decisions/0014-ed25519-by-libsodium.md)."""
 
 _KID = re.compile(r"([A-Za-z0-9_-]{1,64})#([1-9][0-9]{0,8})")
+_DOTS = 2
 _SIGNATURE_BYTES = 64
 """Ed25519, and raw r || s of P-256 (RFC 7518 §3.4)."""
 _MAX_COUNTER = 2**53 - 1
@@ -46,7 +47,18 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     prev: str
 
 
-class Envelope(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class Header(msgspec.Struct, frozen=True, gc=False):
+    """What a message claims of itself, before anything is verified."""
+
+    kid: str
+    device: str
+    alg: str
+    typ: str
+    boot: int
+    seq: int
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A parsed message whose signature is not yet verified."""
 
     kid: str
@@ -68,13 +80,41 @@ _ZERO_BITS_END = {1: frozenset(b""), 2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQ
 """By length modulo 4: last characters whose unused bits are zero. A length of 1 modulo 4 encodes nothing."""
 
 
+def parse_header(payload: bytes) -> Header:
+    """The protected header of a compact JWS. Raises DecodeError as `parse_envelope` does, for as far as it looks."""
+    header, device = _protected(payload)
+    return Header(header.kid, device, header.alg, header.typ, header.boot, header.seq)
+
+
 def parse_envelope(payload: bytes) -> Envelope:
     """The parts of a compact JWS. Raises DecodeError naming the part at fault; verifies nothing."""
-    signing_input, dot, signature_text = payload.rpartition(b".")
-    header_text, dot2, body_text = signing_input.partition(b".")
-    if not dot or not dot2 or b"." in body_text:
+    header, device = _protected(payload)
+    signing_input, _, signature_text = payload.rpartition(b".")
+    signature = _base64url(signature_text, "signature")
+    if len(signature) != _SIGNATURE_BYTES:
+        raise DecodeError(f"JWS signature: expected {_SIGNATURE_BYTES} bytes, found {len(signature)}")
+    prev = _base64url(header.prev.encode(), "header prev")
+    if prev and len(prev) != 32:
+        raise DecodeError(f"JWS header prev: expected 32 bytes or none, found {len(prev)}")
+    return Envelope(
+        kid=header.kid,
+        device=device,
+        alg=header.alg,
+        typ=header.typ,
+        boot=header.boot,
+        seq=header.seq,
+        prev=prev,
+        signing_input=signing_input,
+        signature=signature,
+        body=_base64url(signing_input.partition(b".")[2], "payload"),
+    )
+
+
+def _protected(payload: bytes) -> tuple[_Header, str]:
+    """The header, and the device that its key is of."""
+    if payload.count(b".") != _DOTS:
         raise DecodeError(f"compact JWS: expected three parts, found {payload.count(b'.') + 1}")
-    header_json = _base64url(header_text, "header")
+    header_json = _base64url(payload[: payload.index(b".")], "header")
     try:
         header = _header(header_json)
     except msgspec.MsgspecError as error:
@@ -87,24 +127,7 @@ def parse_envelope(payload: bytes) -> Envelope:
     kid = _KID.fullmatch(header.kid)
     if kid is None:
         raise DecodeError(f"JWS header kid: expected <device>#<n>, found {header.kid!r}")
-    signature = _base64url(signature_text, "signature")
-    if len(signature) != _SIGNATURE_BYTES:
-        raise DecodeError(f"JWS signature: expected {_SIGNATURE_BYTES} bytes, found {len(signature)}")
-    prev = _base64url(header.prev.encode(), "header prev")
-    if prev and len(prev) != 32:
-        raise DecodeError(f"JWS header prev: expected 32 bytes or none, found {len(prev)}")
-    return Envelope(
-        kid=header.kid,
-        device=kid[1],
-        alg=header.alg,
-        typ=header.typ,
-        boot=header.boot,
-        seq=header.seq,
-        prev=prev,
-        signing_input=signing_input,
-        signature=signature,
-        body=_base64url(body_text, "payload"),
-    )
+    return header, kid[1]
 
 
 def verify(envelope: Envelope, public_key: PublicKey) -> bool:

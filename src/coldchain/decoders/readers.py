@@ -19,15 +19,16 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from queue import SimpleQueue
 from typing import Any
 
 import msgspec
 import structlog
 
-from coldchain.decoders.content import Content, read
-from coldchain.decoders.jws import Envelope, load_key
+from coldchain.decoders.content import Content, Said, read
+from coldchain.decoders.errors import DecodeError
+from coldchain.decoders.jws import PublicKey, load_key
 from coldchain.domain.blocks import Block
 from coldchain.domain.telemetry import Run, Telemetry
 from coldchain.services.registry import Key
@@ -39,25 +40,43 @@ LEAST = 32
 _LENGTH = 4
 _KEYS = 65_536
 
-Claims = Sequence[tuple[Envelope, Key]]
+Claims = Sequence[tuple[bytes, Key]]
+"""Payloads with the keys that they name."""
+Found = Content | str | None
+"""What a message says; None where its signature does not hold under the key, and in words what is malformed."""
+
+
+_NONE = msgspec.Raw(msgspec.msgpack.encode(None))
 
 
 class _Question(msgspec.Struct, array_like=True):
+    alg: str
     public_key: str
-    envelope: Envelope
+    payload: bytes
+
+
+class _Telemetry(msgspec.Struct, array_like=True):
+    device: str
+    boot: int
+    seq: int
+    runs: tuple[Run, ...]
+    quality: tuple[str, ...]
+    block: Block
 
 
 class _Answer(msgspec.Struct, array_like=True):
     genuine: bool
-    runs: tuple[Run, ...] = ()
-    quality: tuple[str, ...] = ()
-    block: Block | None = None
-    """None for other types than SenML."""
+    malformed: str = ""
+    prev: bytes = b""
+    document: bytes = b""
+    telemetry: msgspec.Raw = _NONE
+    """`_Telemetry`; none where the message is of another type."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _questions = msgspec.msgpack.Decoder(tuple[int, list[_Question]]).decode
 _answers = msgspec.msgpack.Decoder(tuple[int, list[_Answer]]).decode
+_telemetry = msgspec.msgpack.Decoder(_Telemetry | None).decode
 
 
 class Reading:
@@ -70,7 +89,7 @@ class Reading:
         """What was asked of whom; nothing where it is to be read here."""
         self.asked_of = 0
         """Which start of the readers that was."""
-        self.contents: list[Content | None] | None = None
+        self.contents: list[Found] | None = None
 
 
 class Readers:
@@ -104,9 +123,8 @@ class Readers:
                 self._ask(reading)
             return reading
 
-    def finish(self, reading: Reading) -> list[Content | None]:
-        """What each message says, in order; None for one whose signature does not hold under its key. Asked again, it
-        says the same."""
+    def finish(self, reading: Reading) -> list[Found]:
+        """Of each message, in order. Asked again, it is the same."""
         with self._lock:
             if reading.contents is None:
                 reading.contents = self._answers(reading) or _read_here(reading.claims)
@@ -120,14 +138,14 @@ class Readers:
         reading.asked_of = self._started
         try:
             for share, reader in reading.shares:
-                questions = [_Question(key.stated["public_key"], envelope) for envelope, key in share]
+                questions = [_Question(key.alg, key.stated["public_key"], payload) for payload, key in share]
                 _send(reader, _encode((reading.number, questions)))
         except OSError as error:
             self._restart(error)
 
-    def _answers(self, reading: Reading) -> list[Content | None]:
+    def _answers(self, reading: Reading) -> list[Found]:
         """Nothing where a reader has ended since it was asked."""
-        contents: list[Content | None] = []
+        contents: list[Found] = []
         if reading.asked_of != self._started:
             return contents  # they have been replaced: starting again would cost those asked since their answers, too
         try:
@@ -167,19 +185,30 @@ class Readers:
         self._sockets, self._processes = [], []
 
 
-def _read_here(claims: Claims) -> list[Content | None]:
-    return [read(envelope, key.public_key) for envelope, key in claims]
+def _read_here(claims: Claims) -> list[Found]:
+    return [_found(payload, key.public_key) for payload, key in claims]
 
 
-def _contents(claims: Claims, answers: Sequence[_Answer]) -> Iterator[Content | None]:
-    for (envelope, _), answer in zip(claims, answers, strict=True):
-        if not answer.genuine:
-            yield None
-        elif answer.block is None:
-            yield Content(envelope)
+def _found(payload: bytes, public_key: PublicKey) -> Found:
+    try:
+        return read(payload, public_key)
+    except DecodeError as error:
+        return str(error)
+
+
+def _contents(claims: Claims, answers: Sequence[_Answer]) -> Iterator[Found]:
+    for (_, key), answer in zip(claims, answers, strict=True):
+        if answer.genuine:
+            yield Content(key.kid, answer.prev, answer.document, partial(_said, answer.telemetry))
         else:
-            said = Telemetry(envelope.device, envelope.boot, envelope.seq, answer.runs, answer.quality)
-            yield Content(envelope, said, answer.block)
+            yield answer.malformed or None
+
+
+def _said(raw: msgspec.Raw) -> Said:
+    found = _telemetry(raw)
+    if found is None:
+        return Said()
+    return Said(Telemetry(found.device, found.boot, found.seq, found.runs, found.quality), found.block)
 
 
 def _send(to: socket.socket, data: bytes) -> None:
@@ -211,12 +240,16 @@ def _loaded(alg: str, public_key: str) -> Any:
 
 
 def _answer(question: _Question) -> _Answer:
-    envelope = question.envelope
-    content = read(envelope, _loaded(envelope.alg, question.public_key))
-    if content is None:
+    found = _found(question.payload, _loaded(question.alg, question.public_key))
+    if found is None:
         return _Answer(False)
-    said = content.telemetry
-    return _Answer(True) if said is None else _Answer(True, said.runs, said.quality, content.block)
+    if isinstance(found, str):
+        return _Answer(False, found)
+    said, block = found.said()
+    if said is None or block is None:
+        return _Answer(True, "", found.prev, found.document)
+    telemetry = _Telemetry(said.device, said.boot, said.seq, said.runs, said.quality, block)
+    return _Answer(True, "", found.prev, found.document, msgspec.Raw(_encode(telemetry)))
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from coldchain.decoders import epcis, formats
 from coldchain.decoders.content import Content
 from coldchain.decoders.errors import DecodeError, DocumentError
-from coldchain.decoders.jws import Envelope, parse_envelope
+from coldchain.decoders.jws import Header, parse_header
 from coldchain.decoders.readers import Claims, Readers, Reading
 from coldchain.domain.uplinks import Uplink
 from coldchain.services.admit import Unattributable
@@ -19,22 +19,25 @@ class SignedWire:
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
 
-    def parse(self, payload: bytes) -> Envelope:
+    def parse(self, payload: bytes) -> Header:
         try:
-            return parse_envelope(payload)
+            return parse_header(payload)
         except DecodeError as error:
             raise Unattributable("malformed-jws", str(error)) from error
 
     def begin(self, claims: Claims) -> Reading:
         return self._readers.begin(claims)
 
-    def finish(self, reading: Reading) -> list[Content | None]:
-        return self._readers.finish(reading)
+    def finish(self, reading: Reading) -> list[Content | Unattributable | None]:
+        return [
+            Unattributable("malformed-jws", found) if isinstance(found, str) else found
+            for found in self._readers.finish(reading)
+        ]
 
-    def subjects(self, envelope: Envelope, by: str) -> tuple[tuple[str, ...], dict[str, Any] | None]:
+    def subjects(self, content: Content, by: str) -> tuple[tuple[str, ...], dict[str, Any] | None]:
         """What an invalid event is about is not asked: it is recorded under its device alone, and moves nothing."""
         try:
-            events, quality = epcis.decode_marked(envelope.body, by)
+            events, quality = epcis.decode_marked(content.document, by)
         except DocumentError as error:
             return (), epcis.invalid(error)
         return tuple(sorted({name for event in events for name in event.names})), quality

@@ -21,6 +21,8 @@ from coldchain_ledger.store import Snapshot, Store
 
 Decode = Callable[[int, int, bytes], Recorded]
 """(log, index, entry bytes) -> the decoded entry."""
+Fresh = tuple[int, int, Callable[[], Recorded]]
+"""(index, bytes of its payload, what gives the entry without the store)"""
 
 CHUNK = 2_000
 """Entries folded in one transaction: bounds memory and how long readers of SQLite wait for a writer."""
@@ -29,7 +31,7 @@ READ = 100
 CHUNK_EVENTS = 500
 """EPCIS events folded in one transaction, about: each takes half a millisecond, and whoever records waits for it."""
 MAX_FRESH = 50_000
-"""Decoded entries kept for folding, about; those beyond are read from the store."""
+"""Entries kept for folding, about; those beyond are read from the store."""
 MAX_FRESH_BYTES = 4_096
 """Payload of the largest of them, some hundred readings. 50,000 of 48 KiB take 4.5 GB."""
 
@@ -50,16 +52,16 @@ class Follower:
         self._log = log
         self._lock = threading.Lock()
         self._at: dict[str, tuple[int, int]] | None = None
-        self._fresh: dict[int, Recorded] = {}
+        self._fresh: dict[int, Callable[[], Recorded]] = {}
         self.give_way: Callable[[], object] = lambda: None
         """Called between two transactions: recording goes before deriving, where both want the same core."""
         self.tidy: Callable[[], object] = lambda: None
         """Does everything that is put off while the ledger grows; called before derived tables are compared."""
 
-    def offer(self, recorded: Sequence[Recorded]) -> None:
-        """Entries already decoded on the way in: a shortcut past the store, never a second truth."""
+    def offer(self, recorded: Sequence[Fresh]) -> None:
+        """Entries read on the way in: a shortcut past the store, never a second truth."""
         if len(self._fresh) < MAX_FRESH:
-            self._fresh.update((item.index, item) for item in recorded if len(item.entry.payload) <= MAX_FRESH_BYTES)
+            self._fresh.update((index, revive) for index, size, revive in recorded if size <= MAX_FRESH_BYTES)
 
     def cursor(self) -> int:
         """Entries folded by every projection."""
@@ -128,10 +130,10 @@ class Follower:
         while (
             len(batch) < most
             and events < CHUNK_EVENTS
-            and (item := self._fresh.pop(start + len(batch), None)) is not None
+            and (revive := self._fresh.pop(start + len(batch), None)) is not None
         ):
-            batch.append(item)
-            events += len(item.events)
+            batch.append(revive())
+            events += len(batch[-1].events)
         if batch:
             return batch
         with self._store.snapshot() as snapshot:

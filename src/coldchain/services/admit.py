@@ -26,8 +26,8 @@ MAX_COPIES = 4
 """Differing copies of one (device, boot, seq) kept beside the first (design §4.4)."""
 
 
-class Envelope(Protocol):
-    """A parsed, not yet verified, signed message."""
+class Header(Protocol):
+    """What a signed message claims of itself, not yet verified."""
 
     @property
     def kid(self) -> str: ...
@@ -56,7 +56,7 @@ class Claim(NamedTuple):
     """A message that says whose it is, and the key that shows it."""
 
     inbound: Inbound
-    envelope: Envelope
+    header: Header
     key: Key
 
 
@@ -106,20 +106,21 @@ class Rejects(Protocol):
 class Wire(PlainWire, Protocol):
     """The signed wire format (decoders/jws.py), and the unsigned ones of gateways."""
 
-    def parse(self, payload: bytes) -> Envelope:
+    def parse(self, payload: bytes) -> Header:
         """Raises Unattributable `malformed-jws`."""
         ...
 
-    def begin(self, claims: Sequence[tuple[Any, Key]]) -> Any:
-        """Start to verify and decode; batches are finished in the order they were begun."""
+    def begin(self, claims: Sequence[tuple[bytes, Key]]) -> Any:
+        """Start to verify and decode payloads; batches are finished in the order they were begun."""
         ...
 
     def finish(self, reading: Any) -> list[Any]:
         """What each message says, in order, in a form that `on_recorded` knows; None for one whose signature does not
-        hold under the key. Asked again, it says the same."""
+        hold under the key, Unattributable for one that is malformed behind its header. Asked again, it says the
+        same."""
         ...
 
-    def subjects(self, envelope: Any, by: str) -> tuple[tuple[str, ...], Mapping[str, Any] | None]:
+    def subjects(self, content: Any, by: str) -> tuple[tuple[str, ...], Mapping[str, Any] | None]:
         """Names the message speaks about beside its device, and the quality of its entry: None where nothing is odd,
         `message`, `pointer` and `problem` where it is invalid."""
         ...
@@ -163,7 +164,7 @@ class Admission:
         with self._store.snapshot() as snapshot:
             self._registry.catch_up(snapshot)
         claims = [self._claim(inbound) for inbound in batch]
-        claimed = [(item.envelope, item.key) for item in claims if isinstance(item, Claim)]
+        claimed = [(item.inbound.payload, item.key) for item in claims if isinstance(item, Claim)]
         return Begun(claims, self._wire.begin(claimed))
 
     def finish(self, begun: Begun) -> list[Reply | None]:
@@ -194,20 +195,20 @@ class Admission:
         if gateway is not None:
             return self._carried(gateway, inbound)
         try:
-            envelope = self._wire.parse(inbound.payload)
+            header = self._wire.parse(inbound.payload)
         except Unattributable as error:
             return Refused(inbound, sender, error.reason, error.detail)
-        where = (envelope.boot, envelope.seq)
-        key = self._registry.key(envelope.kid)
+        where = (header.boot, header.seq)
+        key = self._registry.key(header.kid)
         if key is None:
-            return Refused(inbound, sender, "unknown-key", f"kid {envelope.kid!r} is not enrolled", *where)
+            return Refused(inbound, sender, "unknown-key", f"kid {header.kid!r} is not enrolled", *where)
         if not inbound.topic.startswith(key.topic_base + "/") or inbound.topic[len(key.topic_base) + 1 :] not in _DOORS:
             detail = f"topic {inbound.topic!r}, key {key.kid!r} publishes below {key.topic_base}/"
             return Refused(inbound, sender, "wrong-topic", detail, *where)
-        if key.alg != envelope.alg:
-            detail = f"alg {envelope.alg!r}, key {key.kid!r} is enrolled as {key.alg}"
+        if key.alg != header.alg:
+            detail = f"alg {header.alg!r}, key {key.kid!r} is enrolled as {key.alg}"
             return Refused(inbound, sender, "bad-signature", detail, *where)
-        return Claim(inbound, envelope, key)
+        return Claim(inbound, header, key)
 
     def _carried(self, gateway: Gateway, inbound: Inbound) -> Attributed | Refused:
         """A payload on a gateway's topic: the broker lets only its account publish there (telemetry §1)."""
@@ -226,12 +227,14 @@ class Admission:
         return Attributed(inbound, gateway.device, gateway.topic_base, draft, uplink)
 
     def _proved(self, claim: Claim, content: Any) -> Attributed | Refused:
-        inbound, envelope, key = claim
+        inbound, header, key = claim
         if content is None:
             detail = f"does not verify with key {key.kid!r}"
-            return Refused(inbound, key.device, "bad-signature", detail, envelope.boot, envelope.seq)
-        draft = self._draft(claim)
-        return Attributed(inbound, key.device, key.topic_base, draft, content, envelope.boot, envelope.seq)
+            return Refused(inbound, key.device, "bad-signature", detail, header.boot, header.seq)
+        if isinstance(content, Unattributable):
+            return Refused(inbound, key.device, content.reason, content.detail)
+        draft = self._draft(claim, content)
+        return Attributed(inbound, key.device, key.topic_base, draft, content, header.boot, header.seq)
 
     def _record(self, messages: Sequence[Attributed]) -> list[Outcome | Refused]:
         if not messages:
@@ -276,19 +279,19 @@ class Admission:
         self._hand_on([message._replace(draft=copy)], outcomes)
         return outcomes[0]
 
-    def _draft(self, message: Claim) -> Draft:
-        envelope, key = message.envelope, message.key
+    def _draft(self, message: Claim, content: Any) -> Draft:
+        header, key = message.header, message.key
         subjects: tuple[str, ...] = (f"dev:{key.device}",)
-        quality: Mapping[str, Any] | None = None if envelope.typ in _KINDS else {"message": "unknown-typ"}
-        kind = _KINDS.get(envelope.typ, "telemetry")
+        quality: Mapping[str, Any] | None = None if header.typ in _KINDS else {"message": "unknown-typ"}
+        kind = _KINDS.get(header.typ, "telemetry")
         if kind == "event":
-            named, quality = self._wire.subjects(envelope, key.org)
+            named, quality = self._wire.subjects(content, key.org)
             subjects = tuple(sorted({*subjects, *named}, key=str.encode))
         return Draft(
             kind=kind,
             by=key.org,
             type="application/jose",
-            key=f"tm/{key.device}/{envelope.boot}/{envelope.seq}",
+            key=f"tm/{key.device}/{header.boot}/{header.seq}",
             grade=key.grade,
             subjects=subjects,
             payload=message.inbound.payload,
