@@ -26,7 +26,7 @@ from coldchain.decoders.errors import DecodeError
 
 PublicKey = VerifyKey | EllipticCurvePublicKey
 """Ed25519 by libsodium: half the time of OpenSSL's, and it takes no key of small order, whose signatures hold for many
-messages. What it verifies any other implementation verifies (docs/decisions/0014-ed25519-by-libsodium.md)."""
+messages. What it verifies any other implementation verifies (docs/decisions/0015-ed25519-by-libsodium.md)."""
 
 _KID = re.compile(r"([A-Za-z0-9_-]{1,64})#([1-9][0-9]{0,8})")
 _DOTS = 2
