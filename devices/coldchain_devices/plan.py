@@ -23,6 +23,8 @@ class DeviceSpec:
     profile: str | None
     alg: Alg
     key_seed: bytes
+    product_probes: tuple[str, ...] = ()
+    """Probes, without `temp/`, that measure the goods and not the air."""
 
     @property
     def kid(self) -> str:

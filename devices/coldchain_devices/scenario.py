@@ -11,6 +11,7 @@ from coldchain_devices.journeys import timetable
 from coldchain_devices.movements import Goods
 from coldchain_devices.plan import DeviceSpec, Plan
 from coldchain_devices.streams import Streams, check_faults
+from coldchain_devices.truck import PRODUCT_PROBE
 
 SECOND = 1_000_000
 
@@ -64,7 +65,17 @@ def load_scenario(path_or_name: str | Path) -> Scenario:
 def _devices(config: Config, seed: int) -> tuple[DeviceSpec, ...]:
     sites = {site.id: site for site in config.site}
     sensors = [
-        DeviceSpec(s.id, s.org, s.site, s.place, "sensor", config.profile, s.alg, f"{seed}/{s.id}".encode())
+        DeviceSpec(
+            id=s.id,
+            org=s.org,
+            site=s.site,
+            place=s.place,
+            role="sensor",
+            profile=config.profile,
+            alg=s.alg,
+            key_seed=f"{seed}/{s.id}".encode(),
+            product_probes=(PRODUCT_PROBE,) if s.kind == "truck" else (),
+        )
         for s in config.sensor
     ]
     portals = [

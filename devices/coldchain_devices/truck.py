@@ -24,6 +24,10 @@ class Waypoint(NamedTuple):
     lon: float
 
 
+PRODUCT_PROBE = "product"
+"""Of a truck's probes the one in a carton; the others are in the air."""
+
+
 class Route:
     """Straight lines between waypoints in order of time; standing still before the first and after the last."""
 
@@ -53,7 +57,7 @@ class TruckGateway:
 
     def __init__(self, seed: str, route: Route, door: Door, setpoint_c: float) -> None:
         self._random = random.Random(seed)
-        self._probes = {name: Probe(f"{seed}/{name}") for name in ("supply", "return", "box", "product")}
+        self._probes = {name: Probe(f"{seed}/{name}") for name in ("supply", "return", "box", PRODUCT_PROBE)}
         self._route, self._door, self._setpoint_c = route, door, setpoint_c
 
     def readings(self, moments: Sequence[Moment]) -> list[Reading]:
@@ -70,7 +74,7 @@ class TruckGateway:
         return listed
 
     def _temperatures(self, moment: Moment) -> list[Reading]:
-        air = {"supply": moment.supply_c, "return": moment.air_c, "box": moment.air_c, "product": moment.carton_c}
+        air = {"supply": moment.supply_c, "return": moment.air_c, "box": moment.air_c, PRODUCT_PROBE: moment.carton_c}
         return [Reading(f"temp/{n}", "Cel", moment.t_s, self._probes[n].read(true_c)) for n, true_c in air.items()]
 
     def _states(self, moment: Moment) -> list[Reading]:

@@ -52,6 +52,13 @@ def test_what_happened_is_found_and_nobody_else_is_accused(finished: tuple[Path,
     ]
 
 
+def test_goods_are_decided_on_the_probe_in_the_carton_where_there_is_one(finished: tuple[Path, Any]) -> None:
+    directory, _ = finished
+    exposure = run("inspect", "sscc:169012340000000013", "--dir", str(directory))["exposure"]
+    decided = {(stay["place"].partition(":")[0], *stay["decided_on"]) for one in exposure for stay in one["stays"]}
+    assert decided == {("veh", "product"), ("room", "air")}
+
+
 def test_the_flood_is_told_and_misreads_accuse_nobody(finished: tuple[Path, Any]) -> None:
     _, document = finished
     (late,) = document["late"]

@@ -13,6 +13,7 @@ from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.enrol import admit_devices
 from coldchain.bootstrap.server import Ingest
 from coldchain.cli.common import Data
+from coldchain.domain.fittings import PRODUCT
 from coldchain.services.identity import CommandRefused, Enrolment
 from coldchain.settings import Settings
 from coldchain_devices.outbox import Outbox
@@ -133,6 +134,7 @@ def enrolment(spec: DeviceSpec, time_floor_us: int) -> Enrolment:
         profile=spec.profile,
         time_floor_us=time_floor_us,
         role="portal" if spec.role == "portal" else "sensor",
+        probes=dict.fromkeys(spec.product_probes, PRODUCT),
     )
 
 
