@@ -12,6 +12,7 @@ from coldchain.db import bundles
 from coldchain.db.engine import make_engine, writing
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import lift_append_only, migrate
+from coldchain.db.room import give_back, room
 from coldchain_ledger.errors import StoreError
 from coldchain_ledger.fsck import fsck
 from coldchain_ledger.keys import Ed25519Signer, parse_vkey
@@ -371,6 +372,29 @@ def test_the_move_itself_is_permitted_to_anybody(store):
         connection.exec_driver_sql(f"INSERT INTO bundle VALUES (1, 0, {mark})", (packed,))
         assert connection.exec_driver_sql("DELETE FROM entry WHERE idx < 256").rowcount == 256
     assert fsck(store, VERIFIER).ok
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_what_was_freed_is_used_for_the_next_entries_or_given_back(store):
+    log = fill(store, 1_024)
+    log.append([Draft("event", "polar", "text/plain", f"long/{n}", "signed", (), b"x" * 8_000) for n in range(256)])
+    size, _ = room(store._engine)
+    compact(store)
+    grown, free = room(store._engine)
+    assert (grown - size < 100_000, free > 2_000_000) == (True, True)
+    log.append(list(drafts(1_280, 1_536)))
+    assert room(store._engine)[0] == grown
+    give_back(store._engine)
+    assert room(store._engine) == (pytest.approx(grown - free, abs=500_000), 0)
+    assert fsck(store, VERIFIER).ok
+
+
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+def test_postgresql_frees_by_itself(store):
+    fill(store, 300)
+    give_back(store._engine)
+    size, free = room(store._engine)
+    assert (size > 1_000_000, free) == (True, None)
 
 
 @ON_DATABASES
