@@ -22,6 +22,7 @@ from coldchain.bootstrap.ports import app_ports
 from coldchain.bootstrap.reports import make_report, rendered
 from coldchain.cli import group
 from coldchain.papers.report_sheets import report_csv
+from coldchain.services.identity import CommandRefused
 from coldchain.services.report import digest
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import parse_entry
@@ -258,3 +259,79 @@ def test_a_consignment_of_drugs_tells_its_budget_and_its_mean_kinetic_temperatur
     assert (budget["above_mc"], budget["spent_s"], budget["verdict"]) == (8_000, 100 * 60, "kept")
     row = next(line for line in table.splitlines() if line.startswith("USP-controlled-cold v1,8.0,"))
     assert row.split(",")[2:4] == ["1440.0", "100.0"]
+
+
+DAY = 24 * 60 * MINUTE
+
+
+def stored(core: Core, at_us: int, action: str, where: str) -> None:
+    core.capture("polar", epcis(at_us, action, where, [PALLET]))
+
+
+def test_goods_in_store_for_years_are_reported_on_for_the_last_400_days_and_that_it_is_a_part_is_said(
+    tmp_path: Path,
+) -> None:
+    clock = Clock(START)
+    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+        room = Sender(core, "r1-ctl", "room:s1/a")
+        stored(core, START - 900 * DAY, "ADD", "room:s1/a")
+        core.admission.admit([room.message(pack(0, 60, -20))])
+        clock.now_us = START + 60 * MINUTE
+        core.settle()
+        document = make_report(core, PALLET)
+        assert document is not None
+        since = make_report(core, PALLET, (START - 900 * DAY, None))
+        until = make_report(core, PALLET, (None, START - 500 * DAY))
+        with pytest.raises(CommandRefused, match="a period of 900 days"):
+            make_report(core, PALLET, (START - 900 * DAY, START))
+        tables = {lang: rendered(document, "csv", lang, None).decode("utf-8-sig") for lang in ("en", "zh")}
+    newest = document["ledger"]["time"]
+    assert document["to"] == document["whole"]["to"] == newest
+    assert days(document["from"], document["to"]) == 400
+    assert document["whole"]["from"] == "2023-09-14T08:00:00Z"
+    (stay,) = document["stays"]
+    (probe,) = stay["probes"]
+    assert probe["readings"] == 12
+    assert since is not None
+    assert until is not None
+    assert (since["from"], days(since["from"], since["to"])) == ("2023-09-14T08:00:00Z", 400)
+    assert (until["to"], days(until["from"], until["to"])) == ("2024-10-18T08:00:00Z", 400)
+    for lang, said in (
+        ("en", "A part of the whole time,2023-09-14T08:00:00Z"),
+        ("zh", "仅为全程中的一段，全程,2023-09-14"),
+    ):
+        assert said in tables[lang].replace('"', ""), lang
+
+
+def days(begun: str, ended: str) -> float:
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds() / 86_400
+
+
+def test_goods_gone_for_years_are_reported_on_for_all_of_their_life(tmp_path: Path) -> None:
+    clock = Clock(START)
+    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+        stored(core, START - 900 * DAY, "ADD", "veh:T9")
+        stored(core, START - 899 * DAY, "DELETE", "veh:T9")
+        core.settle()
+        document = make_report(core, PALLET)
+    assert document is not None
+    assert days(document["from"], document["to"]) == 1
+    assert document["whole"] == {"from": document["from"], "to": document["to"]}
+
+
+def test_the_default_period_of_a_room_and_a_vehicle_ends_where_the_asked_one_does(tmp_path: Path) -> None:
+    clock = Clock(START)
+    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+        room, truck = Sender(core, "r1-ctl", "room:s1/a"), Sender(core, "t9-gw", "veh:T9")
+        for day in (0, 100):
+            stored(core, START + day * DAY, "ADD", "veh:T9")
+            stored(core, START + day * DAY + 60 * MINUTE, "DELETE", "veh:T9")
+            clock.now_us = START + day * DAY + 90 * MINUTE
+            span = day * 24 * 60, day * 24 * 60 + 60
+            core.admission.admit([sender.message(pack(*span, -20)) for sender in (room, truck)])
+        core.settle()
+        store, trip = (make_report(core, name, (None, START + 30 * MINUTE)) for name in ("room:s1/a", "veh:T9"))
+    assert store is not None
+    assert trip is not None
+    assert (store["to"], days(store["from"], store["to"])) == ("2026-03-02T08:30:00Z", 30)
+    assert (trip["from"], trip["to"]) == ("2026-03-02T08:00:00Z", "2026-03-02T08:30:00Z")

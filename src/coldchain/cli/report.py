@@ -35,8 +35,8 @@ def command(
     """Temperatures of a consignment, vehicle trip, room or device over a period, and how they were judged.
 
     ID is a pallet, case, container, veh:…, room:… or dev:…. Without a period: all of a consignment's life, a vehicle's
-    newest trip, the last 30 days of a room or device. That a file was written is recorded, with the SHA-256 of its
-    figures.
+    newest trip, the last 30 days of a room or device; of what is longer than 400 days the last 400. That a file was
+    written is recorded, with the SHA-256 of its figures.
     """
     from coldchain.bootstrap.reports import issue, make_report, rendered
     from coldchain.decoders.scans import named
@@ -68,6 +68,9 @@ def _levels(above: str | None) -> list[int]:
 def _lines(told: dict[str, Any]) -> Iterator[str]:
     document = told["report"]
     yield f"{document['about']}  {document['from']} – {document['to']}  {document['verdict'].replace('_', ' ')}"
+    whole = document["whole"]
+    if (whole["from"], whole["to"]) != (document["from"], document["to"]):
+        yield f"  a part of {whole['from']} – {whole['to']}"
     yield f"  from {document['ledger']['size']} ledger entries up to {document['ledger']['time']}"
     for stay in document["stays"]:
         doors = f"{stay['doors']['count']} door openings ({stay['doors']['seconds'] // 60} min)"

@@ -12,6 +12,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "title": ("Temperature report", "温度报告"),
     "about": ("About", "对象"),
     "period": ("Period (UTC)", "期间（UTC）"),
+    "part": ("A part of the whole time", "仅为全程中的一段，全程"),
     "verdict": ("Verdict", "结论"),
     "ledger": ("Ledger entries", "账本条目数"),
     "issued": ("Recorded as entry", "登记条目号"),
@@ -155,12 +156,20 @@ def head(words: Words, document: Mapping[str, Any], issue: Issue | None) -> list
     lines = [
         (words("about"), str(document["about"])),
         (words("period"), f"{document['from']} – {document['to']}"),
+        *_part(words, document),
         (words("verdict"), words(document["verdict"])),
         (words("ledger"), f"{ledger['size']} ({ledger['time']})"),
     ]
     if issue is not None:
         lines += [(words("issued"), str(issue.entry)), (words("digest"), issue.sha256), (words("check"), issue.check)]
     return lines
+
+
+def _part(words: Words, document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where there is more than what is told of, that there is."""
+    whole = document["whole"]
+    is_all = (whole["from"], whole["to"]) == (document["from"], document["to"])
+    return [] if is_all else [(words("part"), f"{whole['from']} – {whole['to']}")]
 
 
 def sheets(words: Words, document: Mapping[str, Any]) -> list[Sheet]:

@@ -29,6 +29,7 @@ LONGEST_US = 400 * 86_400 * 1_000_000
 ROOM_US = 30 * 86_400 * 1_000_000
 """Of a room or a device, where no period is asked for: the last thirty days of its readings."""
 Period = tuple[int, int]
+Asked = tuple[int | None, int | None]
 
 
 class Mounted(NamedTuple):
@@ -89,14 +90,15 @@ def report(
     source: ReportSource,
     telemetry: ExposureSource,
     identifier: str,
-    period: tuple[int | None, int | None] = (None, None),
+    period: Asked = (None, None),
     levels: Sequence[int] = (),
     mine: Callable[[str, int, int], bool] | None = None,
 ) -> dict[str, Any] | None:
     """The document, or None where nothing is known under that name. levels: temperatures (milli-°C) to tell the time
-    above of, beside the limits in force. mine: whether whoever asks may be told of a place or device from one time to
-    another; `stays_hidden` counts the rest, without which no exposure can be told. Raises CommandRefused for a period
-    that is empty or too long.
+    above of, beside the limits in force. What is not asked for of the period is as far as it goes, and never further
+    than a report reaches: `whole` tells of what time the document's is a part. mine: whether whoever asks may be told
+    of a place or device from one time to another; `stays_hidden` counts the rest, without which no exposure can be
+    told. Raises CommandRefused for a period that is empty or too long.
 
     Times are RFC 3339, lengths seconds, temperatures milli-°C. The same ledger gives the same document.
     """
@@ -104,7 +106,7 @@ def report(
     if name is None or not (name.startswith("dev:") or source.named(name)):
         return None
     size, ledger_us = source.valid_for()
-    everywhere = _stays(source, name, period, ledger_us)
+    everywhere, whole = _stays(source, name, period, ledger_us)
     stays = everywhere if mine is None else [stay for stay in everywhere if mine(*stay)]
     hidden = len(everywhere) - len(stays)
     if not stays:
@@ -118,6 +120,7 @@ def report(
         "kind": name.partition(":")[0],
         "from": rfc3339(span[0]),
         "to": rfc3339(span[1]),
+        "whole": {"from": rfc3339(whole[0]), "to": rfc3339(whole[1])},
         "ledger": {"size": size, "time": rfc3339(ledger_us)},
         "verdict": worst(probe["verdict"] for stay in told for probe in stay["probes"]),
         "rules": _rules(told),
@@ -166,25 +169,39 @@ def digest(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(figured)).hexdigest()
 
 
-def _stays(source: ReportSource, name: str, period: tuple[int | None, int | None], ledger_us: int) -> list[_Stay]:
-    """Where it was in the period, oldest first; a place and a device are where they are."""
+def _stays(source: ReportSource, name: str, period: Asked, ledger_us: int) -> tuple[list[_Stay], Period]:
+    """Where it was in the period, oldest first, and the whole time it was anywhere; a place and a device are where they
+    are, and the whole of it is what is told, of a vehicle's trip the trip."""
     if not _is_goods(name):
-        from_us, to_us = _place_period(source, name, period)
-        if from_us is None or to_us is None:
-            return []
-        return [_Stay(name, *_checked(from_us, to_us))]
-    low = -FOREVER_US if period[0] is None else period[0]
-    high = ledger_us if period[1] is None else period[1]
+        whole = _place_period(source, name, period)
+        if whole is None:
+            return [], (0, 0)
+        return [_Stay(name, *_checked(*_part(period, whole)))], whole
     found = [
-        _Stay(place, max(low, stay.from_us), min(high, stay.to_us))
+        _Stay(place, stay.from_us, min(ledger_us, stay.to_us))
         for place, stays in holders({name: -FOREVER_US}, source).items()
         if place.startswith(("veh:", "room:"))
         for stay in stays
     ]
-    merged = _merged(stay for stay in found if stay.from_us < stay.to_us)
-    if merged:
-        _checked(merged[0].from_us, max(stay.to_us for stay in merged))
-    return merged
+    known = _merged(stay for stay in found if stay.from_us < stay.to_us)
+    if not known:
+        return [], (0, 0)
+    whole = _span(known)
+    low, high = _part(period, whole)
+    told = [stay._replace(from_us=max(low, stay.from_us), to_us=min(high, stay.to_us)) for stay in known]
+    told = sorted((stay for stay in told if stay.from_us < stay.to_us), key=lambda stay: (stay.from_us, stay.place))
+    if told:
+        _checked(*_span(told))
+    return told, whole
+
+
+def _part(period: Asked, whole: Period) -> Period:
+    """As asked, else as far as it goes: the newest part of it where that is further than a report reaches."""
+    low, high = period
+    if low is None:
+        to_us = whole[1] if high is None else high
+        return max(whole[0], to_us - LONGEST_US), to_us
+    return low, min(whole[1], low + LONGEST_US) if high is None else high
 
 
 def _merged(stays: Iterable[_Stay]) -> list[_Stay]:
@@ -199,16 +216,16 @@ def _merged(stays: Iterable[_Stay]) -> list[_Stay]:
     return sorted((stay for several in found.values() for stay in several), key=lambda stay: (stay.from_us, stay.place))
 
 
-def _place_period(
-    source: ReportSource, name: str, period: tuple[int | None, int | None]
-) -> tuple[int | None, int | None]:
-    """As asked; else of a vehicle its newest trip, of a room or device the last thirty days of its readings."""
-    if None not in period:
-        return period
-    newest_us = source.newest_reading(name)
+def _place_period(source: ReportSource, name: str, period: Asked) -> Period | None:
+    """As asked; else of a vehicle its newest trip by then, of a room or device thirty days up to its newest reading."""
+    low, high = period
+    if low is not None and high is not None:
+        return low, high
     trips = source.trips(name) if name.startswith("veh:") else []
-    default = trips[-1] if trips else (None, None) if newest_us is None else (newest_us - ROOM_US, newest_us)
-    return period[0] if period[0] is not None else default[0], period[1] if period[1] is not None else default[1]
+    if trip := next((trip for trip in reversed(trips) if high is None or trip[0] < high), None):
+        return trip if low is None else (low, trip[1])
+    newest_us = source.newest_reading(name) if high is None else high
+    return None if newest_us is None else (newest_us - ROOM_US if low is None else low, newest_us)
 
 
 def _checked(from_us: int, to_us: int) -> Period:
