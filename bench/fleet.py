@@ -3,7 +3,7 @@
 Each truck reports once a minute: four probes every 15 s, humidity, door and position, 20 readings in all. Its clock
 starts at the time of signing and runs ahead with its reports, at most an hour or so: a server judges silence by the
 newest time it has recorded, so reports of the past would be judged as a backlog, and reports a day ahead disbelieved.
-Two in a hundred trucks are warm for half an hour, one report in fifty says that the door is open, and nine trucks in ten
+Two in a hundred trucks are warm for half an hour, one report in fifty says that the door is open, nine trucks in ten
 drive, at some 80 km/h.
 """
 
