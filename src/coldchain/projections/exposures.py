@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from sqlalchemy import Connection, select
@@ -115,10 +115,15 @@ class Exposures:
                     found.append(watch)
         return sorted(set(found), key=lambda watch: (watch.from_us, watch.device, watch.profile, watch.pack))
 
-    def possible_at(self, place: str) -> list[Watch]:
-        """`possible` of the devices that ever hung at a place, as far as they hung there."""
-        query = select(device_mounting.c.device_no).where(device_mounting.c.place == place)
-        return [watch for watch in self.possible(self._connection.scalars(query)) if watch.place == place]
+    def possible_at(self, places: Collection[str]) -> list[Watch]:
+        """`possible` of the devices that ever hung at one of the places, as far as they hung there."""
+        c = device_mounting.c
+        numbers = {
+            number
+            for part in chunks(places)
+            for number in self._connection.scalars(select(c.device_no).where(c.place.in_(part)))
+        }
+        return [watch for watch in self.possible(numbers) if watch.place in places]
 
     def probes(self, watches: Iterable[Watch], span: Span) -> list[Probe]:
         """The probes of these watches, with all that is needed of their readings to know the span."""

@@ -7,7 +7,7 @@ cold time counts as well, wherever it was: `kinetic_window` says when whatever i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from sqlalchemy import Connection
 
@@ -57,11 +57,13 @@ class Kinetics:
         around: units of which something else may be known, and all that was ever around them."""
         gap_us = exposures.longest_gap_us
         beside: set[str] = set()
+        self._look_at(exposures, told.keys())
         for place, (from_us, to_us) in told.items():
-            if self._is_concerned(exposures, place):
+            if self._concerned[place]:
                 beside |= members(connection, place, from_us - gap_us, to_us + gap_us)
         known = {**exposures.around(beside - around.keys()), **around}
-        units = [unit for unit, some in known.items() if any(self._is_concerned(exposures, one.place) for one in some)]
+        self._look_at(exposures, {one.place for some in known.values() for one in some})
+        units = [unit for unit, some in known.items() if any(self._concerned[one.place] for one in some)]
         if not units:
             return set(), []
         judging, judged = _Judging(connection, exposures), exposures.judged(units)
@@ -77,13 +79,13 @@ class Kinetics:
             widen(after, place, *span)
         put_kinetic_windows(connection, {place: span for place, span in after.items() if span != before.get(place)})
 
-    def _is_concerned(self, exposures: Exposures, place: str) -> bool:
-        found = self._concerned.get(place)
-        if found is None:
-            found = self._concerned[place] = any(
-                exposures.packs[watch.pack, watch.version].mkt is not None for watch in exposures.possible_at(place)
-            )
-        return found
+    def _look_at(self, exposures: Exposures, places: Set[str]) -> None:
+        """Of these places it is known whether such packs judge there."""
+        unknown = places - self._concerned.keys()
+        if unknown:
+            possible = exposures.possible_at(unknown)
+            judging = {one.place for one in possible if exposures.packs[one.pack, one.version].mkt is not None}
+            self._concerned |= {place: place in judging for place in unknown}
 
 
 class _Judging:
