@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     batch_ms: int = Field(50, ge=0, le=5_000, description="Longest wait for a batch to fill, milliseconds.")
     queue_bytes: int = Field(64 * 2**20, ge=2**20, description="Bytes waiting for the ledger at most.")
     readers: int = Field(
-        2, ge=0, le=64, description="Processes that verify and decode messages; 0: the server does it itself."
+        1, ge=0, le=64, description="Processes that verify and decode messages; 0: the server does it itself."
     )
     ask_parties: bool = Field(True, description="Ask the holder when a break of continuity is confirmed.")
     ask_deadline_h: float = Field(
