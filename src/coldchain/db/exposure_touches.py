@@ -12,6 +12,7 @@ from coldchain.db.tables.exposure import exposure_touched, kinetic_window
 
 TOLD = "told"
 MOVED = "moved"
+COUNTED = "counted"
 Spans = Mapping[str, tuple[int, int]]
 _WIDER = (
     "ON CONFLICT (subject, how) DO UPDATE SET"
@@ -26,6 +27,7 @@ class Touched(NamedTuple):
 
     told: dict[str, tuple[int, int]]
     moved: dict[str, tuple[int, int]]
+    counted: dict[str, tuple[int, int]]
 
 
 def touch(connection: Connection, how: str, spans: Spans) -> None:
@@ -35,10 +37,11 @@ def touch(connection: Connection, how: str, spans: Spans) -> None:
 
 def take_touched(connection: Connection) -> Touched:
     """All that waits; nothing does afterwards."""
-    found = Touched({}, {})
+    found = Touched({}, {}, {})
+    by_how = {TOLD: found.told, MOVED: found.moved, COUNTED: found.counted}
     for subject, how, from_us, to_us in fetch(connection, "SELECT subject, how, from_us, to_us FROM exposure_touched"):
-        (found.told if how == TOLD else found.moved)[subject] = from_us, to_us
-    if found.told or found.moved:
+        by_how[how][subject] = from_us, to_us
+    if any(found):
         connection.execute(delete(exposure_touched))
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from coldchain.db import queries_containment as q
-from coldchain.db.exposure_touches import MOVED, touch
+from coldchain.db.exposure_touches import COUNTED, MOVED, touch
 from coldchain.db.queries_events import barred, chunks, with_copies
 from coldchain.db.tables import containment as t
 from coldchain.domain.boards import boards_in
@@ -26,7 +26,8 @@ Row = Mapping[str, Any]
 def record_amounts(connection: Connection, events: Sequence[Event]) -> set[str]:
     """Fill `quantity_step`, `quantity_span`, `seal_fact`, `board_fact` and `goods_fact` for these events, copies under
     their ids included; the parents whose contradictions changed. Loads in which other goods are counted than before,
-    and goods of whose kind something else is stated, are touched: they may be judged by other rules."""
+    and goods of whose kind something else is stated, are touched: they may be judged by other rules. So are goods of
+    which something else is counted in a place."""
     twins = with_copies(connection, q.twins(connection, events))
     by_key = {event.key: event for event in events} | {key: one.event for key, one in twins.items()}
     without = barred(connection, by_key)
@@ -45,7 +46,20 @@ def record_amounts(connection: Connection, events: Sequence[Event]) -> set[str]:
     loads = {parent for parent in of_parent if parent.startswith(LOADS)}
     moved = loads | {row["item"] for row in stated}
     touch(connection, MOVED, dict.fromkeys(moved, (-FOREVER_US, FOREVER_US)))
-    return {parent for parent, rows in of_parent.items() if _refold(connection, parent, rows)}
+    faulty = {parent for parent, rows in of_parent.items() if _refold(connection, parent, rows)}
+    places = ((parent, rows) for parent, rows in of_parent.items() if parent not in loads)
+    counted = {item for parent, rows in places for item in _concerned(connection, parent, rows)}
+    touch(connection, COUNTED, dict.fromkeys(counted, (-FOREVER_US, FOREVER_US)))
+    return faulty
+
+
+def _concerned(connection: Connection, parent: str, changed: Sequence[Row]) -> set[str]:
+    """The goods whose lines in the parent these steps may have changed."""
+    named = {row["item"] for row in changed} - {""}
+    if _meant(changed, _since(connection, parent)) is not None:
+        return named
+    c = t.quantity_span.c
+    return named | set(connection.scalars(select(c.item).where(c.parent == parent).distinct()))
 
 
 def _meant(changed: Sequence[Row], since_us: int | None) -> set[str] | None:

@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from coldchain.db.exposure_touches import Touched, take_touched, widen
 from coldchain.db.queries_containment import contents_at
-from coldchain.domain.exposure import PRECOOLED_US, Movement, common, length
+from coldchain.domain.exposure import LOADS, PRECOOLED_US, Movement, common, length
 from coldchain.domain.tracing import FOREVER_US
-from coldchain.projections.consignment_rows import AFFECTED, SOURCE, Row, basis, replace_rows
+from coldchain.projections.consignment_rows import AFFECTED, BUDGET, SOURCE, Row, basis, channel_of, replace_rows
+from coldchain.projections.counted import judge_counted
 from coldchain.projections.events import weakest
 from coldchain.projections.exposures import Exposures, movements
 from coldchain.projections.kinetics import MKT, Kinetics
@@ -25,7 +26,6 @@ from coldchain.projections.spending import Due, Outcome, Spending
 from coldchain.services.chores import canonical
 from coldchain.services.ports import Projection, Recorded
 
-BUDGET = " budget"
 PLACES = 50
 """Places where it was spent that a verdict names, the newest."""
 
@@ -50,7 +50,7 @@ class Consignments(Projection):
             self.reset()
         touched = take_touched(connection)
         measured = record_measurements(connection, batch) if any(item.events for item in batch) else set()
-        if not touched.told and not touched.moved and not measured and not ruled:
+        if not any(touched) and not measured and not ruled:
             return
         anew = ruled or any(to_us >= FOREVER_US for _, to_us in touched.told.values())
         if anew:
@@ -58,6 +58,7 @@ class Consignments(Projection):
             self._kinetics = Kinetics()
         exposures = self._exposures = Exposures(connection, self._exposures)
         due = self._judge_budgets(connection, exposures, touched)
+        self._judge_counted(connection, exposures, touched)
         self._judge_kinetics(connection, exposures, touched, due)
         spans = _loading_spans(connection, touched, movements(connection, due.restated))
         if spans:
@@ -71,9 +72,14 @@ class Consignments(Projection):
         due = self._spending.due(connection, exposures, touched.told, touched.moved)
         found = self._spending.reckon(connection, exposures, due)
         rows = [_budget_row(connection, one) for one in _first_exceeded(found)]
-        units = due.units | touched.moved.keys()
+        units = due.units | {name for name in touched.moved if name.startswith(LOADS)}
         replace_rows(connection, units, lambda row: row["rule"].endswith(BUDGET), rows)
         return due
+
+    def _judge_counted(self, connection: Connection, exposures: Exposures, touched: Touched) -> None:
+        named = touched.moved.keys() | touched.counted.keys()
+        goods, rows = judge_counted(connection, exposures, self._spending, touched.told, named)
+        replace_rows(connection, goods, lambda row: row["rule"].endswith(BUDGET), rows)
 
     def _judge_kinetics(self, connection: Connection, exposures: Exposures, touched: Touched, due: Due) -> None:
         around = self._spending.around(due.units)
@@ -148,10 +154,6 @@ def _budget_row(connection: Connection, one: Outcome) -> Row:
         "weakest_grade": weakest([watch.grade for watch in one.watches]),
         "basis_index": json.dumps(basis(connection, one.warm, one.stays, one.watches, from_us)),
     }
-
-
-def channel_of(above_mc: int, max_s: int, single: bool) -> str:
-    return f"{above_mc / 1000:g} °C {max_s // 60} min{' at once' if single else ''}"
 
 
 def _spent_by(one: Outcome, until_us: int) -> list[dict[str, Any]]:

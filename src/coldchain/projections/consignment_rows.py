@@ -15,6 +15,7 @@ from coldchain.domain.exposure import Span, Stay, Watch
 from coldchain.projections.series import PROBES, readings
 
 SOURCE = "consignment"
+BUDGET = " budget"
 AFFECTED = 200
 """Units inside that a verdict names; `affected_total` says of how many."""
 BASIS = 20
@@ -49,6 +50,10 @@ def basis(
                 found = readings(connection, watch.device, t_us, t_us + 1, PROBES)
                 entries |= {reading.entry for reading in found if reading.quality in ("", "conflict")}
     return sorted(entries)
+
+
+def channel_of(above_mc: int, max_s: int, single: bool) -> str:
+    return f"{above_mc / 1000:g} °C {max_s // 60} min{' at once' if single else ''}"
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:

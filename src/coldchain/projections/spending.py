@@ -133,6 +133,14 @@ class Spending:
         found.units.update(_own(connection, units | inside))
         return found
 
+    def is_warm(self, place: str) -> bool:
+        """Whether anything there was ever warmer than some budget allows."""
+        return place in (self._warm_places or ())
+
+    def watches(self, exposures: Exposures, place: str, turns: Turns) -> Sequence[Watch]:
+        self._watch(exposures, [place], turns)
+        return self._watches[place][turns]
+
     def around(self, units: Iterable[str]) -> dict[str, Sequence[Interval]]:
         """What was ever around these units, as `reckon` found it."""
         return {unit: self._around[unit] for unit in units}
@@ -216,11 +224,11 @@ class Spending:
                 pack = first_pack(exposures, watches, name, stays)
                 for budget in pack.budgets if pack else ():
                     assert pack is not None
-                    warm = self._warm(connection, exposures, stays, judged.turns, name, budget)
+                    warm = self.warm(connection, exposures, stays, judged.turns, name, budget)
                     here = [one for place in {s.place for s in stays} for one in watches[place] if one.pack == name]
                     yield Outcome(unit, pack, spend(budget, warm, ()), warm, stays, here)
 
-    def _warm(
+    def warm(
         self,
         connection: Connection,
         exposures: Exposures,
@@ -229,7 +237,7 @@ class Spending:
         pack: str,
         budget: Budget,
     ) -> list[Span]:
-        """The time above, joined."""
+        """The time above, joined, at places whose watches were asked for."""
         return joined(
             span
             for stay in stays

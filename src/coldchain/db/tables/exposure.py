@@ -49,4 +49,4 @@ exposure_touched = Table(
 )
 """What the projections of telemetry and containment changed since the last step of `consignment`, which empties it.
 how: `told` of a place whose temperatures may be others then, `moved` of a unit or place of whose containment that is
-true."""
+true, `counted` of goods of which another amount may have been in a place."""
