@@ -60,6 +60,7 @@ def test_the_page_of_a_pallet_shows_what_is_left_of_its_budget(repository: Repos
         assert answer.status_code == 200
         words, page = load_words()[language].texts, " ".join(answer.text.split())
         assert words["unit.exposure"] in page
-        assert "<td>20 min</td><td>10 min</td>" in page, "spent and left"
+        spent, left = (words["time.min"].format(n=minutes) for minutes in (20, 10))
+        assert f"<td>{spent}</td><td>{left}</td>" in page
         assert "−9.0 °C" in page
         assert words["exposure.air"] in page

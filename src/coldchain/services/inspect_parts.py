@@ -286,7 +286,7 @@ LIMITS = {
     "contents": "cartons moved on loose legs are not seen one by one",
     "room": "a room, not a rack",
     "seals": "seals: nothing between two checks",
-    "temperature": "temperature of the air, not of the product",
+    "temperature": "temperature of the air, not of the product, but where a probe in the product is enrolled",
     "cut": "some lists are shortened; their totals say so",
 }
 

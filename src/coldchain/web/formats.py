@@ -36,13 +36,13 @@ def celsius(milli: int | None) -> str:
     return "–" if milli is None else f"{milli / 1000:.1f} °C".replace("-", "−")
 
 
-def duration(us: int) -> str:
-    """Days, hours and minutes; seconds below one minute."""
+def duration(us: int) -> list[tuple[int, str]]:
+    """Days, hours and minutes, each a number and its unit `d`, `h` or `min`; `s` below one minute."""
     seconds = us // 1_000_000
     if seconds < 60:
-        return f"{seconds} s"
+        return [(seconds, "s")]
     parts = [(seconds // 86_400, "d"), (seconds // 3_600 % 24, "h"), (seconds // 60 % 60, "min")]
-    return " ".join(f"{value} {unit}" for value, unit in parts if value)
+    return [(value, unit) for value, unit in parts if value]
 
 
 def quoted(name: str) -> str:

@@ -11,6 +11,7 @@ from importlib import resources
 from starlette.requests import Request
 
 from coldchain.rules.clauses import clauses
+from coldchain.web.formats import duration
 
 LANGUAGES = ("en", "zh_Hans")
 COOKIE = "lang"
@@ -41,6 +42,10 @@ class Words:
     def word(self, kind: str, word: str) -> str:
         """A word of a vocabulary, e.g. `step`; as it is where we have none for it."""
         return self.texts.get(f"{kind}.{word}", word)
+
+    def duration(self, us: int) -> str:
+        """Days, hours and minutes; seconds below one minute."""
+        return " ".join(self(f"time.{unit}", n=value) for value, unit in duration(us))
 
     def clause(self, text: str) -> str:
         """Of a rule pack: the shipped ones in this language, others as they state it."""

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from coldchain.web.formats import celsius, duration, iso, page_of, quoted, utc
+from coldchain.web.formats import celsius, iso, page_of, quoted, utc
 from coldchain.web.i18n import COOKIE, LANGUAGES, Words, language_of, load_words
 from coldchain.web.status import look_of
 
@@ -55,7 +55,6 @@ class Renderer:
             utc=utc,
             iso=iso,
             celsius=celsius,
-            duration=duration,
             page=page_of,
             next_url=next_url,
             until_url=until_url,

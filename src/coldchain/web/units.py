@@ -52,7 +52,7 @@ def router(site: Site) -> APIRouter:
         known_us = micros(document["ledger"]["time"])
         now_us = min(known_us, asked.end_us)
         with site.ports.projected(asked.as_of) as connection:
-            chart, earlier = _chart(connection, document, min(until or now_us, now_us), now_us)
+            chart, earlier = _chart(connection, document, until, now_us)
             air = _air_conclusions(connection, document)
         return site.page(
             request,
@@ -111,11 +111,13 @@ def _of_the_past(document: Document, asked: Past, known_us: int) -> dict[str, An
 
 
 def _where(document: Document, t_us: int) -> list[str]:
-    """What it was in at that moment; of FOREVER, what it is in by all that is known."""
+    """What it was in at that moment; of FOREVER, what it is in by all that is known. A lot is no place."""
     return [
         stay["parent"]
         for stay in document["inside"]
-        if micros(stay["from"]) <= t_us and (stay["to"] is None or t_us < micros(stay["to"]))
+        if not stay["parent"].startswith("lot:")
+        and micros(stay["from"]) <= t_us
+        and (stay["to"] is None or t_us < micros(stay["to"]))
     ]
 
 
@@ -194,6 +196,12 @@ def _points(connection: Connection, device: str, from_us: int, to_us: int, chart
         yield from (point for point in found if point.high_mc is not None)
 
 
+def _newest(connection: Connection, rides: Sequence[tuple[str, int, int, q.Posting]]) -> int:
+    """After the last reading that there can be of a ride, so that a chart of what fell silent is not of the silence."""
+    heard = {posting.device: q.device_row(connection, posting.device).last_us or 0 for *_, posting in rides}
+    return max(min(ended, heard[posting.device] + 1) for _, _, ended, posting in rides)
+
+
 def _stays(document: Document, place: str) -> list[tuple[int, int | None]]:
     if place == document["id"]:
         return [(0, None)]
@@ -204,8 +212,9 @@ def _earlier(*ends: int | None) -> int | None:
     return min((end for end in ends if end is not None), default=None)
 
 
-def _chart(connection: Connection, document: Document, until_us: int, now_us: int) -> tuple[Chart, int | None]:
-    """The air around the unit during the days before `until_us`, and where the chart of the days before those ends."""
+def _chart(connection: Connection, document: Document, until_us: int | None, now_us: int) -> tuple[Chart, int | None]:
+    """The air around the unit during the days before `until_us`, or before the newest reading, and where the chart of
+    the days before those ends."""
     places = {row["place"] for row in document["temperature"]}
     rides = [
         (place, max(posting.from_us, begun), _earlier(posting.to_us, ended) or now_us + 1, posting)
@@ -215,9 +224,9 @@ def _chart(connection: Connection, document: Document, until_us: int, now_us: in
     ]
     rides = [ride for ride in rides if ride[1] < ride[2]]
     if not rides:
-        return Chart(until_us, until_us + 1), None
-    to_us = min(until_us, max(ended for _, _, ended, _ in rides))
+        return Chart(now_us, now_us + 1), None
     begun = min(begun for _, begun, _, _ in rides)
+    to_us = max(begun + 1, min(until_us or now_us, now_us, _newest(connection, rides)))
     chart = Chart(max(begun, to_us - WINDOW_US), to_us)
     chart.bucket_us = resolution(to_us - chart.from_us) * HOUR_US
     for place, ride_from, ride_to, posting in rides:
