@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pwd
 import random
@@ -21,11 +22,26 @@ from hypothesis import settings
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from coldchain.db.engine import make_engine
+from coldchain.db.migrate import migrate
+from databases import Databases
 from exploring import EXPLORING
+from opening import migrated_file
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 settings.load_profile("explore" if EXPLORING else "coldchain")
+
+# Several hundred programs are started here, and each would compile all it imports: a third of a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_finish() -> None:
+    """As the server does when it has started: a third of what making an app took was the collector, which looked again
+    and again through all that was imported."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def _unavailable(reason: str) -> NoReturn:
@@ -95,6 +111,8 @@ class PostgresCluster:
             "fsync": "off",
             "full_page_writes": "off",
             "shared_buffers": "64MB",
+            # Hundreds of databases that live for a second: a worker would be started for one after another.
+            "autovacuum": "off",
         }
         self._process = self._spawn("postgres", *(f"--{name}={value}" for name, value in settings.items()))
         self._await_answer()
@@ -177,10 +195,48 @@ def postgres() -> Iterator[PostgresCluster]:
         cluster = PostgresCluster(binaries, Path(directory))
         cluster.start()
         yield cluster
-        cluster.stop()
+        cluster.crash()  # nobody opens it again: what is in its memory need not reach the disk
 
 
 @pytest.fixture
 def postgres_url(postgres: PostgresCluster) -> str:
     """URL of an empty PostgreSQL database, one for each test."""
     return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: PostgresCluster) -> Databases:
+    url = postgres.new_database()
+    engine = make_engine(url)
+    migrate(engine)
+    engine.dispose()
+    template = url.rpartition("/")[2]
+    return Databases(lambda: postgres.new_database(template))
+
+
+@pytest.fixture
+def migrated_postgres(databases: Databases) -> Iterator[Callable[[], str]]:
+    """Call it for the URL of a migrated PostgreSQL database without a row, another one each time."""
+    taken: list[str] = []
+
+    def take() -> str:
+        taken.append(databases.take())
+        return taken[-1]
+
+    yield take
+    for url in taken:
+        databases.give_back(url)
+
+
+@pytest.fixture
+def migrated_postgres_url(migrated_postgres: Callable[[], str]) -> str:
+    """One of them for each test."""
+    return migrated_postgres()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a migrated database."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("migrated_postgres_url"))
+    return migrated_file(tmp_path / "coldchain.db")

@@ -8,14 +8,13 @@ import pytest
 from sqlalchemy import Engine
 
 from coldchain.db.engine import make_engine
-from coldchain.db.migrate import migrate
 from continuity.world import World
+from opening import migrated_file
 
 
 @pytest.fixture(scope="session")
 def scenario_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('scenarios') / 'c.db'}")
-    migrate(engine)
+    engine = make_engine(migrated_file(tmp_path_factory.mktemp("scenarios") / "c.db"))
     yield engine
     engine.dispose()
 

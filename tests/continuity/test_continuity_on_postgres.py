@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 from coldchain.db.engine import make_engine
-from coldchain.db.migrate import migrate
 from continuity import test_circumstances, test_scenarios_cartons, test_scenarios_exceptions, test_scenarios_pallets
 from continuity.facts import U, load, seen_in, supervision
 from continuity.telling import in_form
@@ -23,17 +22,18 @@ HOSTILE = [
 STORIES = (*test_scenarios_pallets.STORIES, *test_scenarios_cartons.STORIES, *test_scenarios_exceptions.STORIES)
 
 
-def test_every_story_at_once_comes_to_the_same_on_both_databases(worlds: type[World], postgres_url: str) -> None:
+def test_every_story_at_once_comes_to_the_same_on_both_databases(
+    worlds: type[World], migrated_postgres_url: str
+) -> None:
     told = [fact for story in STORIES for fact in in_form(story, "lawful")]
     told += [*test_circumstances.RIDE, *test_circumstances.STOP, *test_circumstances.sites()]
     told += HOSTILE
     facts = list({fact.entry.key: fact for fact in told}.values())
     random.Random(5).shuffle(facts)
     seen = []
-    for url in (None, postgres_url):
+    for url in (None, migrated_postgres_url):
         if url is not None:
             World.engine = make_engine(url)
-            migrate(World.engine)
         world = worlds()
         in_batches(world, facts, [7])
         world.settle()

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from coldchain.db.engine import make_engine
 from coldchain.db.ledger_store import SqlStore
-from coldchain.db.migrate import migrate
 from coldchain_ledger.index import extend_head
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.merkle import leaf_hash
 from coldchain_ledger.store import Row, Store, Transaction
+from opening import migrated_file
 
 Append = Callable[[Transaction, Sequence[Row]], None]
 MakeRows = Callable[..., list[Row]]
@@ -28,37 +26,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'coldchain.db'}"
     return str(request.getfixturevalue("postgres_url"))
-
-
-def _migrated(url: str) -> str:
-    engine = make_engine(url)
-    migrate(engine)
-    engine.dispose()
-    return url
-
-
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database file, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "coldchain.db"
-    _migrated(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def migrated_postgres(postgres: Any) -> Callable[[], str]:
-    """Call it for the URL of a migrated PostgreSQL database."""
-    template = _migrated(postgres.new_database()).rpartition("/")[2]
-    return lambda: postgres.new_database(template)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of a migrated database."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("migrated_postgres")())
-    path = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path)
-    return f"sqlite:///{path}"
 
 
 @pytest.fixture
@@ -81,7 +48,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield MemoryStore()
         return
     if request.param == "sqlite":
-        url = f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_sqlite'), tmp_path)}"
+        url = migrated_file(tmp_path / "coldchain.db")
     else:
         url = request.getfixturevalue("migrated_postgres")()
     engine = make_engine(url)

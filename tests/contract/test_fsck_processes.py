@@ -1,7 +1,6 @@
 """Several processes check one log, on every kind of store, and while it grows."""
 
 import os
-import shutil
 from array import array
 
 import pytest
@@ -14,6 +13,7 @@ from coldchain_ledger.keys import Ed25519Signer, parse_vkey
 from coldchain_ledger.log import Draft, Log, create_log
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.stretch import Crew, digest_of_keys
+from opening import migrated_file
 
 SIGNER = Ed25519Signer.generate("shared.example/log")
 VERIFIER = parse_vkey(SIGNER.vkey())
@@ -48,7 +48,7 @@ def open_store(request, tmp_path):
         yield lambda: store
         return
     if request.param == "sqlite":
-        url = f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_sqlite'), tmp_path)}"
+        url = migrated_file(tmp_path / "coldchain.db")
     else:
         url = request.getfixturevalue("migrated_postgres")()
     engines = []

@@ -23,6 +23,7 @@ from coldchain.projections.follow import digests
 from coldchain.services.parties import registered
 from coldchain.services.principals import Principal
 from coldchain.settings import load_settings
+from opening import new_core
 from web.story import CONTEXT, HOUR, MINUTE, PALLET, START, Clock, Sender, epcis, temperatures
 
 NOW = START + 20 * HOUR
@@ -31,8 +32,8 @@ Fact = Callable[[Core], object]
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with open_core(load_settings(dir=tmp_path / "d", database=url), create=True, clock=Clock(NOW)) as core:
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else None
+    with new_core(load_settings(dir=tmp_path / "d", database=url), clock=Clock(NOW)) as core:
         yield core
 
 
@@ -209,7 +210,7 @@ def test_any_order_of_telemetry_orders_and_associations_gives_the_same(tmp_path:
     ]
 
     def concluded(directory: Path, order: Sequence[int], step: int) -> tuple[object, ...]:
-        with open_core(load_settings(dir=directory, ask_parties=False), create=True, clock=Clock(NOW)) as core:
+        with new_core(load_settings(dir=directory, ask_parties=False), clock=Clock(NOW)) as core:
             device = Sender(core, "d1", "room:w1/a")
             messages = [device.message(temperatures(START + hour * HOUR, 60)) for hour in range(6)]
             doors = [{"n": "door/rear", "t": (START + t * MINUTE) / 1e6, "vb": t == 80} for t in (70, 80, 90)]
@@ -242,7 +243,7 @@ def test_any_order_of_telemetry_orders_and_associations_gives_the_same(tmp_path:
 
 def test_another_process_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
     settings = load_settings(dir=tmp_path / "d")
-    with open_core(settings, create=True, clock=Clock(NOW)) as core:
+    with new_core(settings, clock=Clock(NOW)) as core:
         Sender(core, "d1", "room:w1/a")
         record(core, associates(START, "ADD", "veh:T1", "d1"))
     with open_core(settings, clock=Clock(NOW)) as core:

@@ -27,6 +27,7 @@ from coldchain_devices.scenario import load_scenario
 from coldchain_ledger.entry import parse_entry
 from integration.hostile import NOW_S, Clock, Door, Truck
 from integration.test_same_facts import arrivals
+from opening import new_core
 
 MINUTE_S = 60
 SECOND_US = 1_000_000
@@ -36,7 +37,7 @@ HOUR_US = 3_600 * SECOND_US
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     clock = Clock()
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data"), clock=clock) as core:
         yield Door(core, clock)
 
 
@@ -198,7 +199,7 @@ def test_at_the_end_of_a_run_everything_is_published(door: Door) -> None:
 def test_a_server_killed_before_it_published_loses_nothing(tmp_path: Path, forgotten: bool) -> None:
     clock = Clock()
     settings = load_settings(dir=tmp_path / "data")
-    with open_core(settings, create=True, clock=clock) as core:
+    with new_core(settings, clock=clock) as core:
         door = Door(core, clock)
         truck = enrolled(door)
         door.clock.now_us += 12 * HOUR_US
@@ -235,7 +236,7 @@ def test_whatever_differs_from_what_is_published_is_marked(tmp_path: Path) -> No
     plan = load_scenario(Path(__file__).with_name("eventful.toml")).generate()
     clock = Clock()
     clock.now_us = plan.end_us
-    with open_core(load_settings(dir=tmp_path / "data", ask_deadline_h=12.0), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data", ask_deadline_h=12.0), clock=clock) as core:
         core.log.append([enrol(core.registry, "operator", enrolment(spec, 0))[1] for spec in plan.devices])
         happenings = arrivals(plan)
         Random(3).shuffle(happenings)

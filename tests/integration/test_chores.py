@@ -17,6 +17,7 @@ from coldchain_ledger.errors import StoreError
 from coldchain_ledger.fsck import fsck
 from coldchain_ledger.keys import parse_vkey
 from integration.hostile import NOW_S, Clock, Door
+from opening import new_core
 
 DAY_US = 86_400_000_000
 
@@ -24,7 +25,7 @@ DAY_US = 86_400_000_000
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     clock = Clock()
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data"), clock=clock) as core:
         yield Door(core, clock)
 
 

@@ -17,29 +17,19 @@ from coldchain_devices.scenario import load_scenario
 from coldchain_ledger.entry import Entry, parse_entry
 from coldchain_ledger.errors import StoreError
 from e2e.serving import COLDCHAIN, Server, run, stored_entries
+from integration.scenario_head import HEAD
 
-ONE_ROOM = """
+ONE_ROOM = (
+    HEAD
+    + """
 name = "room"
-seed = 3
-start = 2026-03-02T00:00:00Z
 hours = 1
-zone = "+08:00"
 message_s = 1
 sample_s = 1
-setpoint_c = -20.0
-profile = "CN-frozen"
-carrier = "polar"
-climate = { mean_c = 7.0, swing_c = 5.0, dock_c = 4.0 }
-reads = { missed = 0.0, stray = 0.0 }
-org = [{ id = "polar", role = "warehouse", name = "Polar" }]
-site = [{ id = "w1", org = "polar", lat = 36.07, lon = 120.32, room = "a" }]
 vehicle = []
 sensor = [{ id = "w1-ctl", org = "polar", site = "w1", place = "room:w1/a", kind = "room", probes = ["north"] }]
-portal = []
-product = []
-batch = []
-trip = []
 """
+)
 
 
 def simulate(directory: Path, *options: str, expect: int = 0) -> dict[str, object]:

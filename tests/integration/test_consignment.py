@@ -22,6 +22,7 @@ from coldchain.projections.spending import Spending
 from coldchain.services.messages import Inbound
 from coldchain.settings import load_settings
 from integration.consignment import Sender, clock, moved, put, record_pack
+from opening import new_core
 from web.story import HOUR, MINUTE, OTHER, PALLET, START, Clock, cases
 
 Happening = Callable[[Core], None]
@@ -29,13 +30,13 @@ Happening = Callable[[Core], None]
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else None
     with opened(tmp_path / "d", url) as core:
         yield core
 
 
 def opened(directory: Path, url: str | None = None) -> Any:
-    return open_core(load_settings(dir=directory, database=url), create=True, clock=Clock(START + 12 * HOUR))
+    return new_core(load_settings(dir=directory, database=url), clock=Clock(START + 12 * HOUR))
 
 
 def rows(core: Core, ending: str) -> list[tuple[Any, ...]]:

@@ -14,7 +14,6 @@ from sqlalchemy import Engine, Table, delete
 
 from coldchain.db import queries_containment as q
 from coldchain.db.engine import make_engine, writing
-from coldchain.db.migrate import migrate
 from coldchain.db.queries_events import verdicts
 from coldchain.db.tables import containment as t
 from coldchain.db.tables import metadata
@@ -26,6 +25,7 @@ from coldchain.projections.events import Events
 from coldchain.projections.follow import digests
 from coldchain.services.ports import Recorded
 from coldchain_ledger.entry import Entry
+from opening import migrated_file
 
 LOT, OTHER = "lot:16901234500018/L1", "lot:plant/beef/2026-01-10"
 BOX, PALLET, NEXT, ROOM = "cont:CSQU3054383", "sscc:169012345000000025", "hu:w1/7", "room:w1/a"
@@ -92,7 +92,6 @@ def story() -> list[Recorded]:
 class World:
     def __init__(self, url: str) -> None:
         self.engine: Engine = make_engine(url)
-        migrate(self.engine)
         self.projections = (Events(), Containment())
         self.size = 0
 
@@ -121,10 +120,9 @@ class World:
                 connection.execute(delete(table))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    url = f"sqlite:///{tmp_path / 'c.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    world = World(url)
+@pytest.fixture
+def world(migrated_url: str) -> Iterator[World]:
+    world = World(migrated_url)
     yield world
     world.engine.dispose()
 
@@ -214,7 +212,7 @@ def in_batches(entries: Sequence[Recorded], seed: int) -> list[list[Recorded]]:
 def test_any_order_and_any_batches_lead_to_the_same_facts(tmp_path: Path) -> None:
     seen = []
     for seed in range(12):
-        world = World(f"sqlite:///{tmp_path / f'{seed}.db'}")
+        world = World(migrated_file(tmp_path / f"{seed}.db"))
         for batch in in_batches(story(), seed):
             world.record(*batch)
         seen.append(world.facts())
@@ -256,7 +254,7 @@ def any_story(chance: random.Random) -> list[Recorded]:
 
 
 def test_whatever_is_told_in_whatever_batches_gives_what_it_gives_at_once(tmp_path: Path) -> None:
-    world = World(f"sqlite:///{tmp_path / 'any.db'}")
+    world = World(migrated_file(tmp_path / "any.db"))
     for seed in range(25):
         entries = any_story(random.Random(seed))
         world.begin_anew()

@@ -24,7 +24,7 @@ LOT, OTHER_LOT = "lot:16901234500018/L1", "lot:16901234500018/L2"
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else None
     with opened(tmp_path / "d", url) as core:
         record_pack(core)
         yield core

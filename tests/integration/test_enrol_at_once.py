@@ -16,11 +16,12 @@ from coldchain.db.accounts import active_accounts
 from coldchain.services.identity import CommandRefused, Enrolment
 from coldchain.settings import load_settings
 from coldchain_devices.signer import DeviceKey
+from opening import new_core
 
 
 def test_the_one_that_enrols_a_device_keeps_its_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings(dir=tmp_path / "data")
-    with open_core(settings, create=True):
+    with new_core(settings):
         pass
     checked = enrolling.enrol
 

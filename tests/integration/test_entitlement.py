@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.db.queries_api import NotKnown
 from coldchain.db.queries_events import intervals, verdicts
 from coldchain.db.queries_parties import handovers_of, sees
@@ -27,6 +27,7 @@ from coldchain.services.parties import registered
 from coldchain.services.principals import Principal
 from coldchain.settings import load_settings
 from coldchain_ledger.log import Draft
+from opening import new_core
 
 HOUR = 3_600_000_000
 START = 1_772_438_400_000_000
@@ -45,8 +46,8 @@ class Clock:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with open_core(load_settings(dir=tmp_path / "d", database=url), create=True, clock=Clock()) as core:
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else None
+    with new_core(load_settings(dir=tmp_path / "d", database=url), clock=Clock()) as core:
         yield core
 
 
@@ -374,7 +375,7 @@ def story() -> list[Fact]:
 def concluded(directory: Path, facts: Sequence[Fact], step: int) -> tuple[dict[str, str], set[Any], list[str]]:
     """Digests of the fact columns; current findings; keys of the barred events."""
     clock = Clock()
-    with open_core(load_settings(dir=directory, ask_parties=False), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=directory, ask_parties=False), clock=clock) as core:
         for place, fact in enumerate(facts):
             fact(core)
             if place % step == 0:

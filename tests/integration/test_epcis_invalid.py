@@ -10,13 +10,14 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.db.tables.events import event as event_table
 from coldchain.decoders.epcis import DocumentError
 from coldchain.domain.events import Event, in_force
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import Entry, parse_entry
 from integration.hostile import UP, Clock, Door
+from opening import new_core
 from unit.epcis_documents import DATE, document, event
 
 EVT = UP[:-2] + "evt"
@@ -24,9 +25,9 @@ EVT = UP[:-2] + "evt"
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else ""
     clock = Clock()
-    with open_core(load_settings(dir=tmp_path / "data", database=url), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data", database=url), clock=clock) as core:
         yield Door(core, clock)
 
 

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Engine, select
 
 from coldchain.db import queries_events as q
 from coldchain.db.engine import make_engine, writing
-from coldchain.db.migrate import migrate
 from coldchain.db.queries_inspect import InspectQueries
 from coldchain.db.tables import events as t
 from coldchain.db.tables import metadata
@@ -34,6 +33,7 @@ from coldchain.services.ports import Recorded
 from coldchain.services.trace import trace
 from continuity.facts import DOCK, OUT, STORE, TRUCK, S, T, cases, fact, hours
 from continuity.followed import Followed
+from opening import migrated_file
 
 MINUTE = 60_000_000
 ROOM = "room:w2/a"
@@ -124,21 +124,19 @@ class World(Followed):
 
 def fresh(url: str) -> World:
     engine = make_engine(url)
-    migrate(engine)
     return World(engine)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    url = f"sqlite:///{tmp_path / 'c.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    world = fresh(url)
+@pytest.fixture
+def world(migrated_url: str) -> Iterator[World]:
+    world = fresh(migrated_url)
     yield world
     world.engine.dispose()
 
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[World]:
-    world = fresh(f"sqlite:///{tmp_path / 'c.db'}")
+    world = fresh(migrated_file(tmp_path / "c.db"))
     yield world
     world.engine.dispose()
 
@@ -326,7 +324,7 @@ def facts_of(world: World) -> dict[str, str]:
 def test_any_order_and_any_batches_lead_to_the_same_facts(tmp_path: Path) -> None:
     seen: list[dict[str, str]] = []
     for seed in range(12):
-        world = fresh(f"sqlite:///{tmp_path / f'{seed}.db'}")
+        world = fresh(migrated_file(tmp_path / f"{seed}.db"))
         chance, entries = random.Random(seed), story()
         if seed:
             entries += chance.sample(entries, 5)
@@ -351,7 +349,7 @@ def test_a_rebuild_reproduces_every_column(tmp_path: Path, sqlite: World) -> Non
         sqlite.record(one)
         sqlite.settle()
     sqlite.pass_time(10)
-    again = fresh(f"sqlite:///{tmp_path / 'again.db'}")
+    again = fresh(migrated_file(tmp_path / "again.db"))
     with writing(again.engine) as connection:
         for projection in again.projections:
             projection.apply(connection, sqlite.log, sqlite.now)

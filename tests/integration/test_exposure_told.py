@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.settings import load_settings
 from integration.consignment import Sender, clock, put, record_pack
+from opening import new_core
 from web.story import CONTEXT, HOUR, MINUTE, OTHER, PALLET, START, Clock, cases, epcis
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with open_core(load_settings(dir=tmp_path / "d", database=url), create=True, clock=Clock(START + 8 * HOUR)) as core:
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else None
+    with new_core(load_settings(dir=tmp_path / "d", database=url), clock=Clock(START + 8 * HOUR)) as core:
         yield core
 
 

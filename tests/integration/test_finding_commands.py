@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.cli import group
 from coldchain.settings import load_settings
+from opening import new_core
 from web.story import HOUR, MINUTE, START, Clock, Sender, temperatures
 
 
@@ -40,7 +41,7 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     clock = Clock(START)
-    with open_core(load_settings(dir=tmp_path / "d"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "d"), clock=clock) as core:
         yield Site(core, clock)
 
 

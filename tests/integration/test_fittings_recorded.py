@@ -22,13 +22,14 @@ from coldchain.services.identity import CommandRefused
 from coldchain.services.parties import registered
 from coldchain.settings import load_settings
 from coldchain_ledger.log import Draft
+from opening import new_core
 from web.story import HOUR, START, Clock, Sender
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with open_core(load_settings(dir=tmp_path / "d", database=url), create=True, clock=Clock(START)) as core:
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else None
+    with new_core(load_settings(dir=tmp_path / "d", database=url), clock=Clock(START)) as core:
         yield core
 
 

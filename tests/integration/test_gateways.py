@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.gateways import map_device, sources_of
 from coldchain.cli.playing import public_text
 from coldchain.db.tables import telemetry as tables
@@ -34,6 +34,7 @@ from coldchain_ledger.steps import EXIT_VERIFIED
 from coldchain_ledger.verify import log_policy, verify_dossier
 from exploring import examples
 from integration.hostile import NOW_S, Clock, Truck
+from opening import new_core
 from unit.sparkplug_payloads import INT8, metric, payload
 
 UP = "cc/v1/acme/fleet/gw-1/up"
@@ -99,13 +100,13 @@ class Site:
 def fresh(directory: Path, url: str = "") -> Iterator[Site]:
     clock = Clock()
     clock.now_us += 86_400 * 1_000_000
-    with open_core(load_settings(dir=directory, database=url), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=directory, database=url), clock=clock) as core:
         yield Site(core, clock)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else ""
     with fresh(tmp_path / "data", url) as site:
         yield site
 

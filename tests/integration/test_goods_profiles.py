@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.dryrun import dry_run
 from coldchain.bootstrap.imports import Imports
 from coldchain.db.tables.containment import goods_fact
@@ -23,6 +23,7 @@ from coldchain.projections.follow import digests
 from coldchain.services.chores import rule_entries
 from coldchain.settings import load_settings
 from integration.consignment import Sender, clock, moved, put, record_pack
+from opening import new_core
 from web.story import HOUR, MINUTE, OTHER, PALLET, START, Clock, cases, epcis
 
 FROZEN, CHILLED = "0202300090", "0201300090"
@@ -35,13 +36,13 @@ OWN: dict[str, Any] = {
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else None
     with opened(tmp_path / "d", url) as core:
         yield core
 
 
 def opened(directory: Path, url: str | None = None) -> Any:
-    return open_core(load_settings(dir=directory, database=url), create=True, clock=Clock(START + 12 * HOUR))
+    return new_core(load_settings(dir=directory, database=url), clock=Clock(START + 12 * HOUR))
 
 
 def record_own(core: Core, **changed: Any) -> None:

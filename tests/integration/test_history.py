@@ -15,10 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
-from coldchain.bootstrap.core import open_core
 from coldchain.db.bulk import put_rows
 from coldchain.db.engine import make_engine, writing
-from coldchain.db.migrate import migrate
 from coldchain.db.tables import metadata
 from coldchain.db.tables import telemetry as tables
 from coldchain.db.tables.cursor import cursor
@@ -30,7 +28,8 @@ from coldchain.projections.series import CELL_US, Reading, readings, spans
 from coldchain.projections.telemetry import TelemetryViews
 from coldchain.rules import shipped_documents
 from coldchain.settings import load_settings
-from integration.test_telemetry_projections import MINUTE, START, Device, World
+from integration.telemetry import MINUTE, START, Device, World
+from opening import migrated_file, new_core
 from web.story import START as TOLD_FROM
 from web.story import Clock, tell
 
@@ -88,16 +87,14 @@ class Past(World):
 
 @pytest.fixture(scope="module")
 def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('past') / 'past.db'}")
-    migrate(engine)
+    engine = make_engine(migrated_file(tmp_path_factory.mktemp("past") / "past.db"))
     yield engine
     engine.dispose()
 
 
 @pytest.fixture
-def postgres_engine(postgres_url: str) -> Iterator[Engine]:
-    engine = make_engine(postgres_url)
-    migrate(engine)
+def postgres_engine(migrated_postgres_url: str) -> Iterator[Engine]:
+    engine = make_engine(migrated_postgres_url)
     yield engine
     engine.dispose()
 
@@ -294,7 +291,7 @@ def test_copies_at_a_place_are_found_wherever_they_lie(world: Past) -> None:
 
 def test_a_rebuild_after_packing_gives_every_table_back(tmp_path: Path) -> None:
     clock = Clock(TOLD_FROM)
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data"), clock=clock) as core:
         tell(core, clock)
         clock.now_us += 3 * CELL_US
         core.settle()

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from coldchain.bootstrap.core import open_core
 from coldchain.decoders.wire import SignedWire
 from coldchain.settings import load_settings
 from coldchain_devices.signer import Chain, DeviceKey
@@ -19,6 +18,7 @@ from coldchain_ledger.errors import StoreError
 from coldchain_ledger.fsck import fsck
 from coldchain_ledger.keys import parse_vkey
 from integration.hostile import NOW_S, UP, Clock, Door, Truck
+from opening import new_core
 
 DOC = Path(__file__).parents[2] / "docs" / "hostile-input.md"
 
@@ -26,7 +26,7 @@ DOC = Path(__file__).parents[2] / "docs" / "hostile-input.md"
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     clock = Clock()
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data"), clock=clock) as core:
         yield Door(core, clock)
         assert fsck(core.store, parse_vkey(core.log.vkey)).ok
 
@@ -316,10 +316,10 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(door: Door) -> None:
 
 
 def test_a_database_that_is_away_acknowledges_nothing_and_loses_nothing(
-    tmp_path: Path, postgres: object, postgres_url: str
+    tmp_path: Path, postgres: object, migrated_postgres_url: str
 ) -> None:
     clock = Clock()
-    with open_core(load_settings(dir=tmp_path / "data", database=postgres_url), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data", database=migrated_postgres_url), clock=clock) as core:
         door = Door(core, clock)
         (first,) = door.offer(door.truck.reading())
         assert first is not None

@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from coldchain.bootstrap.believed import Busy
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.cli.inspect import command
 from coldchain.services.identity import CommandRefused
 from coldchain.settings import load_settings
+from opening import new_core
 
 CONTEXT = ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld", {"coldchain": "urn:coldchain:vocabulary:"}]
 HOUR = 3_600_000_000
@@ -144,7 +145,7 @@ class Told:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     directory: Path = tmp_path_factory.mktemp("inspect") / "data"
-    with open_core(load_settings(dir=directory), create=True) as core:
+    with new_core(load_settings(dir=directory)) as core:
         yield Told(core)
 
 

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.db.tables.verdicts import verdict
 from coldchain.projections.follow import digests
 from coldchain.settings import load_settings
 from integration.consignment import Sender, moved, put, record_pack
+from opening import new_core
 from web.story import HOUR, MINUTE, OTHER, PALLET, START, Clock, cases
 
 
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
-    with open_core(load_settings(dir=tmp_path / "d"), create=True, clock=Clock(START + 8 * HOUR)) as core:
+    with new_core(load_settings(dir=tmp_path / "d"), clock=Clock(START + 8 * HOUR)) as core:
         record_pack(core)
         yield core
 
@@ -113,7 +114,7 @@ def test_rooms_and_trucks_whose_pack_says_nothing_of_it_are_not_asked(core: Core
 def test_any_order_and_a_rebuild_conclude_the_same(tmp_path: Path, seed: int) -> None:
     facts = []
     for shuffled in (False, True):
-        with open_core(load_settings(dir=tmp_path / str(shuffled)), create=True, clock=Clock(START + 9 * HOUR)) as core:
+        with new_core(load_settings(dir=tmp_path / str(shuffled)), clock=Clock(START + 9 * HOUR)) as core:
             record_pack(core)
             truck = Sender(core, "a", "veh:A")
             happenings: list[Any] = [

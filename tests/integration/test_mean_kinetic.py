@@ -34,7 +34,7 @@ DRUGS: dict[str, Any] = {
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else None
     with opened(tmp_path / "d", url) as core:
         record_pack(core, **DRUGS)
         yield core

@@ -14,6 +14,7 @@ from coldchain.db.queries_events import verdicts
 from coldchain.db.queries_units import UnitQueries
 from coldchain.projections.mounts import Posting, postings
 from coldchain.settings import load_settings
+from opening import new_core
 from web.story import HOUR, MINUTE, OTHER, PALLET, START, Clock, Sender, at, epcis, temperatures
 
 ENROLLED = START + 2 * HOUR
@@ -21,8 +22,8 @@ ENROLLED = START + 2 * HOUR
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    with open_core(load_settings(dir=tmp_path / "d", database=url), create=True, clock=Clock(ENROLLED)) as core:
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else None
+    with new_core(load_settings(dir=tmp_path / "d", database=url), clock=Clock(ENROLLED)) as core:
         yield core
 
 
@@ -100,7 +101,7 @@ def test_a_correction_takes_the_place_of_the_mistake(core: Core) -> None:
 
 def test_another_process_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
     settings = load_settings(dir=tmp_path / "d")
-    with open_core(settings, create=True, clock=Clock(ENROLLED)) as core:
+    with new_core(settings, clock=Clock(ENROLLED)) as core:
         Sender(core, "d1", "room:w1/a")
         mount(core, "veh:T1", START)
         core.settle()
@@ -115,7 +116,7 @@ def test_another_process_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
 def test_any_order_of_orders_and_enrolment_gives_the_same_places(tmp_path: Path) -> None:
     found = set()
     for number, order in enumerate(itertools.permutations(range(3))):
-        with open_core(load_settings(dir=tmp_path / str(number)), create=True, clock=Clock(ENROLLED)) as core:
+        with new_core(load_settings(dir=tmp_path / str(number)), clock=Clock(ENROLLED)) as core:
             facts = [
                 lambda core=core: Sender(core, "d1", "room:w1/a"),  # type: ignore[misc]
                 lambda core=core: mount(core, "veh:T1", START),  # type: ignore[misc]

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.notices import add_channel, notifier, sender
 from coldchain.bootstrap.webhooks import Webhooks
 from coldchain.cli import group
@@ -30,6 +30,7 @@ from coldchain.services.signed_posts import NotDelivered
 from coldchain.settings import load_settings
 from integration.hostile import NOW_S, Clock, Door, Truck
 from integration.receivers import MailReceiver, WebhookReceiver, certificate, serving
+from opening import new_core
 
 SECOND_US = 1_000_000
 SECRET = "a secret of twenty characters"
@@ -79,7 +80,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     clock = Clock()
     clock.now_us = (NOW_S + 86_400) * SECOND_US
     settings = load_settings(dir=tmp_path / "data", webhooks_private=True)
-    with open_core(settings, create=True, clock=clock) as core:
+    with new_core(settings, clock=clock) as core:
         yield Scene(core, clock)
 
 

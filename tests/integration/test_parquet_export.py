@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import func, select
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.exports import export_parquet
 from coldchain.bootstrap.secrets import SetupError
 from coldchain.cli import group
@@ -24,6 +24,7 @@ from coldchain.db.tables.telemetry import segment
 from coldchain.projections.exported import Wanted
 from coldchain.projections.series import readings
 from coldchain.settings import load_settings
+from opening import new_core
 from web.story import DEVICE, HOUR, START, Clock, tell
 
 FOREVER = 2**61
@@ -33,10 +34,10 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "history.md").read_text()
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def core(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
-    url = request.getfixturevalue("postgres").new_database() if request.param == "postgresql" else ""
+    url = request.getfixturevalue("databases").take() if request.param == "postgresql" else ""
     clock = Clock(START)
     settings = load_settings(dir=tmp_path_factory.mktemp("parquet") / "data", database=url)
-    with open_core(settings, create=True, clock=clock) as core:
+    with new_core(settings, clock=clock) as core:
         tell(core, clock)
         core.settle()
         yield core
@@ -118,7 +119,7 @@ def test_the_guides_queries_answer(core: Core, tmp_path: Path) -> None:
 
 def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = tmp_path / "data"
-    with open_core(load_settings(dir=directory), create=True):
+    with new_core(load_settings(dir=directory)):
         pass
     monkeypatch.delitem(sys.modules, "coldchain.papers.parquet", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)

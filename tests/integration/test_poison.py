@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select
 
-from coldchain.bootstrap.core import open_core
 from coldchain.db.tables.cursor import cursor
 from coldchain.db.tables.events import finding
 from coldchain.db.tables.telemetry import device_state
@@ -23,6 +22,7 @@ from coldchain.settings import load_settings
 from coldchain_ledger.entry import parse_entry
 from coldchain_ledger.errors import StoreError
 from integration.hostile import NOW_S, UP, Clock, Door, Truck
+from opening import new_core
 
 CONTEXT = [
     "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld",
@@ -34,9 +34,9 @@ HOUR_US = 3_600_000_000
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else ""
     clock = Clock()
-    with open_core(load_settings(dir=tmp_path / "data", database=url), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data", database=url), clock=clock) as core:
         yield Door(core, clock)
 
 

@@ -10,20 +10,21 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.db.tables.telemetry import segment
 from coldchain.db.tables.verdicts import verdict
 from coldchain.projections.regimes import rules_in_force
 from coldchain.services.chores import rule_entries
 from coldchain.settings import load_settings
+from opening import new_core
 from web.story import HOUR, MINUTE, START, Clock, Sender
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgresql" else None
     settings = load_settings(dir=tmp_path / "d", database=url)
-    with open_core(settings, create=True, clock=Clock(START + 24 * HOUR)) as core:
+    with new_core(settings, clock=Clock(START + 24 * HOUR)) as core:
         core.register("org", {"id": "polar", "roles": ["warehouse"]})
         yield core
 

@@ -12,13 +12,14 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import select
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.dryrun import dry_run
 from coldchain.cli.rules import command
 from coldchain.db.tables.verdicts import verdict
 from coldchain.services.chores import rule_entries
 from coldchain.services.identity import CommandRefused
 from coldchain.settings import load_settings
+from opening import new_core
 from web.story import HOUR, START, Clock, Sender, temperatures
 
 PACK = """\
@@ -47,7 +48,7 @@ max_gap_s = 1800
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
     """Warm from 11:00 to 11:40 in a truck."""
-    with open_core(load_settings(dir=tmp_path / "d"), create=True, clock=Clock(START + 24 * HOUR)) as core:
+    with new_core(load_settings(dir=tmp_path / "d"), clock=Clock(START + 24 * HOUR)) as core:
         for name in ("d1", "d2"):
             device = Sender(core, name, f"veh:{name}")
             core.admission.admit([device.message(temperatures(START + hour * HOUR, 60)) for hour in range(5)])

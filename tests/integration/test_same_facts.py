@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.cli.playing import enrolment
 from coldchain.db.tables.events import finding
 from coldchain.projections.follow import digests
@@ -24,6 +24,7 @@ from coldchain_devices.plan import Capture, Paper, Plan
 from coldchain_devices.scenario import load_scenario
 from coldchain_ledger.log import Draft
 from exploring import examples
+from opening import new_core
 
 HOUR_US = 3_600_000_000
 Arrival = Callable[[Core], None]
@@ -77,7 +78,7 @@ def concluded(
     """Digests of all fact columns, and the current findings, once ledger time is past every deadline."""
     clock = Clock(plan.end_us)
     options = load_settings(dir=directory, ask_parties=ask, ask_deadline_h=12.0)
-    with open_core(options, create=True, clock=clock) as core:
+    with new_core(options, clock=clock) as core:
         core.log.append([enrol(core.registry, "operator", enrolment(spec, 0))[1] for spec in plan.devices])
         core.log.append(
             [Draft("rules", "operator", "application/json", "rules/test", "declared", (), canonical(RULES))]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -16,169 +14,23 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
 from coldchain.db.engine import make_engine, writing
-from coldchain.db.migrate import migrate
-from coldchain.db.tables import metadata, telemetry
+from coldchain.db.tables import telemetry
 from coldchain.db.tables.verdicts import verdict, verdict_touched
-from coldchain.decoders import decode_recorded
 from coldchain.domain.folding import advance
 from coldchain.domain.rulepacks import Stage, parse_pack
 from coldchain.domain.temperature import Beside, Segment, merged, open_segments
 from coldchain.projections.series import readings
-from coldchain.projections.telemetry import TelemetryViews
 from coldchain.rules import shipped_packs
-from coldchain_ledger.entry import Entry, encode_entry
 from exploring import examples
+from integration.telemetry import MINUTE, START, Device, World, json_bytes, minute_of
+from opening import migrated_file
 
 FROZEN = next(pack for pack in shipped_packs() if pack.name == "CN-frozen")
-MINUTE = 60_000_000
-START = 1_760_000_400_000_000
-"""A multiple of ten minutes, not of six hours."""
-TABLES = [metadata.tables[name] for name in TelemetryViews.tables]
-
-
-def b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-class Device:
-    """Signs messages that chain; nobody here verifies signatures, the way in has."""
-
-    def __init__(self, name: str = "TRUCK-1") -> None:
-        self.name, self.kid = name, f"{name}#1"
-        self.boot, self.seq, self.prev = 1, 0, b""
-
-    def says(self, *samples: tuple[float, float | str | None], probe: str = "air") -> bytes:
-        """One message; samples are (minute, °C), a text being what JSON makes of a number."""
-        records = [
-            f'{{"n":"temp/{probe}","t":{(START + round(minute * MINUTE)) / 1e6:.6f},"v":{value}}}'
-            for minute, value in samples
-        ]
-        return self.sends(f"[{','.join(records)}]")
-
-    def shows(self, name: str, *samples: tuple[float, bool]) -> bytes:
-        """A message of a door or of defrosting; samples are (minute, whether)."""
-        records = [{"n": name, "t": (START + round(minute * MINUTE)) / 1e6, "vb": on} for minute, on in samples]
-        return self.sends(json.dumps(records))
-
-    def sends(self, body: str, typ: str = "senml+json") -> bytes:
-        jws = self.signs(body, typ)
-        self.seq, self.prev = self.seq + 1, hashlib.sha256(jws).digest()
-        return jws
-
-    def signs(self, body: str, typ: str = "senml+json") -> bytes:
-        header = {
-            "alg": "EdDSA",
-            "kid": self.kid,
-            "typ": typ,
-            "boot": self.boot,
-            "seq": self.seq,
-            "prev": b64(self.prev),
-        }
-        return f"{b64(json.dumps(header).encode())}.{b64(body.encode())}.{b64(bytes(64))}".encode()
-
-    def reboots(self) -> None:
-        self.boot, self.seq = self.boot + 1, 0
-
-
-class World:
-    """A ledger of entries in memory, and the views folded from it in a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.views = TelemetryViews()
-        self.entries: list[bytes] = []
-        self.folded = 0
-        self.now_us = START + 10_000 * MINUTE
-        with writing(engine) as connection:
-            for table in TABLES:
-                connection.execute(table.delete())
-
-    def record(self, kind: str, key: str, payload: bytes, at_us: int | None = None) -> int:
-        media = "application/jose" if kind in ("telemetry", "event") else "application/json"
-        at_us = self.now_us if at_us is None else at_us
-        self.entries.append(encode_entry(Entry(kind, "polar", at_us, media, key, "signed", (), payload)))
-        return len(self.entries) - 1
-
-    def enrol(self, device: Device, at_us: int | None = None, **stated: Any) -> int:
-        body = {
-            "v": 1,
-            "op": "enrol",
-            "device": device.name,
-            "org": "polar",
-            "site": "s1",
-            "kid": device.kid,
-            "alg": "EdDSA",
-            "public_key": "AA==",
-            "grade": "signed",
-            "place": f"veh:{device.name}",
-            "profile": "CN-frozen",
-            "time_floor_us": START - 10**15,
-            "role": "sensor",
-            **stated,
-        }
-        return self.record("identity", f"identity/enrol/{device.kid}/{len(self.entries)}", _json(body), at_us)
-
-    def revoke(self, device: Device) -> int:
-        body = {"v": 1, "op": "revoke", "device": device.name, "kid": device.kid}
-        return self.record("identity", f"identity/revoke/{device.kid}", _json(body))
-
-    def hear(self, *messages: bytes, at_us: int | None = None) -> list[int]:
-        return [self.record("telemetry", f"tm/{hashlib.sha256(m).hexdigest()}", m, at_us) for m in messages]
-
-    def fold(self, size: int | None = None, now_us: int | None = None) -> World:
-        """Fold what is new, in batches of `size`, up to a ledger time."""
-        new = [decode_recorded(1, i, e) for i, e in enumerate(self.entries)][self.folded :]
-        for start in range(0, len(new), size or len(new) or 1):
-            batch = new[start : start + (size or len(new))]
-            with writing(self.engine) as connection:
-                self.views.apply(connection, batch, now_us or max(r.entry.at_us for r in batch))
-        self.folded = len(self.entries)
-        return self
-
-    def rebuilt(self, size: int | None = None, now_us: int | None = None) -> World:
-        again = World(self.engine)
-        again.entries = self.entries
-        return again.fold(size, now_us)
-
-    def rows(self, *, facts_only: bool = False) -> dict[str, list[str]]:
-        with self.engine.connect() as connection:
-            return {
-                table.name: sorted(
-                    repr(tuple(row))
-                    for row in connection.execute(
-                        select(*(c for c in table.columns if not (facts_only and c.info.get("provenance"))))
-                    )
-                )
-                for table in TABLES
-                if table.info.get("facts", True)
-            }
-
-    def verdicts(self, *columns: str, source: str = "temperature") -> list[tuple[Any, ...]]:
-        with self.engine.connect() as connection:
-            chosen = [verdict.c[name] for name in columns]
-            query = select(*chosen).where(verdict.c.source == source).order_by(verdict.c.from_us, verdict.c.rule)
-            return [tuple(row) for row in connection.execute(query)]
-
-    def segments(self, probe: str = "air") -> list[tuple[Any, ...]]:
-        columns = telemetry.segment.c
-        with self.engine.connect() as connection:
-            query = select(columns.from_us, columns.to_us, columns.state, columns.reason, columns.max_mc)
-            found = connection.execute(query.where(columns.channel == probe).order_by(columns.from_us)).all()
-        return [(_minute(a), None if b is None else _minute(b), *rest) for a, b, *rest in found]
-
-
-def _minute(t_us: int) -> float:
-    return (t_us - START) / MINUTE
-
-
-def _json(body: Any) -> bytes:
-    return json.dumps(body).encode()
 
 
 @pytest.fixture(scope="module")
 def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('views') / 'views.db'}")
-    migrate(engine)
+    engine = make_engine(migrated_file(tmp_path_factory.mktemp("views") / "views.db"))
     yield engine
     engine.dispose()
 
@@ -273,7 +125,7 @@ def open_breaches(world: World) -> list[tuple[Any, ...]]:
     """(minute confirmed, minute critical, severity)"""
     details = [json.loads(detail) for (detail,) in world.verdicts("detail")]
     return [
-        (_minute(d["confirmed_us"]), _minute(d["critical_us"]) if "critical_us" in d else None, d["severity"])
+        (minute_of(d["confirmed_us"]), minute_of(d["critical_us"]) if "critical_us" in d else None, d["severity"])
         for d in details
     ]
 
@@ -449,7 +301,7 @@ def test_a_pack_recorded_in_the_ledger_judges_from_its_own_day_on(world: World, 
     pack = {"v": 1, "name": "CN-frozen", "version": 2, "from_us": START + 30 * MINUTE, "clause": "test"}
     world.hear(*steady(truck, 0, 60, -20))
     world.fold(now_us=START + 60 * MINUTE)
-    world.record("rules", "rules/CN-frozen/2", _json({**pack, "verified": True, "stages": {"transport": stage}}))
+    world.record("rules", "rules/CN-frozen/2", json_bytes({**pack, "verified": True, "stages": {"transport": stage}}))
     world.fold(now_us=START + 60 * MINUTE)
     assert world.segments() == [
         (0, 25, "in_range", "", None),
@@ -516,7 +368,7 @@ STRICT |= {"defrost_cap_s": 900, "door_cap_s": 600}
 def strictly(world: World) -> None:
     """A rule with all a rule may say."""
     pack = {"name": "CN-frozen", "version": 2, "clause": "t", "verified": True, "stages": {"transport": STRICT}}
-    world.record("rules", "rules/CN-frozen/2", _json(pack))
+    world.record("rules", "rules/CN-frozen/2", json_bytes(pack))
 
 
 def told(world: World, contents: Sequence[Sequence[tuple[float, Any]]], rng: random.Random) -> list[bytes]:
@@ -591,7 +443,7 @@ def something_happens(world: World, rng: random.Random) -> None:
         stage = {"clause": "t", "limit_mc": -19_000, "hysteresis_mc": 0, "consecutive_s": 60, "max_gap_s": 3_600}
         pack = {"name": rng.choice(["CN-frozen", "P"]), "version": rng.randint(1, 3), "clause": "t", "verified": True}
         pack |= {"from_us": START + rng.choice([0, 20, 90, 400]) * MINUTE, "stages": {"transport": stage}}
-        world.record("rules", f"rules/{pack['name']}/{len(world.entries)}", _json(pack))
+        world.record("rules", f"rules/{pack['name']}/{len(world.entries)}", json_bytes(pack))
 
 
 @views
@@ -640,7 +492,7 @@ def _items(contents: Sequence[Sequence[tuple[float, Any]]]) -> list[tuple[int, i
 
 def _told(segments: Sequence[Segment]) -> list[tuple[Any, ...]]:
     return [
-        (_minute(s.from_us), None if s.to_us is None else _minute(s.to_us), s.state, s.reason, s.max_mc)
+        (minute_of(s.from_us), None if s.to_us is None else minute_of(s.to_us), s.state, s.reason, s.max_mc)
         for s in segments
     ]
 
@@ -747,9 +599,8 @@ def by_lane(world: World) -> dict[tuple[str, ...], set[tuple[Any, ...]]]:
         return found
 
 
-def test_postgresql_holds_the_same_rows_as_sqlite(world: World, postgres_url: str, tmp_path: Path) -> None:
-    engine = make_engine(postgres_url)
-    migrate(engine)
+def test_postgresql_holds_the_same_rows_as_sqlite(world: World, migrated_postgres_url: str, tmp_path: Path) -> None:
+    engine = make_engine(migrated_postgres_url)
     other = World(engine)
     rng = random.Random(7)
     samples = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.gateways import map_device
 from coldchain.bootstrap.trucks import truck_door
 from coldchain.decoders import jtt808
@@ -20,6 +20,7 @@ from coldchain.services.transport import gateway_order
 from coldchain.settings import load_settings
 from coldchain.tcp import jtt808 as door_module
 from coldchain_ledger.entry import parse_entry
+from opening import new_core
 from unit.test_jtt808 import PHONE, T_US, report
 
 OK, FAILED, WRONG, UNSUPPORTED = range(4)
@@ -28,7 +29,7 @@ OK, FAILED, WRONG, UNSUPPORTED = range(4)
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
     settings = load_settings(dir=tmp_path / "data", jtt808="127.0.0.1:0")
-    with open_core(settings, create=True) as core:
+    with new_core(settings) as core:
         order = {"org": "acme", "site": "fleet", "device": "jtt808", "format": "jtt808"}
         _, draft = gateway_order(core.registry, "acme", order)
         assert draft is not None
@@ -197,7 +198,7 @@ def _full_disk(_drafts: object) -> None:
 
 def test_without_the_setting_there_is_no_door(tmp_path: Path) -> None:
     with (
-        open_core(load_settings(dir=tmp_path / "data"), create=True) as core,
+        new_core(load_settings(dir=tmp_path / "data")) as core,
         truck_door(core, lambda: None) as address,
     ):
         assert address is None

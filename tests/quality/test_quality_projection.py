@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from coldchain.db.engine import make_engine
-from coldchain.db.migrate import migrate
 from coldchain.db.tables import telemetry
 from coldchain.db.tables.verdicts import verdict
 from exploring import examples
-from integration.test_telemetry_projections import MINUTE, START, Device, World
+from integration.telemetry import MINUTE, START, Device, World
+from opening import migrated_file
 
 DAY_MIN = 1_440
 PACK = {
@@ -39,8 +39,7 @@ BEGIN = -(START // MINUTE) % WINDOW_MIN
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    engine = make_engine(f"sqlite:///{tmp_path / 'test.db'}")
-    migrate(engine)
+    engine = make_engine(migrated_file(tmp_path / "test.db"))
     yield World(engine)
     engine.dispose()
 

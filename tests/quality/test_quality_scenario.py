@@ -9,48 +9,37 @@ import pytest
 from sqlalchemy import select
 
 from coldchain.db.engine import make_engine
-from coldchain.db.migrate import migrate
 from coldchain.db.tables.verdicts import verdict
 from coldchain_devices.plan import Publish
 from coldchain_devices.scenario import load_scenario
-from integration.test_telemetry_projections import Device, World
+from integration.scenario_head import HEAD
+from integration.telemetry import Device, World
+from opening import migrated_file
 
 HOUR_US = 3_600_000_000
-SCENARIO = """
+SCENARIO = (
+    HEAD
+    + """
 name = "doubts"
-seed = 3
-start = 2026-03-02T00:00:00Z
 hours = 6
-zone = "+08:00"
 message_s = 300
 sample_s = 60
-setpoint_c = -20.0
-profile = "CN-frozen"
-carrier = "polar"
-climate = { mean_c = 7.0, swing_c = 5.0, dock_c = 4.0 }
-reads = { missed = 0.0, stray = 0.0 }
-org = [{ id = "polar", role = "warehouse", name = "Polar" }]
-site = [{ id = "w1", org = "polar", lat = 36.07, lon = 120.32, room = "a" }]
 vehicle = [{ id = "T1", home = "w1" }, { id = "T2", home = "w1" }]
 sensor = [
   { id = "stuck", org = "polar", site = "w1", place = "veh:T1", kind = "truck" },
   { id = "broken", org = "polar", site = "w1", place = "veh:T2", kind = "truck" },
 ]
-portal = []
-product = []
-batch = []
-trip = []
 fault = [
   { kind = "stuck", device = "stuck", channel = "temp/box", from_h = 1.0, to_h = 5.0 },
   { kind = "sentinel", device = "broken", channel = "temp/box", value = 85.0, from_h = 2.0, to_h = 2.5 },
 ]
 """
+)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    engine = make_engine(f"sqlite:///{tmp_path / 'test.db'}")
-    migrate(engine)
+    engine = make_engine(migrated_file(tmp_path / "test.db"))
     yield World(engine)
     engine.dispose()
 

@@ -8,9 +8,9 @@ from typing import Any
 from coldchain.decoders import decode_recorded
 from coldchain.domain.telemetry import Telemetry
 from coldchain_ledger.entry import Entry, encode_entry
-from integration.test_telemetry_projections import MINUTE as MINUTE
-from integration.test_telemetry_projections import START as START
-from integration.test_telemetry_projections import Device
+from integration.telemetry import MINUTE as MINUTE
+from integration.telemetry import START as START
+from integration.telemetry import Device
 from temperature.cases import Case
 
 Sample = tuple[float, str, str]

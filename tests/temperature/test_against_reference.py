@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from coldchain.db.engine import make_engine
-from coldchain.db.migrate import migrate
 from coldchain.domain.rulepacks import parse_pack
 from exploring import examples
-from integration.test_telemetry_projections import Device, World
+from integration.telemetry import Device, World
+from opening import migrated_file
 from temperature.cases import STAGE, Case
 from temperature.playing import MINUTE, START, Sample, pack_of, signed
 from temperature.test_cases import expected_of, segments_of
@@ -43,8 +43,7 @@ flags = st.tuples(minutes, st.sampled_from(FLAGS), st.sampled_from(["true", "tru
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('reference') / 'reference.db'}")
-    migrate(engine)
+    engine = make_engine(migrated_file(tmp_path_factory.mktemp("reference") / "reference.db"))
     yield engine
     engine.dispose()
 

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import Connection, Engine, Row, select
 
 from coldchain.db.engine import make_engine
-from coldchain.db.migrate import migrate
 from coldchain.db.tables.telemetry import segment
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.rulepacks import RulePack, parse_pack
-from integration.test_telemetry_projections import Device, World
+from integration.telemetry import Device, World
+from opening import migrated_file
 from temperature import reference as plain
 from temperature.cases import Case, read_cases, told
 from temperature.playing import MINUTE, START, Sample, messages_of, pack_of, signed
@@ -82,8 +82,7 @@ def _told(one: plain.Piece) -> str:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('cases') / 'cases.db'}")
-    migrate(engine)
+    engine = make_engine(migrated_file(tmp_path_factory.mktemp("cases") / "cases.db"))
     yield engine
     engine.dispose()
 

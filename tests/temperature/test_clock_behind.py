@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
 from coldchain.db.engine import make_engine
-from coldchain.db.migrate import migrate
 from coldchain.db.tables.verdicts import verdict, verdict_touched
 from coldchain.domain.lateness import DAY_US, PROMPT_US, QUARTER_US, STEADY_US, behind_us
 from exploring import examples
-from integration.test_telemetry_projections import MINUTE, START, Device, World
+from integration.telemetry import MINUTE, START, Device, World
+from opening import migrated_file
 from temperature import reference as plain
 
 HOUR_US = 60 * MINUTE
@@ -32,8 +32,7 @@ class Arrival(NamedTuple):
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('behind') / 'behind.db'}")
-    migrate(engine)
+    engine = make_engine(migrated_file(tmp_path_factory.mktemp("behind") / "behind.db"))
     yield engine
     engine.dispose()
 

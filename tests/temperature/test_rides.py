@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.db import queries_events as q
 from coldchain.settings import load_settings
 from coldchain.web.formats import micros
 from integration.consignment import Sender, put, record_pack
+from opening import new_core
 from temperature.cases import DOCUMENT, STAGE, values
 from web.story import HOUR, MINUTE, PALLET, START, Clock, epcis
 
@@ -25,7 +26,7 @@ LOT = "lot:16901234500018/L1"
 
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
-    with open_core(load_settings(dir=tmp_path / "d"), create=True, clock=Clock(START + 8 * HOUR)) as core:
+    with new_core(load_settings(dir=tmp_path / "d"), clock=Clock(START + 8 * HOUR)) as core:
         yield core
 
 

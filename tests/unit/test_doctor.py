@@ -18,6 +18,7 @@ from coldchain.services.chores import canonical
 from coldchain.settings import load_settings
 from coldchain_ledger.keys import Ed25519Signer
 from coldchain_ledger.log import Draft
+from opening import new_core
 
 A_NOTE = Draft("time", "test", "application/json", "time/1", "derived", (), canonical({"t_us": 1}))
 
@@ -27,7 +28,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A healthy data directory, its projections at the tip; any port will do for it."""
     monkeypatch.setenv("COLDCHAIN_HTTP", "127.0.0.1:0")
     monkeypatch.setenv("COLDCHAIN_MQTT", "127.0.0.1:0")
-    with open_core(load_settings(dir=tmp_path / "data"), create=True) as core:
+    with new_core(load_settings(dir=tmp_path / "data")) as core:
         core.settle()
     return tmp_path / "data"
 

@@ -13,21 +13,21 @@ import httpx
 import pytest
 import uvicorn
 
-from coldchain.bootstrap.core import open_core
-from coldchain.bootstrap.http import create_app
+from coldchain.bootstrap.core import Core, open_core
 from coldchain.bootstrap.ports import app_ports
 from coldchain.services.app_ports import AppPorts
 from coldchain.settings import load_settings
+from opening import new_core
 from web.epcis_scene import Repository
 from web.serving import Served
-from web.story import START, Clock, Told, tell
+from web.story import END, START, Clock, Told, tell
 
 
 @pytest.fixture(scope="session")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     directory: Path = tmp_path_factory.mktemp("web") / "data"
     clock = Clock(START)
-    with open_core(load_settings(dir=directory), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=directory), clock=clock) as core:
         tell(core, clock)
         yield Told(core, clock)
 
@@ -58,7 +58,7 @@ def served() -> Iterator[Served]:
 @pytest.fixture
 def client(ports: AppPorts, served: Served) -> Iterator[httpx.Client]:
     """Nobody in particular."""
-    served.app = create_app(ports)
+    served.stand_on(ports)
     with served.client() as client:
         yield client
 
@@ -71,10 +71,29 @@ def operator(client: httpx.Client, told: Told) -> httpx.Client:
 
 
 @pytest.fixture(scope="session")
+def story_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory in which the story was told, to be copied."""
+    directory: Path = tmp_path_factory.mktemp("story") / "data"
+    clock = Clock(START)
+    with new_core(load_settings(dir=directory), clock=clock) as core:
+        tell(core, clock)
+        assert clock.now_us == END
+    return directory
+
+
+@pytest.fixture
+def own_story(story_directory: Path, tmp_path: Path) -> Iterator[Core]:
+    """A ledger of one's own after the story, for whoever records something."""
+    directory = shutil.copytree(story_directory, tmp_path / "data")
+    with open_core(load_settings(dir=directory), clock=Clock(END)) as core:
+        yield core
+
+
+@pytest.fixture(scope="session")
 def empty_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory in which nothing happened yet, to be copied."""
     directory: Path = tmp_path_factory.mktemp("empty") / "data"
-    with open_core(load_settings(dir=directory), create=True):
+    with new_core(load_settings(dir=directory)):
         return directory
 
 
@@ -83,7 +102,7 @@ def repository(empty_directory: Path, tmp_path: Path, served: Served) -> Iterato
     """An empty EPCIS repository of one's own, asked with the operator's token."""
     directory = shutil.copytree(empty_directory, tmp_path / "repository")
     with open_core(load_settings(dir=directory, webhooks_private=True)) as core:
-        served.app = create_app(app_ports(core, lambda: None, lambda: ""))
+        served.stand_on(core)
         headers = {"authorization": f"Bearer {core.operator_token}"}
         with served.client(headers=headers) as http:
             yield Repository(core, http)

@@ -21,6 +21,8 @@ CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 START = 1_772_438_400_000_000  # 2026-03-02T08:00:00Z
+END = START + 86 * HOUR
+"""The clock when it is told: past every deadline."""
 PALLET = "sscc:169012345000000025"
 OTHER = "sscc:169012345000000032"
 TRUCK = "veh:T1"

@@ -11,10 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from coldchain.bootstrap.core import Core, open_core
-from coldchain.bootstrap.http import create_app
+from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.links import Links
-from coldchain.bootstrap.ports import app_ports
 from coldchain.db.queries_api import NotKnown
 from coldchain.db.queries_parties import handovers_of
 from coldchain.db.tables.access import answer_link
@@ -25,6 +23,7 @@ from coldchain.services.principals import Principal, issue_token
 from coldchain.settings import load_settings
 from coldchain.web.i18n import LANGUAGES
 from coldchain_ledger.entry import Entry, parse_entry
+from opening import new_core
 from web.serving import Served
 from web.story import Clock
 
@@ -67,7 +66,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def core(tmp_path: Path, clock: Clock) -> Iterator[Core]:
-    with open_core(load_settings(dir=tmp_path / "d"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "d"), clock=clock) as core:
         for name in ("polar", "haul"):
             core.register("org", {"id": name, "name": "", "roles": ["warehouse"], "names": []})
         core.register("site", {"id": "w1", "org": "haul", "from_us": 0})
@@ -79,7 +78,7 @@ def core(tmp_path: Path, clock: Clock) -> Iterator[Core]:
 
 @pytest.fixture
 def client(core: Core, served: Served) -> Iterator[httpx.Client]:
-    served.app = create_app(app_ports(core, lambda: None, lambda: ""))
+    served.stand_on(core)
     with served.client() as client:
         yield client
 

@@ -160,7 +160,10 @@ def test_health_compares_the_ledger_with_what_was_folded(client: httpx.Client, t
     assert ask(client, "/healthz") == {"ledger_size": size, "folded": size, "lag": 0}
 
 
-def test_metrics_count_messages_and_requests(operator: httpx.Client, told: Told) -> None:
+def test_metrics_count_messages_and_requests(
+    operator: httpx.Client, told: Told, served: Served, ports: AppPorts
+) -> None:
+    served.app = create_app(ports)  # one that has answered nobody yet
     operator.get("/v1/devices/nobody")
     operator.get("/no/such/path")
     text = operator.get("/metrics").text

@@ -15,6 +15,7 @@ from coldchain.db.epcis_jobs import SqlJobs
 from coldchain.services.epcis_capture import Behaviour, Judgement
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import MAX_PAYLOAD, parse_entry
+from opening import new_core
 from web.epcis_scene import BASE, Repository, document, event, events_of, ids_of
 
 
@@ -147,7 +148,7 @@ def test_a_query_document_is_captured_too(repository: Repository) -> None:
 
 def test_jobs_survive_a_restart(tmp_path: Path) -> None:
     settings = load_settings(dir=tmp_path / "data")
-    with open_core(settings, create=True) as core:
+    with new_core(settings) as core:
         no = core.epcis.submit("acme", "rollback", json.dumps(document(event(1))).encode())
     with open_core(settings) as core:
         size = core.log.edge().size

@@ -12,12 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coldchain.bootstrap.core import open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
 from coldchain.services.epcis_query import PARAMETERS
 from coldchain.settings import load_settings
 from exploring import examples
+from opening import new_core
 from web.epcis_scene import BASE, Repository, document, event
 from web.serving import Served
 
@@ -27,8 +25,8 @@ CALM = settings(max_examples=examples(150), deadline=None, suppress_health_check
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory, served: Served) -> Iterator[Repository]:
     directory: Path = tmp_path_factory.mktemp("epcis") / "data"
-    with open_core(load_settings(dir=directory), create=True) as core:
-        served.app = create_app(app_ports(core, lambda: None, lambda: ""))
+    with new_core(load_settings(dir=directory)) as core:
+        served.stand_on(core)
         headers = {"authorization": f"Bearer {core.operator_token}"}
         with served.client(headers=headers) as http:
             one = Repository(core, http)

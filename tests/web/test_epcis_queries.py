@@ -13,14 +13,13 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from coldchain.bootstrap.core import Core, open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
+from coldchain.bootstrap.core import Core
 from coldchain.services.identity import Enrolment, enrol
 from coldchain.services.messages import Inbound
 from coldchain.services.principals import issue_token
 from coldchain.settings import load_settings
 from coldchain_devices.signer import Chain, DeviceKey, seal
+from opening import new_core
 from web.epcis_scene import BASE, CONTEXT, Repository, document, event, events_of, ids_of
 from web.serving import Served
 
@@ -35,7 +34,7 @@ SCENE = document(
 
 @pytest.fixture(scope="module")
 def scene_core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
-    with open_core(load_settings(dir=tmp_path_factory.mktemp("scene") / "data"), create=True) as core:
+    with new_core(load_settings(dir=tmp_path_factory.mktemp("scene") / "data")) as core:
         core.epcis.submit("acme", "rollback", json.dumps(SCENE).encode())
         assert core.epcis.step()
         core.follower.catch_up()
@@ -45,7 +44,7 @@ def scene_core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
 @pytest.fixture
 def scene(scene_core: Core, served: Served) -> Iterator[Repository]:
     """Three events, for those who only ask."""
-    served.app = create_app(app_ports(scene_core, lambda: None, lambda: ""))
+    served.stand_on(scene_core)
     headers = {"authorization": f"Bearer {scene_core.operator_token}"}
     with served.client(headers=headers) as http:
         yield Repository(scene_core, http)
@@ -402,7 +401,7 @@ def new_token(repository: Repository, org: str, role: str) -> str:
 
 
 def test_both_databases_give_the_same_answers(
-    repository: Repository, postgres_url: str, tmp_path: Path, served: Served
+    repository: Repository, migrated_postgres_url: str, tmp_path: Path, served: Served
 ) -> None:
     def story(one: Repository) -> list[Any]:
         one.capture(document(event(1, disposition="in_transit"), event(2, **{"ex:n": 5})))
@@ -417,8 +416,8 @@ def test_both_databases_give_the_same_answers(
         return [strip(one) for one in said] if isinstance(said, list) else said
 
     on_sqlite = story(repository)
-    with open_core(load_settings(dir=tmp_path / "other", database=postgres_url), create=True) as core:
-        served.app = create_app(app_ports(core, lambda: None, lambda: ""))
+    with new_core(load_settings(dir=tmp_path / "other", database=migrated_postgres_url)) as core:
+        served.stand_on(core)
         headers = {"authorization": f"Bearer {core.operator_token}"}
         with served.client(headers=headers) as http:
             assert story(Repository(core, http)) == on_sqlite

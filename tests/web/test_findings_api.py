@@ -5,22 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
-from coldchain.bootstrap.core import Core, open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
+from coldchain.bootstrap.core import Core
 from coldchain.cli import group
 from coldchain.services.principals import issue_token
-from coldchain.settings import load_settings
 from coldchain_ledger.entry import parse_entry
 from web.serving import Served
-from web.story import DEVICE, PALLET, START, TRUCK, Clock, Told, tell
+from web.story import DEVICE, PALLET, TRUCK, Told
 
 
 class Desk:
@@ -50,14 +46,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, served: Served) -> Iterator[Desk]:
-    clock = Clock(START)
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
-        tell(core, clock)
-        served.app = create_app(app_ports(core, lambda: None, lambda: ""))
-        headers = {"authorization": f"Bearer {core.operator_token}"}
-        with httpx.Client(base_url=served.address, headers=headers) as http:
-            yield Desk(core, http)
+def desk(own_story: Core, served: Served) -> Iterator[Desk]:
+    served.stand_on(own_story)
+    with served.client(headers={"authorization": f"Bearer {own_story.operator_token}"}) as http:
+        yield Desk(own_story, http)
 
 
 def test_a_breach_in_a_truck_names_what_was_in_it_meanwhile(desk: Desk) -> None:

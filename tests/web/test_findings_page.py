@@ -5,23 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from coldchain.bootstrap.core import Core, open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
+from coldchain.bootstrap.core import Core
 from coldchain.domain.findings import EVENTS
 from coldchain.services.app_ports import AppPorts
 from coldchain.services.principals import issue_token
-from coldchain.settings import load_settings
 from coldchain.web.i18n import load_words
 from coldchain_ledger.entry import parse_entry
 from web.serving import Served
-from web.story import PALLET, START, TRUCK, Clock, tell
+from web.story import PALLET, TRUCK
 
 
 class Browser:
@@ -64,14 +60,10 @@ class Browser:
 
 
 @pytest.fixture
-def browser(tmp_path: Path, served: Served) -> Iterator[Browser]:
-    clock = Clock(START)
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
-        tell(core, clock)
-        ports = app_ports(core, lambda: None, lambda: "")
-        served.app = create_app(ports)
-        with served.client(headers={"accept": "text/html"}) as http:
-            yield Browser(core, http, ports)
+def browser(own_story: Core, served: Served) -> Iterator[Browser]:
+    ports = served.stand_on(own_story)
+    with served.client(headers={"accept": "text/html"}) as http:
+        yield Browser(own_story, http, ports)
 
 
 def test_a_finding_tells_its_severity_its_life_and_what_was_there(browser: Browser) -> None:

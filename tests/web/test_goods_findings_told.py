@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
 from coldchain.web.i18n import LANGUAGES, load_words
 from coldchain.web.reasons import Conclusion, reasons, title
 from integration.consignment import Sender, put, record_pack
@@ -51,8 +49,7 @@ def test_the_page_of_a_pallet_shows_what_is_left_of_its_budget(repository: Repos
     put(core, 5, "veh:A", [PALLET])
     core.admission.admit(truck.steadily(0, 120, -20, {(30, 50): -9}))
     core.settle()
-    ports = app_ports(core, lambda: None, lambda: "")
-    served.app = create_app(ports)
+    ports = served.stand_on(core)
     with served.client(headers={"accept": "text/html"}) as visitor:
         assert visitor.get(f"/login?code={ports.access.issue_code()}").status_code == 200
         pages = {language: visitor.get(f"/units/{PALLET}", params={"lang": language}) for language in LANGUAGES}

@@ -9,13 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from coldchain.bootstrap.core import Core, open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
+from coldchain.bootstrap.core import Core
 from coldchain.decoders.sheets import read_table
 from coldchain.services.principals import issue_token
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import parse_entry
+from opening import new_core
 from web.serving import Served
 
 HEAD = "单据号,日期,集装箱号,品名,厂号,批号,箱数"
@@ -31,7 +30,7 @@ def csv(*lines: str) -> bytes:
 
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
-    with open_core(load_settings(dir=tmp_path / "data"), create=True) as core:
+    with new_core(load_settings(dir=tmp_path / "data")) as core:
         for name, role in ROLES.items():
             core.register("org", {"id": name, "name": "", "roles": [role], "names": []})
         core.settle()
@@ -41,7 +40,7 @@ def core(tmp_path: Path) -> Iterator[Core]:
 @pytest.fixture
 def ask(core: Core, served: Served) -> Iterator[Ask]:
     """`ask(org, method, path, …)` with a token of that organisation."""
-    served.app = create_app(app_ports(core, lambda: None, lambda: ""))
+    served.stand_on(core)
     with served.client() as client:
 
         def request(org: str, method: str, path: str, **more: Any) -> httpx.Response:

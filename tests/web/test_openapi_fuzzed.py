@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,12 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from coldchain.bootstrap.core import open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
-from coldchain.settings import load_settings
+from coldchain.bootstrap.core import Core
 from web.serving import Served
-from web.story import START, Clock, tell
 
 EXAMPLES = int(os.environ.get("COLDCHAIN_FUZZ", "3"))
 """Cases for each of the 90-odd operations; 25 make more than 2,000."""
@@ -27,13 +21,10 @@ CHECKS = [not_a_server_error, content_type_conformance, response_schema_conforma
 
 
 @pytest.fixture
-def authorised(served: Served, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The operator's header, for a ledger with a story of its own: much of what is asked also records."""
-    clock = Clock(START)
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
-        tell(core, clock)
-        served.app = create_app(app_ports(core, lambda: None, lambda: ""))
-        yield {"authorization": f"Bearer {core.operator_token}"}
+def authorised(served: Served, own_story: Core) -> dict[str, str]:
+    """The operator's header: much of what is asked also records."""
+    served.stand_on(own_story)
+    return {"authorization": f"Bearer {own_story.operator_token}"}
 
 
 @pytest.fixture

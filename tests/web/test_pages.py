@@ -14,16 +14,13 @@ import httpx
 import pytest
 
 import coldchain.web
-from coldchain.bootstrap.core import open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
-from coldchain.services.app_ports import AppPorts
 from coldchain.settings import load_settings
 from coldchain.web.i18n import LANGUAGES, load_words
 from coldchain.web.reasons import _DEVICE_RULES, CONTINUITY
 from coldchain.web.status import LOOKS
 from coldchain_ledger.keys import parse_vkey
 from coldchain_ledger.verify import log_policy, verify_dossier
+from opening import new_core
 from web.serving import Served
 from web.story import DEVICE, OTHER, PALLET, START, TRUCK, Clock, Told
 
@@ -265,9 +262,8 @@ def test_every_text_stands_out_from_its_ground(scheme: int) -> None:
 
 
 def test_an_empty_ledger_teaches_the_next_step(tmp_path: Path, served: Served) -> None:
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=Clock(START)) as core:
-        ports: AppPorts = app_ports(core, lambda: None, lambda: "")
-        served.app = create_app(ports)
+    with new_core(load_settings(dir=tmp_path / "data"), clock=Clock(START)) as core:
+        ports = served.stand_on(core)
         with served.client() as client:
             client.get(f"/login?code={ports.access.issue_code()}")
             text = client.get("/").text

@@ -12,14 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from coldchain.bootstrap.core import Core, open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
+from coldchain.bootstrap.core import Core
 from coldchain.services.principals import issue_token
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import Entry, parse_entry
 from coldchain_ledger.keys import parse_vkey
 from coldchain_ledger.verify import log_policy, verify_dossier
+from opening import new_core
 from web.serving import Served
 from web.story import CONTEXT, HOUR, MINUTE, START, Clock, Sender
 
@@ -88,7 +87,7 @@ class Told:
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     clock = Clock(START)
     directory: Path = tmp_path_factory.mktemp("party-papers") / "data"
-    with open_core(load_settings(dir=directory), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=directory), clock=clock) as core:
         told = Told(core)
         for name, role in ORGS.items():
             core.register("org", {"id": name, "name": "", "roles": [role], "names": []})
@@ -115,7 +114,7 @@ Ask = Callable[..., httpx.Response]
 
 @pytest.fixture
 def ask(told: Told, served: Served) -> Iterator[Ask]:
-    served.app = create_app(app_ports(told.core, lambda: None, lambda: ""))
+    served.stand_on(told.core)
     with served.client() as client:
 
         def request(org: str, path: str, **query: Any) -> httpx.Response:

@@ -16,7 +16,6 @@ from structlog.testing import capture_logs
 
 from coldchain.api.edge import MAX_BODY, Edge
 from coldchain.api.problems import PROBLEMS, failure_of, problem_response
-from coldchain.bootstrap.http import create_app
 from coldchain.services.app_ports import AppPorts
 from coldchain_ledger.errors import StoreError
 from web.serving import Served
@@ -113,7 +112,7 @@ def broken(ports: AppPorts, served: Served) -> Callable[[Exception], None]:
         def fail(about: str, at_us: int | None, as_of: int | None) -> None:
             raise error
 
-        served.app = create_app(replace(ports, inspect=fail))
+        served.stand_on(replace(ports, inspect=fail))
 
     return break_it
 
@@ -149,7 +148,7 @@ def test_a_person_gets_the_error_as_a_page(visitor: httpx.Client) -> None:
 
 
 def test_not_ready_says_which_part(client: httpx.Client, ports: AppPorts, served: Served) -> None:
-    served.app = create_app(replace(ports, faults=lambda: {"mqtt": "broker refused the connection"}))
+    served.stand_on(replace(ports, faults=lambda: {"mqtt": "broker refused the connection"}))
     with capture_logs():
         response = client.get("/healthz")
     check(response, "unavailable")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +18,6 @@ from openpyxl import load_workbook
 from pypdf import PdfReader
 
 from coldchain.bootstrap.core import Core, open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
 from coldchain.bootstrap.reports import make_report, rendered
 from coldchain.cli import group
 from coldchain.papers.report_sheets import report_csv
@@ -26,25 +25,24 @@ from coldchain.services.identity import CommandRefused
 from coldchain.services.report import digest
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import parse_entry
+from opening import new_core
 from web.serving import Served
-from web.story import DEVICE, MINUTE, PALLET, START, TRUCK, Clock, Sender, at, epcis, tell
+from web.story import DEVICE, END, MINUTE, PALLET, START, TRUCK, Clock, Sender, at, epcis
 
 HOUR = "2026-03-02T09:00:00Z", "2026-03-02T13:00:00Z"
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
+def core(story_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     """A ledger of our own: issuing a report records it."""
-    clock = Clock(START)
-    directory = tmp_path_factory.mktemp("reports") / "data"
-    with open_core(load_settings(dir=directory, public_url="https://cold.example/"), create=True, clock=clock) as core:
-        tell(core, clock)
+    directory = shutil.copytree(story_directory, tmp_path_factory.mktemp("reports") / "data")
+    with open_core(load_settings(dir=directory, public_url="https://cold.example/"), clock=Clock(END)) as core:
         yield core
 
 
 @pytest.fixture
 def client(core: Core, served: Served) -> Iterator[httpx.Client]:
-    served.app = create_app(app_ports(core, lambda: None, lambda: ""))
+    served.stand_on(core)
     with served.client() as client:
         client.headers["authorization"] = f"Bearer {core.operator_token}"
         yield client
@@ -169,8 +167,7 @@ def test_the_command_writes_the_file_and_says_its_entry(core: Core, tmp_path: Pa
 
 
 def test_the_pages_of_a_unit_and_a_device_make_the_file_in_their_language(core: Core, served: Served) -> None:
-    ports = app_ports(core, lambda: None, lambda: "")
-    served.app = create_app(ports)
+    ports = served.stand_on(core)
     with served.client() as visitor:
         visitor.get(f"/login?code={ports.access.issue_code()}")
         for about, page in ((PALLET, f"/units/{PALLET}"), (f"dev:{DEVICE}", f"/devices/{DEVICE}")):
@@ -183,8 +180,7 @@ def test_the_pages_of_a_unit_and_a_device_make_the_file_in_their_language(core: 
 
 
 def test_a_report_made_on_a_page_of_the_past_ends_where_the_page_does(core: Core, served: Served) -> None:
-    ports = app_ports(core, lambda: None, lambda: "")
-    served.app = create_app(ports)
+    ports = served.stand_on(core)
     with served.client() as visitor:
         visitor.get(f"/login?code={ports.access.issue_code()}")
         order = {"about": PALLET, "format": "csv", "at": HOUR[0], "as_of": "200"}
@@ -198,7 +194,7 @@ def test_a_report_made_on_a_page_of_the_past_ends_where_the_page_does(core: Core
 
 def test_a_late_reading_changes_todays_report_and_not_what_was_believed_before(tmp_path: Path) -> None:
     clock = Clock(START)
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data"), clock=clock) as core:
         truck = Sender(core, "t9-gw", "veh:T9")
         early, warm, after = (truck.message(pack(*span)) for span in ((0, 60, -20), (60, 100, -5), (100, 140, -20)))
         clock.now_us = START + 140 * MINUTE
@@ -216,7 +212,7 @@ def test_a_late_reading_changes_todays_report_and_not_what_was_believed_before(t
 
 def test_what_befell_a_truck_after_the_goods_had_left_it_is_not_told_of_them(tmp_path: Path) -> None:
     clock = Clock(START)
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data"), clock=clock) as core:
         truck = Sender(core, "t9-gw", "veh:T9")
         for minute, action, where in ((0, "ADD", "veh:T9"), (60, "DELETE", "veh:T9"), (61, "ADD", "room:s1/a")):
             core.capture("polar", epcis(START + minute * MINUTE, action, where, [PALLET]))
@@ -242,7 +238,7 @@ def pack(from_m: int, to_m: int, celsius: float) -> list[dict[str, object]]:
 def test_a_consignment_of_drugs_tells_its_budget_and_its_mean_kinetic_temperature(tmp_path: Path) -> None:
     clock = Clock(START)
     loaded = epcis(START, "ADD", "veh:V1", [PALLET], bizStep="loading", bizLocation=at("loc:s1"))
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data"), clock=clock) as core:
         van = Sender(core, "v1-gw", "veh:V1", "USP-controlled-cold")
         core.capture("polar", loaded)
         clock.now_us = START + 200 * MINUTE
@@ -272,7 +268,7 @@ def test_goods_in_store_for_years_are_reported_on_for_the_last_400_days_and_that
     tmp_path: Path,
 ) -> None:
     clock = Clock(START)
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data"), clock=clock) as core:
         room = Sender(core, "r1-ctl", "room:s1/a")
         stored(core, START - 900 * DAY, "ADD", "room:s1/a")
         core.admission.admit([room.message(pack(0, 60, -20))])
@@ -309,7 +305,7 @@ def days(begun: str, ended: str) -> float:
 
 def test_goods_gone_for_years_are_reported_on_for_all_of_their_life(tmp_path: Path) -> None:
     clock = Clock(START)
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data"), clock=clock) as core:
         stored(core, START - 900 * DAY, "ADD", "veh:T9")
         stored(core, START - 899 * DAY, "DELETE", "veh:T9")
         core.settle()
@@ -321,7 +317,7 @@ def test_goods_gone_for_years_are_reported_on_for_all_of_their_life(tmp_path: Pa
 
 def test_the_default_period_of_a_room_and_a_vehicle_ends_where_the_asked_one_does(tmp_path: Path) -> None:
     clock = Clock(START)
-    with open_core(load_settings(dir=tmp_path / "data"), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=tmp_path / "data"), clock=clock) as core:
         room, truck = Sender(core, "r1-ctl", "room:s1/a"), Sender(core, "t9-gw", "veh:T9")
         for day in (0, 100):
             stored(core, START + day * DAY, "ADD", "veh:T9")

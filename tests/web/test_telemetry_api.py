@@ -10,15 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from coldchain.bootstrap.core import Core, open_core
+from coldchain.bootstrap.core import Core
 from coldchain.bootstrap.gateways import map_device
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
 from coldchain.projections.series import readings
 from coldchain.services.principals import issue_token
 from coldchain.services.transport import gateway_order
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import parse_entry
+from opening import new_core
 from unit.sparkplug_payloads import INT8, metric, payload
 from web.serving import Served
 
@@ -28,7 +27,7 @@ Ask = Callable[..., httpx.Response]
 
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
-    with open_core(load_settings(dir=tmp_path / "data"), create=True) as core:
+    with new_core(load_settings(dir=tmp_path / "data")) as core:
         for name in ("acme", "rival"):
             core.register("org", {"id": name, "name": "", "roles": ["carrier"], "names": []})
         _, draft = gateway_order(
@@ -42,7 +41,7 @@ def core(tmp_path: Path) -> Iterator[Core]:
 @pytest.fixture
 def ask(core: Core, served: Served) -> Iterator[Ask]:
     """`ask(body, org, scopes, …)`: posted with a token of that organisation."""
-    served.app = create_app(app_ports(core, lambda: None, lambda: ""))
+    served.stand_on(core)
     with served.client() as client:
 
         def request(body: bytes, org: str = "acme", scopes: tuple[str, ...] = (), **more: Any) -> httpx.Response:

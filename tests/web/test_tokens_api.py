@@ -11,14 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from coldchain.bootstrap.core import Core, open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
+from coldchain.bootstrap.core import Core
 from coldchain.services.identity import CommandRefused, Enrolment, enrol
 from coldchain.services.principals import issue_token
 from coldchain.settings import load_settings
 from coldchain_devices.signer import DeviceKey
 from coldchain_ledger.entry import Entry, parse_entry
+from opening import new_core
 from web.serving import Served
 from web.story import Clock, epcis
 
@@ -68,7 +67,7 @@ def clock() -> Clock:
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[Core]:
     directory: Path = tmp_path_factory.mktemp("tokens") / "data"
-    with open_core(load_settings(dir=directory), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=directory), clock=clock) as core:
         for name, role in ORGS.items():
             core.register("org", {"id": name, "name": "", "roles": [role], "names": []})
         core.register("site", {"id": "w1", "org": "polar", "uses": ["cold-store"]})
@@ -99,7 +98,7 @@ def make(core: Core) -> Callable[..., tuple[str, str]]:
 @pytest.fixture
 def ask(core: Core, served: Served, make: Callable[..., tuple[str, str]]) -> Iterator[Ask]:
     """`ask(org or token, path, paper)`: a GET, or a POST of the paper."""
-    served.app = create_app(app_ports(core, lambda: None, lambda: ""))
+    served.stand_on(core)
     with served.client() as client:
 
         def request(who: str, path: str, paper: Any = None) -> httpx.Response:

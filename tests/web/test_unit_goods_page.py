@@ -8,10 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from coldchain.bootstrap.core import open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
 from coldchain.settings import load_settings
+from opening import new_core
 from web.serving import Served
 from web.story import START, epcis
 
@@ -31,7 +29,7 @@ OWN_JSON = str(OWN).replace("'", '"').encode()
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory, served: Served) -> Iterator[httpx.Client]:
     directory: Path = tmp_path_factory.mktemp("goods") / "data"
-    with open_core(load_settings(dir=directory), create=True) as core:
+    with new_core(load_settings(dir=directory)) as core:
         seal = {"seal": "CN123456", "issuer": "COSCO", "act": "applied", "state": "intact"}
         board = "grai:06901234510010PLT0000001"
         core.capture("polar", counted(0, "ADD", BOX, 1200, **{"coldchain:seals": [seal]}))
@@ -41,8 +39,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, served: Served) -> Iterator[h
         core.capture("polar", counted(2, "OBSERVE", PALLET, 58))
         core.capture("polar", counted(3, "DELETE", PALLET, 59))
         core.settle()
-        ports = app_ports(core, lambda: None, lambda: "")
-        served.app = create_app(ports)
+        ports = served.stand_on(core)
         with served.client(headers={"accept": "text/html"}) as client:
             assert client.get(f"/login?code={ports.access.issue_code()}").status_code == 200
             yield client

@@ -10,12 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from coldchain.bootstrap.core import Core, open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
+from coldchain.bootstrap.core import Core
 from coldchain.services.inspect_parts import LIMITS
 from coldchain.settings import load_settings
 from coldchain.web.i18n import load_words
+from opening import new_core
 from web.serving import Served
 from web.story import DEVICE, HOUR, PALLET, START, TRUCK, Clock, Sender, cases, epcis, temperatures
 
@@ -29,7 +28,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     """Goods that were measured for an hour, and a ledger that goes on for most of a year."""
     clock = Clock(START)
     directory: Path = tmp_path_factory.mktemp("facts") / "data"
-    with open_core(load_settings(dir=directory), create=True, clock=clock) as core:
+    with new_core(load_settings(dir=directory), clock=clock) as core:
         sender = Sender(core, DEVICE, ROOM)
         core.capture("polar", commissioning(CASE))
         core.capture("polar", epcis(START, "ADD", PALLET, [CASE], bizStep="packing"))
@@ -53,8 +52,7 @@ def commissioning(case: str) -> bytes:
 
 @pytest.fixture
 def reader(core: Core, served: Served) -> Iterator[httpx.Client]:
-    ports = app_ports(core, lambda: None, lambda: "")
-    served.app = create_app(ports)
+    ports = served.stand_on(core)
     with served.client(headers={"accept": "text/html"}) as client:
         client.get(f"/login?code={ports.access.issue_code()}")
         yield client

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from coldchain.bootstrap.core import open_core
-from coldchain.bootstrap.http import create_app
-from coldchain.bootstrap.ports import app_ports
 from coldchain.settings import Settings, load_settings
+from opening import new_core
 from web.serving import Served
 from web.story import DEVICE, PALLET, START, TRUCK, Clock, tell
 
@@ -38,10 +36,9 @@ def answers(client: httpx.Client) -> dict[str, str]:
 def told_by(served: Served, settings: Settings) -> dict[str, str]:
     """What programs are told of the story from a ledger of its own; its pages are there, too."""
     clock = Clock(START)
-    with open_core(settings, create=True, clock=clock) as core:
+    with new_core(settings, clock=clock) as core:
         tell(core, clock)
-        ports = app_ports(core, lambda: None, lambda: "")
-        served.app = create_app(ports)
+        ports = served.stand_on(core)
         with served.client() as client:
             client.headers["authorization"] = f"Bearer {core.operator_token}"
             found = answers(client)
@@ -50,6 +47,6 @@ def told_by(served: Served, settings: Settings) -> dict[str, str]:
     return found
 
 
-def test_both_databases_give_the_same_answers(served: Served, postgres_url: str, tmp_path: Path) -> None:
+def test_both_databases_give_the_same_answers(served: Served, migrated_postgres_url: str, tmp_path: Path) -> None:
     on_sqlite = told_by(served, load_settings(dir=tmp_path / "sqlite"))
-    assert told_by(served, load_settings(dir=tmp_path / "postgresql", database=postgres_url)) == on_sqlite
+    assert told_by(served, load_settings(dir=tmp_path / "postgresql", database=migrated_postgres_url)) == on_sqlite

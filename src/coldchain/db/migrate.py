@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib.resources import files
 
 from sqlalchemy import Connection, Engine, MetaData, Table, delete, insert, inspect, select, text
+from sqlalchemy.dialects import registry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from coldchain.db.engine import writing
@@ -114,7 +116,8 @@ def _made(connection: Connection) -> dict[str, str]:
 def _defined(connection: Connection) -> dict[str, str]:
     """The same as this program has them."""
     tables = projection_tables()
-    return dict.fromkeys((table.name for table in tables), _fingerprint(connection, tables))
+    fingerprint = _fingerprint(connection.dialect.name, FOLD_VERSION, *tables)
+    return dict.fromkeys((table.name for table in tables), fingerprint)
 
 
 def _short(fingerprints: dict[str, str]) -> str:
@@ -129,8 +132,10 @@ def _drop(connection: Connection, names: dict[str, str]) -> None:
     old.drop_all(connection)
 
 
-def _fingerprint(connection: Connection, tables: list[Table]) -> str:
-    """SHA-256 over the tables' DDL in this database's dialect, hex. One for all: they are derived together."""
-    ddl = [str(CreateTable(table).compile(connection)) for table in tables]
-    ddl += [str(CreateIndex(index).compile(connection)) for table in tables for index in table.indexes]
-    return hashlib.sha256("\n".join([f"fold {FOLD_VERSION}", *sorted(ddl)]).encode()).hexdigest()
+@cache
+def _fingerprint(dialect: str, fold_version: int, *tables: Table) -> str:
+    """SHA-256 over the tables' DDL in this dialect, hex. One for all: they are derived together."""
+    spoken = registry.load(dialect)()
+    ddl = [str(CreateTable(table).compile(dialect=spoken)) for table in tables]
+    ddl += [str(CreateIndex(index).compile(dialect=spoken)) for table in tables for index in table.indexes]
+    return hashlib.sha256("\n".join([f"fold {fold_version}", *sorted(ddl)]).encode()).hexdigest()
