@@ -34,6 +34,7 @@ PAGES = {
     f"/units/{OTHER}": "unit.html",
     f"/units/{TRUCK}": "unit.html",
     "/units/case:16901234500018/017": "unit.html",
+    f"/trace/{PALLET}": "trace.html",
     "/devices": "devices.html",
     f"/devices/{DEVICE}": "device.html",
     f"/devices/{DEVICE}?until={START}": "device.html",
@@ -134,6 +135,19 @@ def test_a_pallet_tells_in_plain_words_what_is_wrong_and_why(visitor: httpx.Clie
     assert "/log/receipt/" in text
 
 
+def test_a_trace_leads_to_what_held_it_and_to_what_it_met_by_grade(visitor: httpx.Client, told: Told) -> None:
+    assert f'href="/trace/{PALLET}"' in visitor.get(f"/units/{PALLET}").text
+    traced = told.core.trace(PALLET)
+    assert traced is not None
+    page = visitor.get(f"/trace/{PALLET}").text
+    assert f'href="/units/{TRUCK}"' in page[page.index("Where it went") :]
+    for grade, words in (("G1", "the same case or pallet"), ("G3", "the same vehicle, or the same room")):
+        n = sum(1 for contact in traced["contacts"] if contact["grade"] == grade)
+        assert (f"{grade}: {words}" in page) == (n > 0), grade
+    assert "追溯" in visitor.get(f"/trace/{PALLET}?lang=zh_Hans").text
+    assert visitor.get("/trace/sscc:169012345000000049").status_code == 404
+
+
 def test_the_chart_draws_what_the_table_below_it_says(visitor: httpx.Client) -> None:
     text = visitor.get(f"/units/{PALLET}").text
     data = json.loads(re.search(r'<script type="application/json" id="readings">(.*?)</script>', text, re.DOTALL)[1])
@@ -221,6 +235,7 @@ def test_no_word_of_a_catalogue_is_missing_and_none_is_left_over() -> None:
         "action.",
         "error.",
         "time.",
+        "trace.",
     }
     prefixes = composed | {word for word in used if word.endswith(".")}
     assert used - prefixes <= known

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter
 
 from coldchain.services.app_ports import AppPorts
-from coldchain.web import answer, board, devices, findings, reports, units
+from coldchain.web import answer, board, devices, findings, reports, trace, units
 from coldchain.web import site as frame
 from coldchain.web.site import Site
 
@@ -25,6 +25,7 @@ def routes(site: Site) -> list[APIRouter]:
         board.router(site),
         findings.router(site),
         units.router(site),
+        trace.router(site),
         devices.router(site),
         reports.router(site),
     ]
