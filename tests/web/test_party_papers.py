@@ -169,6 +169,20 @@ def test_whoever_had_it_gets_its_record_up_to_where_another_took_it(told: Told, 
     assert stated(told, carried(told, ask("polar", "/v1/evidence", id=MINE))) == {"packed", "shipped", "carried"}
 
 
+def test_the_record_of_a_unit_ends_for_a_party_where_it_was_its_concern_no_more(told: Told, ask: Ask) -> None:
+    def told_of(org: str, **query: str) -> tuple[str | None, list[str]]:
+        document = ask(org, f"/v1/units/{MINE}", **query).json()
+        return document["at"], sorted(event["step"] for event in document["history"])
+
+    packed_and_shipped = ["loading", "packing", "receiving", "shipping"]
+    delivered = sorted([*packed_and_shipped, "receiving", "shipping", "unloading"])
+    assert told_of("shop") == told_of("port-customs") == (None, sorted([*delivered, "inspecting", "storing"]))
+    assert told_of("haul") == ("2026-03-02T11:06:00Z", delivered)
+    assert told_of("polar") == ("2026-03-02T09:06:00Z", packed_and_shipped)
+    assert told_of("haul", at="2026-03-02T08:30:00Z") == ("2026-03-02T08:30:00Z", ["packing"])
+    assert told_of("haul", at="2026-03-02T13:00:00Z") == told_of("haul")
+
+
 def test_whoever_never_had_it_is_told_what_a_stranger_is(told: Told, ask: Ask) -> None:
     hidden, unknown = (ask("rival", "/v1/evidence", id=name) for name in (MINE, "sscc:169012345000000049"))
     assert (hidden.status_code, unknown.status_code) == (404, 404)

@@ -26,7 +26,7 @@ from coldchain.api.series import readings_page, stretches_page
 from coldchain.db import queries_api as q
 from coldchain.db.queries_api import NotKnown
 from coldchain.db.queries_fittings import fittings_of
-from coldchain.db.queries_parties import directory, sees
+from coldchain.db.queries_parties import concern_of, directory, sees
 from coldchain.decoders.scans import subject_of
 from coldchain.domain.rollups import DAY_HOURS
 from coldchain.projections.rollups import DAY_US, resolution
@@ -140,9 +140,10 @@ def _add_units(routes: APIRouter, ports: AppPorts) -> None:
         unit: Annotated[Spelling, Path()], query: Annotated[UnitQuery, Query()], principal: Principal = Depends(read)
     ) -> s.Unit:
         """Everything known about one unit, in any spelling of its identifier, at any moment and ledger size. A party's
-        token is told of units that others handed to the party, took from it or had it carry."""
+        token is told of units that others handed to the party, took from it or had it carry, up to when these ceased to
+        be its concern: `at` says until when."""
         name = subject_of(unit)
-        at_us = None if query.at is None else microseconds(query.at)
+        at_us = _no_later(ports, principal, name, None if query.at is None else microseconds(query.at))
         found = ports.inspect(name, at_us, query.as_of) if _may_see(ports, principal, name) else None
         if found is None:
             raise NotKnown(f"{unit!r} is named by no entry of this ledger")
@@ -154,6 +155,15 @@ def _may_see(ports: AppPorts, principal: Principal, name: str) -> bool:
         return True
     with ports.engine.connect() as connection:
         return name in sees(connection, principal.org, [name])
+
+
+def _no_later(ports: AppPorts, principal: Principal, name: str, at_us: int | None) -> int | None:
+    """The moment asked for, for a party none after a unit was its concern."""
+    if principal.sees_all:
+        return at_us
+    with ports.engine.connect() as connection:
+        until_us = concern_of(connection, principal.org, name)
+    return min((t_us for t_us in (at_us, until_us) if t_us is not None), default=None)
 
 
 def _add_traces(routes: APIRouter, ports: AppPorts) -> None:
