@@ -16,11 +16,12 @@ from coldchain.settings import load_settings
 from coldchain.web.i18n import load_words
 from opening import new_core
 from web.serving import Served
-from web.story import DEVICE, HOUR, PALLET, START, TRUCK, Clock, Sender, cases, epcis, temperatures
+from web.story import DEVICE, HOUR, MINUTE, PALLET, START, TRUCK, Clock, Sender, cases, epcis, temperatures
 
 DAY = 24 * HOUR
 CASE = cases(1)[0]
 ROOM = "room:s1/a"
+LATE = "sscc:169012345000000063"
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +30,15 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     clock = Clock(START)
     directory: Path = tmp_path_factory.mktemp("facts") / "data"
     with new_core(load_settings(dir=directory), clock=clock) as core:
-        sender = Sender(core, DEVICE, ROOM)
+        sender, truck = Sender(core, DEVICE, ROOM), Sender(core, "t1-other", TRUCK)
         core.capture("polar", commissioning(CASE))
         core.capture("polar", epcis(START, "ADD", PALLET, [CASE], bizStep="packing"))
         core.capture("polar", epcis(START, "ADD", ROOM, [PALLET], bizStep="storing"))
         clock.now_us = START + HOUR
         core.admission.admit([sender.message(temperatures(START, 60))])
+        clock.now_us = START + 5 * HOUR
+        core.admission.admit([truck.message(temperatures(START + 2 * HOUR, 180))])
+        core.capture("polar", epcis(START + 3 * HOUR + 20 * MINUTE, "ADD", TRUCK, [LATE], bizStep="loading"))
         core.settle()
         clock.now_us = START + 265 * DAY
         core.capture("polar", epcis(clock.now_us, "ADD", TRUCK, ["sscc:169012345000000056"]))
@@ -62,6 +66,11 @@ def test_what_was_measured_long_ago_is_drawn_and_can_be_reported(reader: httpx.C
     page = reader.get(f"/units/{PALLET}").text
     assert 'id="readings"' in page, "the chart ends with the newest reading, not months later"
     assert f'name="about" value="{PALLET}"' in page
+
+
+def test_goods_that_came_into_air_that_was_too_warm_already_are_told_why(reader: httpx.Client) -> None:
+    page = reader.get(f"/units/{LATE}").text
+    assert "Warmer than −18.0 °C for 15 minutes or longer" in page
 
 
 def test_a_case_tells_its_lot_and_is_in_no_lot_but_in_places(reader: httpx.Client) -> None:

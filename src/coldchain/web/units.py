@@ -140,11 +140,16 @@ def _conclusion(row: Document, document: Document) -> Conclusion:
 
 def _air_conclusions(connection: Connection, document: Document) -> list[list[Conclusion]]:
     """What was concluded about the air while the unit was in it; several probes saying the same are one."""
-    meant = {(f"dev:{row['device']}", row["channel"], micros(row["from"])) for row in document["temperature"]}
+    began: dict[tuple[str, str], list[int]] = {}
+    for told in document["temperature"]:
+        began.setdefault((f"dev:{told['device']}", told["channel"]), []).append(micros(told["from"]))
     names = {"rule", "subject", "channel", "from_us", "to_us", "verdict", "state", "detail", "due_us", "entries"}
     found: dict[tuple[str, str], list[Conclusion]] = {}
-    for row in UnitQueries(connection).verdicts_on({subject for subject, _, _ in meant}):
-        if row["source"] == "temperature" and (row["subject"], row["channel"], row["from_us"]) in meant:
+    for row in UnitQueries(connection).verdicts_on({subject for subject, _ in began}):
+        # What was so when the unit came began before it: its stretch starts inside the verdict's.
+        starts = began.get((row["subject"], row["channel"]), ())
+        during = any(row["from_us"] <= t_us and (row["to_us"] is None or t_us < row["to_us"]) for t_us in starts)
+        if row["source"] == "temperature" and during:
             one = Conclusion(**{name: row[name] for name in names})
             found.setdefault((one.rule, one.subject), []).append(one)
     return list(found.values())
