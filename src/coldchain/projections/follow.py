@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, delete, select
 
+from coldchain.db.bulk import fetch, put_rows
 from coldchain.db.engine import writing
 from coldchain.db.series_rows import loose_rows
 from coldchain.db.tables import metadata
@@ -19,6 +20,8 @@ from coldchain.services.ports import Projection, Recorded
 from coldchain_ledger.errors import StoreError
 from coldchain_ledger.store import Snapshot, Store
 
+Cursors = dict[str, tuple[int, int]]
+"""By projection: entries folded, and the newest ledger time it knows."""
 Decode = Callable[[int, int, bytes], Recorded]
 """(log, index, entry bytes) -> the decoded entry."""
 Fresh = tuple[int, int, Callable[[], Recorded]]
@@ -51,7 +54,7 @@ class Follower:
         self._decode = decode
         self._log = log
         self._lock = threading.Lock()
-        self._at: dict[str, tuple[int, int]] | None = None
+        self._at: Cursors | None = None
         self._fresh: dict[int, Callable[[], Recorded]] = {}
         self.give_way: Callable[[], object] = lambda: None
         """Called between two transactions: recording goes before deriving, where both want the same core."""
@@ -86,6 +89,7 @@ class Follower:
                         projection.name: self._fold(connection, projection, batch, *cursors[projection.name])
                         for projection in self._projections
                     }
+                    self._advance(connection, cursors, moved)
             except BaseException:
                 self._forget()
                 raise
@@ -105,22 +109,18 @@ class Follower:
             return index, time_us
         time_us = max(time_us, mine[-1].entry.at_us)
         projection.apply(connection, mine, time_us)
-        following = mine[-1].index + 1
-        self._advance(connection, projection.name, index, (following, time_us))
-        return following, time_us
+        return mine[-1].index + 1, time_us
 
-    def _advance(self, connection: Connection, name: str, before: int, after: tuple[int, int]) -> None:
-        """Move a cursor from where we believe it. Raises StoreError where it stands elsewhere: another process folded,
-        or made the tables anew (another version's `migrate`), and rows folded here would leave a hole."""
-        row = {"projection": name, "log": self._log, "next_index": after[0], "ledger_time_us": after[1]}
-        stored = (cursor.c.projection == name) & (cursor.c.log == self._log)
-        known = connection.scalar(select(cursor.c.next_index).where(stored))
-        if (known or 0) != before:
-            raise StoreError(f"projection {name} stands at entry {known or 0}, not at {before}: somebody else moved it")
-        if known is None:
-            connection.execute(cursor.insert().values(row))
-        else:
-            connection.execute(cursor.update().where(stored).values(row))
+    def _advance(self, connection: Connection, before: Cursors, after: Cursors) -> None:
+        """Move the cursors from where we believe them. Raises StoreError where one stands elsewhere: another process
+        folded, or made the tables anew (another version's `migrate`), and rows folded here would leave a hole."""
+        stored = self._stored(connection)
+        for name, (index, _) in before.items():
+            known, _ = stored.get(name, (0, 0))
+            if known != index:
+                raise StoreError(f"projection {name} stands at entry {known}, not at {index}: somebody else moved it")
+        rows = [(name, self._log, *place) for name, place in after.items() if place != before[name]]
+        put_rows(connection, cursor, rows)
 
     def _read(self, start: int, most: int) -> list[Recorded]:
         """The next entries, at most so many. Those decoded on the way in come alone, as what stands behind them may be
@@ -156,13 +156,16 @@ class Follower:
                     return batch
         return batch
 
-    def _cursors(self) -> dict[str, tuple[int, int]]:
+    def _cursors(self) -> Cursors:
         if self._at is None:
             with self._engine.connect() as connection:
-                rows = connection.execute(select(cursor).where(cursor.c.log == self._log)).all()
-            stored = {row.projection: (row.next_index, row.ledger_time_us) for row in rows}
+                stored = self._stored(connection)
             self._at = {projection.name: stored.get(projection.name, (0, 0)) for projection in self._projections}
         return self._at
+
+    def _stored(self, connection: Connection) -> Cursors:
+        query = "SELECT projection, next_index, ledger_time_us FROM cursor WHERE log = ?"
+        return {name: (index, time_us) for name, index, time_us in fetch(connection, query, self._log)}
 
     def _forget(self) -> None:
         self._at = None
