@@ -52,7 +52,7 @@ COMPACT_IDLE_S = 1.0
 """Longest time from a bundle that is old enough to its being compressed."""
 COMPACT_RESTS = 19
 """Times as long as a bundle takes until the next: a twentieth of the time, more than a thousand entries a second."""
-PAUSE_S = 0.2
+PAUSE_S = 0.05
 """Least time between two rounds of conclusions: a burst is concluded once."""
 
 
