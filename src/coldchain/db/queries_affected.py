@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from coldchain.db.bulk import fetch
 from coldchain.db.queries_events import chunks
-from coldchain.db.tables.telemetry import device, device_mounting
 from coldchain.services.emit import Affected
 
 MOST_UNITS = 5_000
@@ -51,13 +50,13 @@ class AffectedQueries:
 
     def _places(self, about: Stay) -> list[Stay]:
         """Where the device was mounted meanwhile; its first mounting also holds before."""
-        c = device_mounting.c
-        query = select(c.at_us, c.place).join(device, device.c.device_no == c.device_no)
-        rows = self._connection.execute(
-            query.where(device.c.device == about[0].removeprefix("dev:")).order_by(c.at_us)
-        ).all()
-        starts = [-_ALWAYS_US, *(row.at_us for row in rows[1:])]
-        spans = zip((row.place for row in rows), pairwise([*starts, _ALWAYS_US]), strict=False)
+        query = (
+            "SELECT m.at_us, m.place FROM device_mounting m JOIN device d ON d.device_no = m.device_no"
+            " WHERE d.device = ? ORDER BY m.at_us"
+        )
+        rows = fetch(self._connection, query, about[0].removeprefix("dev:"))
+        starts = [-_ALWAYS_US, *(at_us for at_us, _ in rows[1:])]
+        spans = zip((place for _, place in rows), pairwise([*starts, _ALWAYS_US]), strict=False)
         cut = ((place, max(from_us, about[1]), min(to_us, about[2])) for place, (from_us, to_us) in spans)
         return [stay for stay in cut if stay[1] < stay[2] and stay[0].startswith(PLACES)]
 
