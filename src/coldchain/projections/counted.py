@@ -99,7 +99,7 @@ def _exceeded_us(one: Outcome) -> int:
 
 def _channel(portion: _Portion, one: Outcome) -> str:
     budget = one.spent.budget
-    return f"{channel_of(budget.above_mc, budget.max_s, budget.single)} in {portion.place}"[:160]
+    return f"{channel_of(budget.above_mc, budget.max_s, budget.single)} in {portion.place}"
 
 
 def _row(connection: Connection, portion: _Portion, one: Outcome) -> Row:
