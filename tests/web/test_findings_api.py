@@ -186,7 +186,7 @@ def test_commands_list_show_and_acknowledge(desk: Desk, told: Told) -> None:
     assert PALLET in shown
     assert "raised  alarm  breach" in shown
     run("ack", breach, "--comment", " ", code=1)
-    run("show", "0" * 32, code=1)
+    run("show", "0" * 32, code=2)
 
 
 # As a stream
