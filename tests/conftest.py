@@ -22,6 +22,7 @@ from hypothesis import settings
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from coldchain.db import engine as engines
 from coldchain.db.engine import make_engine
 from coldchain.db.migrate import migrate
 from databases import Databases
@@ -42,6 +43,28 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+
+
+SHIPPED = engines._SQLITE_PRAGMAS
+"""As programs have them that tests start."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _power_stays() -> Iterator[None]:
+    """Nothing here waits for the disk, nor does the PostgreSQL below: tests kill processes, not the machine, so that
+    none of them could tell. The one that asks whether a commit waits takes `shipped`."""
+    with pytest.MonkeyPatch.context() as patched:
+        at_once = tuple("synchronous = off" if one.startswith("synchronous") else one for one in SHIPPED)
+        assert at_once != SHIPPED
+        patched.setattr(engines, "_SQLITE_PRAGMAS", at_once)
+        patched.setattr(os, "fsync", lambda _descriptor: None)
+        yield
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections made from now on wait for the disk."""
+    monkeypatch.setattr(engines, "_SQLITE_PRAGMAS", SHIPPED)
 
 
 def _unavailable(reason: str) -> NoReturn:

@@ -129,6 +129,7 @@ def test_a_writer_killed_right_after_its_commit_leaves_all_of_it(filled, run_wri
         assert snapshot.entry(2) == b"writer"
 
 
+@pytest.mark.usefixtures("shipped")
 def test_commits_are_on_disk_when_they_return(engine):
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
