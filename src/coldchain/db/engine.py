@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -27,6 +28,7 @@ _SQLITE_PRAGMAS = (
     "wal_autocheckpoint = 4000",  # pages, 32 MB: pages hit by many batches are written back once
     "journal_size_limit = 67108864",  # what a long reader made the log grow to is given back after it
 )
+_AGAIN_S = 0.01
 _BEGIN = "coldchain_begin"
 _TURN = "coldchain_turn"
 
@@ -82,8 +84,24 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
+    """Several that open a new file at once get in each other's way: SQLite does not wait for whoever turns WAL on."""
+    deadline = time.monotonic() + WAIT_S
     for pragma in _SQLITE_PRAGMAS:
+        while not _set(connection, pragma):
+            if time.monotonic() > deadline:
+                raise WaitedTooLong(f"waited {WAIT_S} s for others that open the database")
+            time.sleep(_AGAIN_S)
+
+
+def _set(connection: sqlite3.Connection, pragma: str) -> bool:
+    """False where another connection is in the way."""
+    try:
         connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def _begin(connection: Connection) -> None:
