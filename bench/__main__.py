@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
 
 def _ingest(options: argparse.Namespace) -> list[Row]:
     """Bare pipe, ingest, bare pipe: the reference before and after."""
-    trucks, rounds, each, half_s = (200, 2, 3_000, 2.0) if options.quick else (1_000, 3, 30_000, 5.0)
+    trucks, rounds, each, half_s = (200, 2, 3_000, 2.0) if options.quick else (1_000, 3, 60_000, 5.0)
     installed = mosquitto_program() is not None
     broker = options.broker or ("mosquitto" if installed else "nats")
     with tempfile.TemporaryDirectory(prefix="coldchain-bench-") as directory:

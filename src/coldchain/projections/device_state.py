@@ -108,8 +108,8 @@ class Heard(NamedTuple):
     @property
     def is_evidence(self) -> bool:
         """Known only after the whole batch was taken."""
-        chain = self.device.chain
-        return self.sha256 not in chain.held and (self.boot, self.seq) not in chain.disputed
+        held, disputed = self.device.chain.held, self.device.chain.disputed
+        return (not held or self.sha256 not in held) and (not disputed or (self.boot, self.seq) not in disputed)
 
 
 class Arrival(NamedTuple):
@@ -281,7 +281,7 @@ class DeviceState:
         elif "#" in entry.key:
             known.chain.dispute_loose(boot, seq)
         if sha256 not in known.chain.held:
-            if clock[3:9] != known.clock[3:9]:
+            if clock is not known.clock and clock[3:9] != known.clock[3:9]:
                 self.misclocked[known.no] = known
             known.clock = Clock(_later(clock.last_us, block.last_us), *clock[1:-1], max(clock.at_us, entry.at_us))
         self._heard[known.no] = known

@@ -165,6 +165,7 @@ class Openings:
         return self._newest[device, door]
 
 
+_POSITION = {"lat", "lon"}
 _WATCHED = frozenset(("compressor", "speed", "defrost", "lat", "lon"))
 
 
@@ -188,13 +189,14 @@ class _Noted:
         beside: dict[str, Run] = {}
         opened = False
         for run in runs:
-            if run.quality:
+            name, quality, times, values = run
+            if quality:
                 continue
-            if run.name in _WATCHED:
-                beside[run.name] = run
-            elif run.name.startswith("door/"):
-                said = self.doors.setdefault((device, run.name), {})
-                for t_us, is_open in zip(run.times, run.values, strict=True):
+            if name in _WATCHED:
+                beside[name] = run
+            elif name.startswith("door/"):
+                said = self.doors.setdefault((device, name), {})
+                for t_us, is_open in zip(times, values, strict=True):
                     if isinstance(is_open, bool):
                         said.setdefault((t_us, is_open), entry)
                         opened = opened or is_open
@@ -205,9 +207,11 @@ class _Noted:
                 for t_us, lat in zip(beside["lat"].times, beside["lat"].values, strict=True)
                 if isinstance(lat, int) and isinstance(lon := east.get(t_us), int)
             ]
-            self.positions.update((device, *one) for one in found if opened)
+            if opened:
+                self.positions.update((device, *one) for one in found)
             self._take_halt(device, sorted(found))
-        self._take_stop(device, [beside[name] for name in STOP_NAMES if name in beside])
+        if len(beside) > 2 or not beside.keys() <= _POSITION:
+            self._take_stop(device, [beside[name] for name in STOP_NAMES if name in beside])
 
     def _take_halt(self, device: str, positions: Sequence[Position]) -> None:
         if not positions:

@@ -138,23 +138,26 @@ class Temperature:
         return found
 
     def _hear(self, message: Heard, reader: Reader) -> None:
-        probes = []
+        device, probes, mixed = message.device, [], set()
         for run in message.runs:
-            role = _role(run.name)
-            if not role or run.quality == "bad-time":
+            name, quality, times, _ = run
+            role = _role(name)
+            if not role or quality == "bad-time":
                 continue
             if role == "probe":
                 probes.append(run)
+                if quality:
+                    mixed.add(name)
             elif role == "controller":
-                self._doubts.hear_controller(message.device, min(run.times), max(run.times))
+                self._doubts.hear_controller(device, min(times), max(times))
             else:
-                self._pause(message.device, min(run.times), max(run.times))
-        mixed = {run.name for run in probes if run.quality}
+                self._pause(device, min(times), max(times))
+        channels = self._channels.get(device.no, {})
         for run in probes:
             name, _, times, values = run
             if name in mixed:
                 continue
-            probe = self._channel(message.device, name)
+            probe = channels.get(name) or self._channel(device, name)
             rule, state = probe.rule, probe.state
             if rule is not None and state is not None and times[-1] < probe.quiet_until_us:
                 quiet = advance_quiet(rule, state, times, values)  # type: ignore[arg-type]
@@ -166,7 +169,7 @@ class Temperature:
             self._take(probe, merged(run_items(run)), reader)
         for name in mixed:
             items = [item for run in probes if run.name == name for item in run_items(run)]
-            self._take(self._channel(message.device, name), merged(items), reader)
+            self._take(self._channel(device, name), merged(items), reader)
 
     def _take(self, probe: Channel, items: Sequence[Item], reader: Reader) -> None:
         self._touched[probe] = None
