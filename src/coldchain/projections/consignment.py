@@ -5,25 +5,21 @@ Follows telemetry and containment: run it after them on the same batch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from coldchain.db.exposure_touches import Touched, take_touched, widen
-from coldchain.db.queries_containment import contents_at
 from coldchain.domain.exposure import LOADS, PRECOOLED_US, Movement, common, length
 from coldchain.domain.tracing import FOREVER_US
-from coldchain.projections.consignment_rows import AFFECTED, BUDGET, SOURCE, Row, basis, channel_of, replace_rows
+from coldchain.projections.consignment_rows import BUDGET, Row, affected, breach, channel_of, limits_of, replace_rows
 from coldchain.projections.counted import judge_counted
-from coldchain.projections.events import weakest
 from coldchain.projections.exposures import Exposures, movements
 from coldchain.projections.kinetics import MKT, Kinetics
 from coldchain.projections.loadings import VEHICLE, entered, judge_loadings
 from coldchain.projections.received import judge_received, measured_units, record_measurements
 from coldchain.projections.spending import Due, Outcome, Spending
-from coldchain.services.chores import canonical
 from coldchain.services.ports import Projection, Recorded
 
 PLACES = 50
@@ -127,33 +123,12 @@ def _budget_row(connection: Connection, one: Outcome) -> Row:
     """A breach from the moment the budget is exceeded, for as long as the goods are anywhere."""
     budget, from_us = one.spent.budget, one.spent.exceeded_us
     assert from_us is not None
-    inside = sorted({interval.child for interval in contents_at(connection, one.unit, from_us)})
-    detail = {
-        "pack": one.pack.name,
-        "version": one.pack.version,
-        "clause": budget.clause,
-        "verified": one.pack.verified,
-        "above_mc": budget.above_mc,
-        "max_s": budget.max_s,
-        "single": budget.single,
-        "spent": _spent_by(one, from_us),
-        "affected": [one.unit, *inside[: AFFECTED - 1]],
-        "affected_total": 1 + len(inside),
-        "severity": "alarm",
-    }
-    return {
-        "source": SOURCE,
-        "rule": one.pack.name + BUDGET,
-        "subject": one.unit,
-        "channel": channel_of(budget.above_mc, budget.max_s, budget.single),
-        "from_us": from_us,
-        "to_us": None,
-        "verdict": "breach",
-        "state": "open",
-        "detail": canonical(detail).decode(),
-        "weakest_grade": weakest([watch.grade for watch in one.watches]),
-        "basis_index": json.dumps(basis(connection, one.warm, one.stays, one.watches, from_us)),
-    }
+    told = {**limits_of(budget), "spent": _spent_by(one, from_us), **affected(connection, one.unit, from_us)}
+    channel = channel_of(budget.above_mc, budget.max_s, budget.single)
+    return breach(
+        connection, one.pack, BUDGET, one.unit, channel, from_us, told,
+        warm=one.warm, stays=one.stays, watches=one.watches,
+    )  # fmt: skip
 
 
 def _spent_by(one: Outcome, until_us: int) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,9 +11,13 @@ from sqlalchemy import Connection
 from coldchain.db import queries_events as q
 from coldchain.db.bulk import append_rows, remove_rows
 from coldchain.db.lanes import mark_rows
+from coldchain.db.queries_containment import contents_at
 from coldchain.db.tables.verdicts import verdict
 from coldchain.domain.exposure import Span, Stay, Watch
+from coldchain.domain.rulepacks import Budget, RulePack
+from coldchain.projections.events import weakest
 from coldchain.projections.series import PROBES, readings
+from coldchain.services.chores import canonical
 
 SOURCE = "consignment"
 BUDGET = " budget"
@@ -34,6 +39,53 @@ def replace_rows(
     remove_rows(connection, verdict, [_key(row) for row in gone])
     append_rows(connection, verdict, [tuple(row[column.name] for column in verdict.columns) for row in fresh])
     mark_rows(connection, gone + fresh)
+
+
+def breach(
+    connection: Connection,
+    pack: RulePack,
+    ending: str,
+    subject: str,
+    channel: str,
+    from_us: int,
+    told: Mapping[str, Any],
+    *,
+    warm: Iterable[Span],
+    stays: Iterable[Stay],
+    watches: Sequence[Watch],
+) -> Row:
+    """A breach of the pack from that moment, for as long as the goods are anywhere. told: what its detail says beside
+    the pack; warm, stays, watches: what it rests on."""
+    said = {"pack": pack.name, "version": pack.version, "verified": pack.verified, "severity": "alarm", **told}
+    return {
+        "source": SOURCE,
+        "rule": pack.name + ending,
+        "subject": subject,
+        "channel": channel,
+        "from_us": from_us,
+        "to_us": None,
+        "verdict": "breach",
+        "state": "open",
+        "detail": canonical(said).decode(),
+        "weakest_grade": weakest([watch.grade for watch in watches]),
+        "basis_index": json.dumps(basis(connection, warm, stays, watches, from_us)),
+    }
+
+
+def affected(connection: Connection, unit: str, t_us: int) -> dict[str, Any]:
+    """The unit and what is inside it at that moment, as a breach tells of them."""
+    inside = sorted({interval.child for interval in contents_at(connection, unit, t_us)})
+    return {"affected": [unit, *inside[: AFFECTED - 1]], "affected_total": 1 + len(inside)}
+
+
+def limits_of(budget: Budget) -> dict[str, Any]:
+    """A budget as a breach of it states it."""
+    return {
+        "clause": budget.clause,
+        "above_mc": budget.above_mc,
+        "max_s": budget.max_s,
+        "single": budget.single,
+    }
 
 
 def basis(

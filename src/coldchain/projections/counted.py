@@ -5,7 +5,6 @@ Which of them came and went nobody knows: judged is what some of them surely spe
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -19,11 +18,9 @@ from coldchain.domain.commodities import Judged
 from coldchain.domain.exposure import LOADS, Interval, Span, innermost, spend, watched, within
 from coldchain.domain.lasting import Lasting, lasting
 from coldchain.domain.tracing import FOREVER_US
-from coldchain.projections.consignment_rows import BUDGET, SOURCE, Row, basis, channel_of
-from coldchain.projections.events import weakest
+from coldchain.projections.consignment_rows import BUDGET, Row, breach, channel_of, limits_of
 from coldchain.projections.exposures import Exposures
 from coldchain.projections.spending import GOODS, Outcome, Spending, first_pack
-from coldchain.services.chores import canonical
 
 
 class _Portion(NamedTuple):
@@ -104,32 +101,17 @@ def _channel(portion: _Portion, one: Outcome) -> str:
 
 def _row(connection: Connection, portion: _Portion, one: Outcome) -> Row:
     """A breach of some of the goods from the moment the budget is exceeded, wherever they went."""
-    budget, from_us = one.spent.budget, _exceeded_us(one)
-    detail = {
-        "pack": one.pack.name,
-        "version": one.pack.version,
-        "clause": budget.clause,
-        "verified": one.pack.verified,
-        "above_mc": budget.above_mc,
-        "max_s": budget.max_s,
-        "single": budget.single,
+    budget = one.spent.budget
+    told = {
+        **limits_of(budget),
         "spent": [{"place": portion.place, "s": budget.max_s}],
         "goods": {"holder": portion.place, "measure": portion.measure, "least_milli": portion.while_.least_milli},
         "since_us": portion.while_.from_us,
         "affected": [portion.item],
         "affected_total": 1,
-        "severity": "alarm",
     }
-    return {
-        "source": SOURCE,
-        "rule": one.pack.name + BUDGET,
-        "subject": portion.item,
-        "channel": _channel(portion, one),
-        "from_us": from_us,
-        "to_us": None,
-        "verdict": "breach",
-        "state": "open",
-        "detail": canonical(detail).decode(),
-        "weakest_grade": weakest([watch.grade for watch in one.watches]),
-        "basis_index": json.dumps(basis(connection, one.warm, one.stays, one.watches, from_us)),
-    }
+    where = _channel(portion, one)
+    return breach(
+        connection, one.pack, BUDGET, portion.item, where, _exceeded_us(one), told,
+        warm=one.warm, stays=one.stays, watches=one.watches,
+    )  # fmt: skip

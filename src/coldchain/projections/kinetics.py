@@ -6,14 +6,12 @@ cold time counts as well, wherever it was: `kinetic_window` says when whatever i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from sqlalchemy import Connection
 
 from coldchain.db.bulk import fetch
 from coldchain.db.exposure_touches import kinetic_windows, put_kinetic_windows, widen
-from coldchain.db.queries_containment import contents_at
 from coldchain.domain.commodities import Judged, Turns
 from coldchain.domain.exposure import (
     HOUR_US,
@@ -31,11 +29,9 @@ from coldchain.domain.exposure import (
 )
 from coldchain.domain.kinetics import means, overs
 from coldchain.domain.rulepacks import SECOND_US, Mkt, RulePack
-from coldchain.projections.consignment_rows import AFFECTED, SOURCE, Row, basis
-from coldchain.projections.events import weakest
+from coldchain.projections.consignment_rows import Row, affected, breach
 from coldchain.projections.exposures import Exposures
 from coldchain.projections.spending import first_pack, members
-from coldchain.services.chores import canonical
 
 MKT = " MKT"
 
@@ -166,37 +162,22 @@ class _Judging:
         watches: Sequence[Watch],
     ) -> Row:
         """A breach from the moment the window exceeds the limit, for as long as the goods are anywhere."""
-        inside = sorted({interval.child for interval in contents_at(self._connection, unit, from_us)})
         ((begin_us, (mkt_mc, known_us)),) = means(rule, window).items()
         warm = joined(above(window, rule.max_mc))
-        detail = {
-            "pack": pack.name,
-            "version": pack.version,
+        told = {
             "clause": rule.clause,
-            "verified": pack.verified,
             "max_mc": rule.max_mc,
             "window_s": rule.window_s,
             "window_us": begin_us,
             "mkt_mc": mkt_mc,
             "known_s": known_us / SECOND_US,
             "places": sorted({stay.place for stay in stays if _meets(stay, warm)}),
-            "affected": [unit, *inside[: AFFECTED - 1]],
-            "affected_total": 1 + len(inside),
-            "severity": "alarm",
+            **affected(self._connection, unit, from_us),
         }
-        return {
-            "source": SOURCE,
-            "rule": pack.name + MKT,
-            "subject": unit,
-            "channel": f"{rule.max_mc / 1000:g} °C {rule.window_s // 3600} h",
-            "from_us": from_us,
-            "to_us": None,
-            "verdict": "breach",
-            "state": "open",
-            "detail": canonical(detail).decode(),
-            "weakest_grade": weakest([watch.grade for watch in watches]),
-            "basis_index": json.dumps(basis(self._connection, warm, stays, watches, from_us)),
-        }
+        channel = f"{rule.max_mc / 1000:g} °C {rule.window_s // 3600} h"
+        return breach(
+            self._connection, pack, MKT, unit, channel, from_us, told, warm=warm, stays=stays, watches=watches
+        )
 
 
 def _window(rule: Mkt, t_us: int) -> Span:
