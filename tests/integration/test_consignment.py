@@ -235,31 +235,38 @@ def test_after_every_message_the_verdicts_are_exact(tmp_path: Path, seed: int) -
         assert budget(core) == sorted(CONCLUDED)
 
 
+def tell_in_some_order(core: Core, happenings: Sequence[Inbound | bytes], seed: int | None) -> None:
+    """As they are and at once; with a seed in some order, some of them twice, in batches and with restarts between."""
+    if seed is None:
+        tell(core, happenings)
+        return
+    draw = random.Random(seed)
+    happenings = [*happenings, *draw.sample(happenings, k=len(happenings) // 5)]
+    draw.shuffle(happenings)
+    for one in happenings:
+        tell(core, [one])
+        if draw.random() < 0.5:
+            core.follower.catch_up()
+        if draw.random() < 0.1:
+            core.follower._forget()  # what a restart leaves: the tables and nothing else
+
+
+def settled(core: Core) -> dict[str, str]:
+    """Digests of the fact columns once everything is folded, which a rebuild does not change."""
+    core.follower.catch_up()
+    names = ("verdict", "warm_hour", "exposure_touched")
+    tables = [table for table in core.follower.tables() if table.name in names]
+    facts = digests(core.engine, tables, facts_only=True)
+    rebuilt = core.follower.rebuild()
+    assert {name for name, digest in rebuilt.items() if digest.before != digest.after} == set()
+    return facts
+
+
 def concluded(directory: Path, seed: int | None) -> tuple[dict[str, str], list[tuple[Any, ...]]]:
-    """Digests of all fact columns and the budget verdicts, after everything came in some order and batches; and the
-    same again after a rebuild."""
     with opened(directory) as core:
         record_pack(core)
-        happenings = journey(core)
-        if seed is not None:
-            draw = random.Random(seed)
-            happenings += draw.sample(happenings, k=len(happenings) // 5)
-            draw.shuffle(happenings)
-            for one in happenings:
-                tell(core, [one])
-                if draw.random() < 0.3:
-                    core.follower.catch_up()
-                if draw.random() < 0.05:
-                    core.follower._forget()  # what a restart leaves: the tables and nothing else
-        else:
-            tell(core, happenings)
-        core.follower.catch_up()
-        names = ("verdict", "warm_hour", "exposure_touched")
-        tables = [table for table in core.follower.tables() if table.name in names]
-        facts = digests(core.engine, tables, facts_only=True)
-        rebuilt = core.follower.rebuild()
-        assert {name for name, digest in rebuilt.items() if digest.before != digest.after} == set()
-        return facts, budget(core)
+        tell_in_some_order(core, journey(core), seed)
+        return settled(core), budget(core)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,9 @@ from sqlalchemy import select
 
 from coldchain.bootstrap.core import Core
 from coldchain.db.tables.events import finding
-from coldchain.projections.follow import digests
 from coldchain.services.messages import Inbound
 from integration.consignment import Sender, record_pack
-from integration.test_consignment import opened, rows, tell
+from integration.test_consignment import opened, rows, settled, tell, tell_in_some_order
 from web.story import MINUTE, PALLET, START, epcis
 
 LOT, OTHER_LOT = "lot:16901234500018/L1", "lot:16901234500018/L2"
@@ -103,26 +101,8 @@ def test_a_rule_recorded_later_judges_what_was_before(core: Core) -> None:
 def concluded(directory: Path, seed: int | None) -> tuple[dict[str, str], list[tuple[Any, ...]]]:
     with opened(directory) as core:
         record_pack(core)
-        happenings = journey(core)
-        if seed is None:
-            tell(core, happenings)
-        else:
-            draw = random.Random(seed)
-            happenings += draw.sample(happenings, k=len(happenings) // 5)
-            draw.shuffle(happenings)
-            for one in happenings:
-                tell(core, [one])
-                if draw.random() < 0.5:
-                    core.follower.catch_up()
-                if draw.random() < 0.1:
-                    core.follower._forget()
-        core.follower.catch_up()
-        names = ("verdict", "warm_hour", "exposure_touched")
-        tables = [table for table in core.follower.tables() if table.name in names]
-        facts = digests(core.engine, tables, facts_only=True)
-        rebuilt = core.follower.rebuild()
-        assert {name for name, digest in rebuilt.items() if digest.before != digest.after} == set()
-        return facts, over(core)
+        tell_in_some_order(core, journey(core), seed)
+        return settled(core), over(core)
 
 
 def test_any_order_repetition_batches_and_restarts_conclude_the_same(tmp_path: Path) -> None:
