@@ -12,7 +12,10 @@ from coldchain.bootstrap.core import Core, open_core
 from coldchain.db.queries_api import device_row, devices_at, mountings
 from coldchain.db.queries_events import verdicts
 from coldchain.db.queries_units import UnitQueries
+from coldchain.domain.parties import read_registration
 from coldchain.projections.mounts import Posting, postings
+from coldchain.services.identity import CommandRefused
+from coldchain.services.parties import registered
 from coldchain.settings import load_settings
 from opening import new_core
 from web.story import HOUR, MINUTE, OTHER, PALLET, START, Clock, Sender, at, epcis, temperatures
@@ -29,6 +32,12 @@ def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
 
 def mount(core: Core, place: str, at_us: int) -> None:
     core.register("mount", {"id": "d1", "place": place, "from_us": at_us})
+
+
+def recorded(core: Core, n: int, place: str, at_us: int) -> None:
+    """The order as an entry, which a ledger may hold of a device that is enrolled later, or never."""
+    body = {"v": 1, "op": "mount", "id": "d1", "n": n, "place": place, "from_us": at_us}
+    core.log.append([registered(core.log.origin, read_registration(body))])
 
 
 def places(core: Core) -> list[tuple[str, int]]:
@@ -119,8 +128,8 @@ def test_any_order_of_orders_and_enrolment_gives_the_same_places(tmp_path: Path)
         with new_core(load_settings(dir=tmp_path / str(number)), clock=Clock(ENROLLED)) as core:
             facts = [
                 lambda core=core: Sender(core, "d1", "room:w1/a"),  # type: ignore[misc]
-                lambda core=core: mount(core, "veh:T1", START),  # type: ignore[misc]
-                lambda core=core: mount(core, "veh:T2", START + MINUTE),  # type: ignore[misc]
+                lambda core=core: recorded(core, 1, "veh:T1", START),  # type: ignore[misc]
+                lambda core=core: recorded(core, 2, "veh:T2", START + MINUTE),  # type: ignore[misc]
             ]
             if order.index(1) > order.index(2):
                 continue  # orders are numbered as they come
@@ -129,6 +138,13 @@ def test_any_order_of_orders_and_enrolment_gives_the_same_places(tmp_path: Path)
                 core.settle()
             found.add(tuple(places(core)))
     assert len(found) == 1
+
+
+def test_mounting_a_device_that_nobody_enrolled_is_refused(core: Core) -> None:
+    with pytest.raises(CommandRefused, match=r"device 'd1' is not enrolled, nor mapped behind a gateway"):
+        mount(core, "veh:T1", START)
+    Sender(core, "d1", "room:w1/a")
+    mount(core, "veh:T1", START)
 
 
 def test_a_device_nobody_enrolled_has_no_places_yet() -> None:

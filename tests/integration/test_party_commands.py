@@ -42,6 +42,8 @@ def test_a_new_installation_registers_its_parties_and_gives_one_a_token(run: Com
     assert site["valid_from"] == "2026-01-01T00:00:00Z"
     assert (site["stated"]["lat_e7"], site["stated"]["radius_m"]) == (360_671_000, 400)
     run("party room add --id w1/a")
+    run("device gateway --org polar --site w1 --id gw --format senml")
+    run("device map d1 --gateway gw --source probe")
     run("party mount add --id d1 --place room:w1/a --from 2026-03-02T08:00:00+08:00")
     run("party agent add --org polar --agent haul --until 2027-01-01")
     assert [item["id"] for item in run("party org list")["items"]] == ["haul", "polar"]

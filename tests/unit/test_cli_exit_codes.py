@@ -209,6 +209,7 @@ party vehicle show nobody | vehicle 'nobody' is not registered
 party room add --id nowhere/a | site 'nowhere' is not registered
 party room show nobody | room 'nobody' is not registered
 party mount add --id d1 --place x | found 'x'
+party mount add --id nobody --place veh:T1 | device 'nobody' is not enrolled
 party mount show nobody | mount 'nobody' is not registered
 party fitting add --id nobody --controller | device 'nobody' is not enrolled
 party fitting add --id d1 --calibration x | expected CERT:DATE

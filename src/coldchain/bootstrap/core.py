@@ -48,7 +48,7 @@ from coldchain.services.findings import Acknowledged, Told, acknowledgement, che
 from coldchain.services.identity import CommandRefused
 from coldchain.services.inspect import inspect
 from coldchain.services.messages import Inbound
-from coldchain.services.parties import check_fitted, event_ruling, registered, registration
+from coldchain.services.parties import OF_DEVICES, check_device, event_ruling, registered, registration
 from coldchain.services.ports import Clock
 from coldchain.services.principals import Principal
 from coldchain.services.registry import Registry
@@ -173,8 +173,8 @@ class Core:
     def register(self, op: str, stated: Mapping[str, Any]) -> tuple[Registration, Outcome]:
         """A party, place, vehicle or mounting is registered as stated. Raises CommandRefused (`services.parties`)."""
         self.refresh_registry()
-        if op == "fitting":
-            check_fitted(self.registry, str(stated.get("id")))
+        if op in OF_DEVICES:
+            check_device(self.registry, str(stated.get("id")))
         version = registration(self.registry.directory, op, stated, self.clock())
         outcome = self.record(registered(self.log.origin, version))
         self.refresh_registry()

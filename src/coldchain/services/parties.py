@@ -41,8 +41,12 @@ def registration(directory: Directory, op: str, stated: Mapping[str, Any], now_u
     return version
 
 
-def check_fitted(registry: Registry, device: str) -> None:
-    """Raises CommandRefused for a fitting of a device that nobody enrolled or mapped: it would hold of none."""
+OF_DEVICES = ("mount", "fitting")
+"""What is registered of a device rather than of a party or place."""
+
+
+def check_device(registry: Registry, device: str) -> None:
+    """Raises CommandRefused for a device that nobody enrolled or mapped: what is stated of it would hold of none."""
     if registry.latest(device) is None and registry.sources.latest(device) is None:
         raise CommandRefused(f"device {device!r} is not enrolled, nor mapped behind a gateway: coldchain device list")
 
