@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from coldchain_devices.errors import ScenarioError
 from coldchain_devices.signer import Alg
@@ -156,13 +156,15 @@ class Count:
 class FaultSpec:
     """Something that goes wrong with one device in [from_h, to_h)."""
 
-    kind: Literal["offline", "stuck", "sentinel", "skew"]
+    kind: Literal["offline", "stuck", "sentinel", "skew", "duplicates", "shuffled", "replayed", "forged"]
     device: str
     from_h: float
     to_h: float
     channel: str = ""
+    """stuck, sentinel: the one that shows it."""
     value: float = 0.0
-    """sentinel: what the channel shows. skew: seconds the device's clock is ahead."""
+    """sentinel: what the channel shows. skew: seconds the device's clock is ahead. duplicates: the share of messages
+    that arrives twice. shuffled: most seconds that a message is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,9 @@ def _build(cls: type[T], table: dict[str, Any], where: str) -> T:
     known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
     if unknown := table.keys() - known:
         raise ScenarioError(f"{where}: unknown field {', '.join(sorted(unknown))}")
+    for name, kind in get_type_hints(cls).items():
+        if get_origin(kind) is Literal and table.get(name, get_args(kind)[0]) not in get_args(kind):
+            raise ScenarioError(f"{where} {name}: {table[name]!r} is none of {', '.join(get_args(kind))}")
     try:
         return cls(**{name: _value(name, value, f"{where} {name}") for name, value in table.items()})
     except TypeError as error:

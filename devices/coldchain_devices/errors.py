@@ -23,3 +23,7 @@ class ScenarioError(DeviceError):
 
 class ReplayError(DeviceError):
     """A recorded log whose columns or times are not what the replay reads."""
+
+
+class NotDelivered(DeviceError):
+    """A message that the ledger did not answer in time."""

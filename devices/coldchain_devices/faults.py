@@ -1,24 +1,25 @@
-"""What goes wrong on the way from a sensor to the ledger; every fault is a function, faults compose.
+"""What goes wrong between a sensor and the ledger; every fault is a function, faults compose.
 
-Three kinds, by what they bend: readings before they are packed, deliveries after they are signed, and the goods.
+Three kinds, by what they bend: readings before they are packed, messages on their way, and the goods.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
+from coldchain_devices.config import FaultSpec
 from coldchain_devices.goods import Case, Pallet
-from coldchain_devices.plan import Delivery
+from coldchain_devices.plan import Action, Copy, Forgery, Link, Publish
 from coldchain_devices.senml import Reading, Value
-from coldchain_devices.signer import Chain, DeviceKey, seal
 
 SENTINELS = (-127.0, 85.0, 6553.5, 327.67, 200.3)
 """What broken thermometers show: DS18B20 open and power-on, unsigned wraps, open circuits (telemetry §4)."""
 
+AGAIN_WITHIN_US = 600 * 1_000_000
+"""A duplicate comes within this time after the message."""
+
 ReadingFault = Callable[[Sequence[Reading]], list[Reading]]
-DeliveryFault = Callable[[Sequence[Delivery]], list[Delivery]]
 
 # Readings: from_s <= t < to_s, device time
 
@@ -55,58 +56,35 @@ def _bend(channel: str, from_s: int, to_s: int, change: Callable[[Reading], Read
     return fault
 
 
-# Deliveries
+# On the way: from_us <= published < to_us
 
 
-def apply(faults: Sequence[DeliveryFault], deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """The deliveries after all faults, one after the other, by time."""
-    bent = list(deliveries)
-    for fault in faults:
-        bent = fault(bent)
-    return sorted(bent, key=lambda delivery: delivery.at_us)
+def on_the_way(fault: FaultSpec, own: Sequence[Publish], from_us: int, to_us: int, seed: str) -> list[Action]:
+    """What happens to the messages of the fault's device, which are `own`: all it publishes in the plan, in order.
 
-
-def offline(device: str, from_us: int, to_us: int) -> DeliveryFault:
-    """Nothing of the device gets through in [from_us, to_us); all of it comes at once at to_us, in order."""
-
-    def fault(deliveries: Sequence[Delivery]) -> list[Delivery]:
-        return [replace(d, at_us=to_us) if d.device == device and from_us <= d.at_us < to_us else d for d in deliveries]
-
-    return fault
-
-
-def duplicates(rate: float, within_us: int, seed: int) -> DeliveryFault:
-    """A share of the messages arrives twice, the second time up to `within_us` later."""
-    rng = random.Random(f"{seed}/duplicates")
-
-    def fault(deliveries: Sequence[Delivery]) -> list[Delivery]:
-        again = [replace(d, at_us=d.at_us + rng.randint(0, within_us)) for d in deliveries if rng.random() < rate]
-        return [*deliveries, *again]
-
-    return fault
-
-
-def shuffled(within_us: int, seed: int) -> DeliveryFault:
-    """Every message is late by a random time up to `within_us`, so that neighbours overtake each other."""
-    rng = random.Random(f"{seed}/shuffled")
-    return lambda deliveries: [replace(d, at_us=d.at_us + rng.randint(0, within_us)) for d in deliveries]
-
-
-def replayed(device: str, nth: int, at_us: int) -> DeliveryFault:
-    """Someone sends the device's nth message (from 0) once more, unchanged, at `at_us`."""
-
-    def fault(deliveries: Sequence[Delivery]) -> list[Delivery]:
-        own = [d for d in deliveries if d.device == device]
-        return [*deliveries, replace(own[nth], at_us=at_us)]
-
-    return fault
-
-
-def forged(device: str, at_us: int, body: bytes, chain: Chain, key: DeviceKey) -> DeliveryFault:
-    """Someone who holds another key claims to be the device: its kid, a place in its chain, a signature that fails."""
-    message, _ = seal(key, f"{device}#1", chain, body, "senml+json")
-    forgery = Delivery(at_us, device, "up", message.jws)
-    return lambda deliveries: [*deliveries, forgery]
+    offline: nothing gets through; all of it comes at once afterwards. duplicates: a share of the messages arrives
+    twice. shuffled: they come by detours, each late by a time of its own, and once more from the device afterwards,
+    which heard no answer. replayed: the first of them comes once more at the end. forged: each is accompanied by one
+    that another key has signed.
+    """
+    draw = random.Random(seed)
+    device, within = fault.device, [(n, one.at_us) for n, one in enumerate(own) if from_us <= one.at_us < to_us]
+    down, up = Link(from_us, device, up=False), Link(to_us, device, up=True)
+    match fault.kind:
+        case "offline":
+            return [down, up]
+        case "duplicates":
+            twice = [one for one in within if draw.random() < fault.value]
+            return [Copy(at_us + draw.randint(0, AGAIN_WITHIN_US), device, n) for n, at_us in twice]
+        case "shuffled":
+            late_us = round(fault.value * 1_000_000)
+            late = [(n, min(at_us + draw.randint(0, late_us), to_us)) for n, at_us in within]
+            return [down, *(Copy(at_us, device, n) for n, at_us in late), up]
+        case "replayed":
+            return [Copy(to_us, device, n) for n, _ in within[:1]]
+        case "forged":
+            return [Forgery(at_us, device, n) for n, at_us in within]
+    return []
 
 
 # Goods

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from coldchain_devices.signer import LEAVES, Alg, Chain, DeviceKey, seal
+from coldchain_devices.signer import LEAVES, Alg, Chain, DeviceKey, Signed, b64url, seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,25 @@ class Paper:
     payload: bytes
 
 
-Action = Publish | Link | Capture | Paper
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Someone sends the device's nth message of the plan (from 0) on a way of their own, unchanged."""
+
+    at_us: int
+    device: str
+    nth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forgery:
+    """Someone without the device's key sends its nth message with a signature of their own."""
+
+    at_us: int
+    device: str
+    nth: int
+
+
+Action = Publish | Link | Capture | Paper | Copy | Forgery
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +119,16 @@ class Misreads:
     """Tags that went through and were not read."""
     stray: int
     """Tags of neighbours that were read with a pallet's."""
+
+
+def passed_on(action: Copy | Forgery, sent: Sequence[Signed], alg: Alg) -> Signed:
+    """What someone sends in place of a device that signed `sent` with such a key."""
+    message = sent[action.nth]
+    if isinstance(action, Copy):
+        return message
+    signed_part = message.jws.rpartition(b".")[0]
+    signature = DeviceKey.derive(b"forger", alg).sign(signed_part)
+    return replace(message, jws=signed_part + b"." + b64url(signature).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +165,10 @@ class Plan:
 
     def deliveries(self) -> list[Delivery]:
         """Every message signed and at the moment it gets through: what was published while a link was down comes when
-        it is up again (never, if it stays down). For drivers without MQTT; faults.py bends the result."""
+        it is up again (never, if it stays down). For drivers without MQTT."""
         chains = {device.id: Chain(1, 0, b"") for device in self.devices}
         keys = {device.id: (device.kid, device.key()) for device in self.devices}
+        sent: dict[str, list[Signed]] = {device.id: [] for device in self.devices}
         waiting: dict[str, list[Delivery]] = {}
         got_through: list[Delivery] = []
         for action in self.actions:
@@ -150,8 +179,12 @@ class Plan:
             elif isinstance(action, Publish):
                 kid, key = keys[action.device]
                 message, chains[action.device] = seal(key, kid, chains[action.device], action.body, action.typ)
+                sent[action.device].append(message)
                 delivery = Delivery(action.at_us, action.device, LEAVES[action.typ], message.jws)
                 waiting.get(action.device, got_through).append(delivery)
+            elif isinstance(action, Copy | Forgery):
+                other = passed_on(action, sent[action.device], keys[action.device][1].alg)
+                got_through.append(Delivery(action.at_us, action.device, LEAVES[other.typ], other.jws))
         return sorted(got_through, key=lambda delivery: delivery.at_us)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from coldchain_devices.config import Config, read_config
 from coldchain_devices.errors import ScenarioError
 from coldchain_devices.journeys import timetable
 from coldchain_devices.movements import Goods
-from coldchain_devices.plan import DeviceSpec, Plan
+from coldchain_devices.plan import Action, DeviceSpec, Plan
 from coldchain_devices.streams import Streams, check_faults
 from coldchain_devices.truck import PRODUCT_PROBE
 
@@ -35,7 +36,8 @@ class Scenario:
         goods = Goods(config, seed, start_us // SECOND, journeys)
         goods.play()
         streams = Streams(config, seed, start_us // SECOND, journeys)
-        actions = sorted([*goods.actions, *streams.actions()], key=lambda action: action.at_us)
+        actions = _by_time([*goods.actions, *streams.actions()])
+        actions = _by_time([*actions, *streams.on_the_way(actions)])
         notes = sorted([*goods.notes, *streams.notes()], key=lambda note: note.from_us)
         return Plan(
             name=config.name,
@@ -48,6 +50,10 @@ class Scenario:
             notes=tuple(notes),
             misreads=goods.misreads,
         )
+
+
+def _by_time(actions: Iterable[Action]) -> list[Action]:
+    return sorted(actions, key=lambda action: action.at_us)
 
 
 def load_scenario(path_or_name: str | Path) -> Scenario:

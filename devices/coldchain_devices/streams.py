@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Protocol
 
 from coldchain_devices import faults
@@ -11,7 +11,7 @@ from coldchain_devices.config import Config, FaultSpec, Sensor
 from coldchain_devices.doors import Door
 from coldchain_devices.errors import ScenarioError
 from coldchain_devices.journeys import Journey, room_door, route, truck_door
-from coldchain_devices.plan import Action, Link, Note, Publish
+from coldchain_devices.plan import Action, Note, Publish
 from coldchain_devices.senml import Reading, pack
 from coldchain_devices.thermal import COLD_ROOM, REEFER, Climate, Moment, Surroundings, simulate
 from coldchain_devices.truck import TruckGateway
@@ -41,17 +41,20 @@ class Streams:
         self._climate = Climate(config.climate.mean_c, config.climate.swing_c)
 
     def actions(self) -> Iterator[Action]:
-        """Every message of every sensor, and the links that fail; in no promised order."""
+        """Every message of every sensor; in no promised order."""
         series: dict[str, list[Moment]] = {}
         for sensor in self._config.sensor:
             door = self._door(sensor)
             if sensor.place not in series:
                 series[sensor.place] = self._moments(sensor, door)
             yield from self._messages(sensor, self._feed(sensor, door), series[sensor.place])
-        for fault in self._config.fault:
-            if fault.kind == "offline":
-                yield Link(self._at(fault.from_h) * SECOND, fault.device, up=False)
-                yield Link(self._at(fault.to_h) * SECOND, fault.device, up=True)
+
+    def on_the_way(self, actions: Sequence[Action]) -> Iterator[Action]:
+        """What faults do to the messages among the actions, which are by time."""
+        for n, fault in enumerate(self._config.fault):
+            own = [one for one in actions if isinstance(one, Publish) and one.device == fault.device]
+            span = self._at(fault.from_h) * SECOND, self._at(fault.to_h) * SECOND
+            yield from faults.on_the_way(fault, own, *span, f"{self._seed}/fault/{n}")
 
     def notes(self) -> Iterator[Note]:
         """Doors opened on the way without a reason, and the faults."""
@@ -107,14 +110,18 @@ class Streams:
     def _messages(self, sensor: Sensor, feed: Feed, moments: Sequence[Moment]) -> Iterator[Publish]:
         per_message = self._config.message_s // self._config.sample_s
         phase_us = random.Random(f"{self._seed}/{sensor.id}/phase").randrange(PUBLISH_WITHIN_S * SECOND)
-        bends = [self._bend(fault) for fault in self._config.fault if fault.device == sensor.id]
+        own = [fault for fault in self._config.fault if fault.device == sensor.id]
+        bends = [self._bend(fault) for fault in own]
+        shown: set[str] = set()
         for i in range(0, len(moments), per_message):
             batch = moments[i : i + per_message]
             readings = feed.readings(batch)
+            shown.update(reading.name for reading in readings)
             for bend in bends:
                 readings = bend(readings)
             sent_us = (batch[0].t_s + self._config.message_s) * SECOND + phase_us
             yield Publish(sent_us, sensor.id, "senml+json", pack(readings), batch[0].t_s * SECOND)
+        _check_channels(own, shown)
 
     def _bend(self, fault: FaultSpec) -> faults.ReadingFault:
         span = self._at(fault.from_h), self._at(fault.to_h)
@@ -124,12 +131,22 @@ class Streams:
             return faults.stuck(fault.channel, *span)
         if fault.kind == "skew":
             return faults.skewed_clock(round(fault.value), *span)
-        return list  # offline: what is measured is right, it comes late
+        return list  # what is measured is right; something happens to it on the way
 
 
 def check_faults(config: Config) -> None:
-    """Raises ScenarioError for a fault of a device that is not there."""
-    devices = {sensor.id for sensor in config.sensor} | {portal.id for portal in config.portal}
+    """Raises ScenarioError for a fault of a device that is not there or cannot have it."""
+    sensors = {sensor.id for sensor in config.sensor}
+    devices = sensors | {portal.id for portal in config.portal}
     for fault in config.fault:
         if fault.device not in devices:
             raise ScenarioError(f"{config.name}: fault {fault.kind} names the unknown device {fault.device}")
+        if fault.kind in ("sentinel", "stuck", "skew") and fault.device not in sensors:
+            raise ScenarioError(f"{config.name}: fault {fault.kind} names {fault.device}, which is no sensor")
+
+
+def _check_channels(bends: Sequence[FaultSpec], shown: Set[str]) -> None:
+    for fault in bends:
+        if fault.kind in ("sentinel", "stuck") and fault.channel not in shown:
+            told = f"fault {fault.kind} of {fault.device} names the channel {fault.channel!r}"
+            raise ScenarioError(f"{told}, it has {', '.join(sorted(shown))}")

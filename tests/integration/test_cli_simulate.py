@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -30,6 +30,14 @@ vehicle = []
 sensor = [{ id = "w1-ctl", org = "polar", site = "w1", place = "room:w1/a", kind = "room", probes = ["north"] }]
 """
 )
+
+
+@pytest.fixture
+def server(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Server]:
+    running = Server(tmp_path / "data", free_port(), free_port())
+    running.start()
+    yield running
+    running.close()
 
 
 def simulate(directory: Path, *options: str, expect: int = 0) -> dict[str, object]:
@@ -93,6 +101,48 @@ def test_beside_a_server_the_devices_go_through_its_broker_and_doctor_finds_all_
         assert said["server"] == f"runs at {server.http}, broker mqtt://127.0.0.1:{server.mqtt[1]}"
     finally:
         server.terminate()
+
+
+BENT = (
+    ONE_ROOM.replace("hours = 1", "hours = 0.5")
+    + """
+fault = [
+  { kind = "duplicates", device = "w1-ctl", value = 1.0, from_h = 0.1, to_h = 0.125 },
+  { kind = "shuffled", device = "w1-ctl", value = 60.0, from_h = 0.25, to_h = 0.3 },
+  { kind = "replayed", device = "w1-ctl", from_h = 0.02, to_h = 0.45 },
+  { kind = "forged", device = "w1-ctl", from_h = 0.35, to_h = 0.375 },
+]
+"""
+)
+
+
+def test_what_others_do_to_messages_on_their_way_happens_at_a_real_broker(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "bent.toml").write_text(BENT)
+
+    document = simulate(server.directory, "--scenario", str(tmp_path / "bent.toml"))
+
+    assert document["messages"] == 180
+    assert counted(server) == {
+        "added": 180,
+        "duplicate": 9 + 18 + 1,  # of the shuffled ones the device hears when it is back
+        "refused:bad-signature": 9,
+    }
+    keys = [entry.key for entry in sent_by_devices(server.directory)]
+    seqs = [int(key.rpartition("/")[2]) for key in keys]
+    assert sorted(seqs) == list(range(180))
+    assert seqs != sorted(seqs)
+    refused = run("rejects", "--dir", str(server.directory))["items"]
+    assert {(one["device"], one["reason"]) for one in refused} == {("w1-ctl", "bad-signature")}
+
+
+def counted(server: Server) -> dict[str, int]:
+    """What admission did with messages, as /metrics says it."""
+    token = (server.directory / "secrets" / "operator.token").read_text().strip()
+    asked = Request(f"{server.http}/metrics", headers={"Authorization": f"Bearer {token}"})
+    with urlopen(asked, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    told = [line.removeprefix('coldchain_messages_total{kind="') for line in lines if "messages_total{" in line]
+    return {kind: int(float(count)) for kind, _, count in (line.partition('"} ') for line in told)}
 
 
 @pytest.fixture

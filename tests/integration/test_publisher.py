@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from coldchain_devices.courier import hand_over
+from coldchain_devices.errors import NotDelivered
 from coldchain_devices.outbox import Outbox
 from coldchain_devices.publisher import Publisher
 from coldchain_devices.signer import DeviceKey, Signer
@@ -83,7 +87,7 @@ class Responder:
 
 def place(jws: bytes) -> tuple[int, int]:
     header = json.loads(base64.urlsafe_b64decode(jws.split(b".")[0] + b"=="))
-    return header["boot"], header["seq"]
+    return header.get("boot", 0), header.get("seq", 0)
 
 
 class Site:
@@ -303,3 +307,31 @@ def test_an_unreadable_answer_is_passed_over(nats_site: Site, caplog: pytest.Log
     until(lambda: "unreadable answer" in caplog.text)
     nats_site.ledger.say("cc/v1/o/s/d1/ack", {"boot": 1, "seq": 0, "index": 0})
     assert publisher.wait_idle(10)
+
+
+def test_what_somebody_else_brings_is_answered_to_them_and_leaves_the_device_to_its_work(site: Site) -> None:
+    """Mosquitto cuts the device's connection for the other's, which has the same account."""
+    credentials = site.broker.enrol("d1")
+    bring = functools.partial(
+        hand_over, site.broker.address, credentials.username, credentials.password, "cc/v1/o/s/d1"
+    )
+    publisher, signer = site.publisher(credentials, resend_after_s=1.0), site.signer()
+    first = signer.sign(BODY, "epcis+json")
+    assert publisher.wait_idle(10)
+
+    assert bring(first) == "ack"
+    site.ledger.answer = lambda boot, seq, jws: (
+        "nack",
+        {"boot": boot, "seq": seq, "sha256": hashlib.sha256(jws).hexdigest(), "reason": "bad-signature"},
+    )
+    assert bring(replace(first, jws=b"e30.e30.AA")) == "nack"
+    site.ledger.answer = site.ledger.silence
+    with pytest.raises(NotDelivered, match=r"cc/v1/o/s/d1 within 0\.5 s"):
+        bring(first, timeout_s=0.5)
+
+    site.ledger.answer = site.ledger.record
+    signer.sign(BODY)
+    assert publisher.wait_idle(20)
+    assert site.ledger.topics[:2] == ["cc/v1/o/s/d1/evt"] * 2
+    assert site.ledger.received[:2] == [first.jws] * 2
+    assert site.outbox.parked("d1") == []

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldchain_devices.config import FaultSpec
 from coldchain_devices.events import EventWriter
 from coldchain_devices.faults import (
+    AGAIN_WITHIN_US,
     SENTINELS,
-    apply,
-    duplicates,
-    forged,
-    offline,
+    on_the_way,
     repalletize,
-    replayed,
     sentinel,
-    shuffled,
     skewed_clock,
     stuck,
     take_out,
 )
 from coldchain_devices.goods import Pallet, Product, check_digit
-from coldchain_devices.plan import Delivery
+from coldchain_devices.plan import Action, Copy, Forgery, Link, Publish, passed_on
 from coldchain_devices.portal import ReadPoint, TagReader, passage
 from coldchain_devices.senml import Exact, Reading, pack
-from coldchain_devices.signer import Chain, DeviceKey
+from coldchain_devices.signer import Alg, Chain, DeviceKey, seal
 
 BEEF = Product("6901234", "150001", "LOT-1", "beef")
 MINUTE_US = 60_000_000
@@ -40,9 +36,12 @@ def readings() -> list[Reading]:
     return [Reading(name, "Cel", t_s, value) for t_s, value in enumerate((-20.0, -20.1, -20.2)) for name in ("a", "b")]
 
 
-@pytest.fixture
-def deliveries() -> list[Delivery]:
-    return [Delivery(n * MINUTE_US, f"d{n % 2}", "up", b"%d" % n) for n in range(100)]
+MESSAGES = [Publish(n * MINUTE_US, "d1", "senml+json", b"[]", n * MINUTE_US) for n in range(100)]
+
+
+def on_its_way(kind: str, value: float = 0.0, seed: str = "s") -> list[Action]:
+    """To the messages of d1, one a minute, from minute 20 to 60."""
+    return on_the_way(FaultSpec(kind, "d1", 0, 0, "", value), MESSAGES, 20 * MINUTE_US, 60 * MINUTE_US, seed)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", SENTINELS)
@@ -63,44 +62,50 @@ def test_a_skewed_clock_moves_every_channel(readings: list[Reading]) -> None:
     assert [r.t_s for r in skewed_clock(-3600, 1, 3)(readings)] == [0, 0, -3599, -3599, -3598, -3598]
 
 
-def test_offline_holds_one_device_back_and_keeps_its_order(deliveries: list[Delivery]) -> None:
-    bent = apply([offline("d1", 20 * MINUTE_US, 60 * MINUTE_US)], deliveries)
-    held = [d for d in bent if d.at_us == 60 * MINUTE_US and d.device == "d1"]
-    assert [int(d.payload) for d in held] == list(range(21, 60, 2))
-    assert [d for d in bent if d.device == "d0"] == [d for d in deliveries if d.device == "d0"]
-    assert not any(20 * MINUTE_US <= d.at_us < 60 * MINUTE_US and d.device == "d1" for d in bent)
+def test_offline_cuts_the_link_for_its_time() -> None:
+    assert on_its_way("offline") == [Link(20 * MINUTE_US, "d1", up=False), Link(60 * MINUTE_US, "d1", up=True)]
 
 
-@given(st.integers(0, 1000), st.floats(0, 1))
-def test_duplicates_and_shuffling_lose_and_invent_nothing(seed: int, rate: float) -> None:
-    deliveries = [Delivery(n * MINUTE_US, "d", "up", b"%d" % n) for n in range(60)]
-
-    def bent() -> list[Delivery]:
-        return apply([duplicates(rate, 10 * MINUTE_US, seed), shuffled(5 * MINUTE_US, seed)], deliveries)
-
-    result = bent()
-    assert result == bent()
-    assert {d.payload for d in result} == {d.payload for d in deliveries}
-    assert max(Counter(d.payload for d in result).values()) <= 2
-    assert [d.at_us for d in result] == sorted(d.at_us for d in result)
-    assert all(0 <= d.at_us - int(d.payload) * MINUTE_US <= 15 * MINUTE_US for d in result)
+@given(st.text(max_size=5), st.floats(0, 1))
+def test_duplicates_are_a_share_of_the_messages_and_come_after_them(seed: str, share: float) -> None:
+    copies = on_its_way("duplicates", share, seed)
+    assert copies == on_its_way("duplicates", share, seed)
+    numbers = [copy.nth for copy in copies if isinstance(copy, Copy)]
+    assert len(numbers) == len(copies)
+    assert numbers == sorted(set(numbers) & set(range(20, 60)))
+    assert all(0 <= copy.at_us - MESSAGES[n].at_us <= AGAIN_WITHIN_US for copy, n in zip(copies, numbers, strict=True))
+    assert len(on_its_way("duplicates", 1.0, seed)) == 40
+    assert on_its_way("duplicates", 0.0, seed) == []
 
 
-def test_a_replayed_message_is_the_same_bytes_again(deliveries: list[Delivery]) -> None:
-    bent = apply([replayed("d1", 3, 500 * MINUTE_US)], deliveries)
-    assert bent[-1] == Delivery(500 * MINUTE_US, "d1", "up", b"7")
-    assert len(bent) == len(deliveries) + 1
+def test_shuffled_messages_overtake_each_other_while_the_device_hears_no_answer() -> None:
+    down, *copies, up = on_its_way("shuffled", 900.0)
+    assert [down, up] == on_its_way("offline")
+    late = {copy.nth: copy.at_us - MESSAGES[copy.nth].at_us for copy in copies if isinstance(copy, Copy)}
+    assert list(late) == list(range(20, 60))
+    assert all(0 <= late_us <= 900_000_000 for late_us in late.values())
+    assert [copy.at_us for copy in copies] != sorted(copy.at_us for copy in copies)
+    assert max(copy.at_us for copy in copies) <= up.at_us
 
 
-def test_a_forgery_claims_the_devices_key_and_is_not_signed_by_it(deliveries: list[Delivery]) -> None:
-    thief = DeviceKey.derive(b"thief")
-    bent = apply([forged("d1", 0, b"[]", Chain(1, 5, b""), thief)], deliveries)
-    (forgery,) = [d for d in bent if d.payload.count(b".") == 2]
-    genuine = DeviceKey.derive(b"d1")
-    signed_part, _, signature = forgery.payload.rpartition(b".")
-    assert (forgery.device, forgery.at_us) == ("d1", 0)
-    assert DeviceKey.derive(b"thief").sign(signed_part) != genuine.sign(signed_part)
-    assert len(signature) == 86
+def test_a_replayed_message_comes_once_more_at_the_end() -> None:
+    assert on_its_way("replayed") == [Copy(60 * MINUTE_US, "d1", 20)]
+
+
+def test_forgeries_stand_beside_the_messages_they_imitate() -> None:
+    assert on_its_way("forged") == [Forgery(n * MINUTE_US, "d1", n) for n in range(20, 60)]
+
+
+@pytest.mark.parametrize("alg", ["EdDSA", "ES256"])
+def test_a_copy_is_the_same_bytes_and_a_forgery_all_but_the_signature(alg: Alg) -> None:
+    first, after = seal(DeviceKey.derive(b"d1", alg), "d1#1", Chain(1, 0, b""), b"[]", "senml+json")
+    sent = [first, seal(DeviceKey.derive(b"d1", alg), "d1#1", after, b"[]", "senml+json")[0]]
+    assert passed_on(Copy(0, "d1", 1), sent, alg) == sent[1]
+    forgery = passed_on(Forgery(0, "d1", 1), sent, alg)
+    assert (forgery.boot, forgery.seq) == (1, 1)
+    assert forgery.jws.rpartition(b".")[0] == sent[1].jws.rpartition(b".")[0]
+    assert len(forgery.jws) == len(sent[1].jws)
+    assert forgery.jws != sent[1].jws
 
 
 @given(st.integers(0, 20), st.text(max_size=5))

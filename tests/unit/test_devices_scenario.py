@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from coldchain_devices.errors import ScenarioError
-from coldchain_devices.plan import Action, Capture, Link, Note, Paper, Plan, Publish
+from coldchain_devices.plan import Action, Capture, Delivery, Link, Note, Paper, Plan, Publish
 from coldchain_devices.scenario import load_scenario
 
 HOUR_US = 3_600_000_000
@@ -341,6 +341,34 @@ def test_a_file_may_break_sensors_and_clocks(tmp_path: Path) -> None:
             assert json.loads(other.body)[0]["bt"] - json.loads(one.body)[0]["bt"] == 600
 
 
+ON_THE_WAY = """
+fault = [
+  { kind = "duplicates", device = "port-a-ctl", value = 1.0, from_h = 0.5, to_h = 1.0 },
+  { kind = "shuffled", device = "truck-1-gw", value = 900.0, from_h = 0.5, to_h = 1.0 },
+  { kind = "replayed", device = "truck-1-gw", from_h = 0.1, to_h = 1.5 },
+  { kind = "forged", device = "port-dock-1", from_h = 0.0, to_h = 2.0 },
+]
+[[trip]]"""
+
+
+def test_a_file_may_bend_messages_on_their_way(tmp_path: Path) -> None:
+    healthy = load_scenario("smoke").generate().deliveries()
+    bent = load_scenario(smoke_with(tmp_path, "[[trip]]", ON_THE_WAY)).generate().deliveries()
+
+    def of(deliveries: list[Delivery], device: str) -> list[bytes]:
+        return [one.payload for one in deliveries if one.device == device]
+
+    room, truck, portal = (of(healthy, device) for device in ("port-a-ctl", "truck-1-gw", "port-dock-1"))
+    assert Counter(of(bent, "port-a-ctl")) == Counter([*room, *room[5:11]])
+    whole = of(bent, "truck-1-gw")
+    half = whole[5:11]
+    assert half != sorted(half, key=truck.index), "they overtake each other"
+    assert Counter(whole) == Counter([*truck, *truck[5:11], truck[1]])
+    forged = [one for one in of(bent, "port-dock-1") if one not in portal]
+    assert [one.rpartition(b".")[0] for one in forged] == [one.rpartition(b".")[0] for one in portal]
+    assert Counter(of(bent, "port-dock-1")) == Counter([*portal, *forged])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
@@ -351,6 +379,13 @@ def test_a_file_may_break_sensors_and_clocks(tmp_path: Path) -> None:
         ("start = 2026-03-02T00:00:00Z", "start = 2026-03-02T00:00:00", "no offset"),
         ("hours = 2", "hours = ", "cannot read"),
         ("[[trip]]", 'fault = [{ kind = "offline", device = "x", from_h = 0, to_h = 1 }]\n[[trip]]', "device x"),
+        ("[[trip]]", FAULTY.replace("stuck", "stick"), r"fault\[1\] kind: 'stick' is none of offline, stuck, .*forged"),
+        (
+            "[[trip]]",
+            FAULTY.replace("temp/south", "temp/sud"),
+            "stuck of port-a-ctl names the channel 'temp/sud', it has",
+        ),
+        ("[[trip]]", FAULTY.replace("truck-1-gw", "port-dock-1"), "skew names port-dock-1, which is no sensor"),
     ],
 )
 def test_a_scenario_that_cannot_be_played_says_why(tmp_path: Path, old: str, new: str, says: str) -> None:

@@ -148,7 +148,7 @@ def _code_of(error: Exception) -> int | None:
     """By name, so that telling an error imports nothing."""
     names = {base.__name__ for base in type(error).__mro__}
     # CommandError: a database of a newer program. DatabaseError itself: a damaged file; kinds of it may be our faults.
-    unchecked = {"StoreError", "OperationalError", "NoAnswer", "CommandError"}
+    unchecked = {"StoreError", "OperationalError", "NoAnswer", "NotDelivered", "CommandError"}
     if names & unchecked or type(error).__name__ == "DatabaseError":
         return UNCHECKED
     if names & {"LedgerError"}:

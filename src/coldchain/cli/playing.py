@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from coldchain.bootstrap.brokers import Address, Brokers
@@ -16,10 +17,11 @@ from coldchain.cli.common import Data
 from coldchain.domain.fittings import PRODUCT
 from coldchain.services.identity import CommandRefused, Enrolment
 from coldchain.settings import Settings
+from coldchain_devices.courier import hand_over
 from coldchain_devices.outbox import Outbox
-from coldchain_devices.plan import Action, Capture, DeviceSpec, Link, Paper, Plan, Publish
+from coldchain_devices.plan import Action, Capture, Copy, DeviceSpec, Forgery, Link, Paper, Plan, Publish, passed_on
 from coldchain_devices.publisher import Publisher
-from coldchain_devices.signer import DeviceKey, Signer
+from coldchain_devices.signer import Alg, DeviceKey, Signed, Signer
 
 PATIENCE_S = 60.0
 """Longest wait for the ledger's answers before a run is given up."""
@@ -61,6 +63,12 @@ class Player:
         self._signers: dict[str, Signer] = {}
         self._publishers: dict[str, Publisher] = {}
         self._down: set[str] = set()
+        self._sent: dict[str, list[Signed]] = {
+            action.device: [] for action in plan.actions if isinstance(action, Copy | Forgery)
+        }
+        """What others will bring once more, or forge."""
+        self._algs: dict[str, Alg] = {spec.id: spec.alg for spec in plan.devices}
+        self._bring: dict[str, Callable[[Signed], str]] = {}
         self.messages = self.captures = self.papers = 0
         """How many of each were carried out."""
 
@@ -82,6 +90,8 @@ class Player:
                     spec.id,
                     self._outbox,
                 )
+                topic = f"cc/v1/{spec.org}/{spec.site}/{spec.id}"
+                self._bring[spec.id] = partial(hand_over, broker, account.username, account.password, topic)
                 publisher.start()
                 stack.callback(publisher.stop)
                 self._publishers[spec.id] = publisher
@@ -97,8 +107,12 @@ class Player:
                     self.messages += 1
                 case Link(device=device, up=up):
                     self._sign(batch)
+                    self._got_through(device)
                     (self._down.discard if up else self._down.add)(device)
                     self._publishers[device].set_link(up)
+                case Copy() | Forgery():
+                    self._sign(batch)
+                    self._pass_on(action)
                 case Capture(org=org, body=body):
                     self._core.capture(org, body)
                     self.captures += 1
@@ -109,8 +123,20 @@ class Player:
 
     def _sign(self, batch: dict[str, list[tuple[bytes, str]]]) -> None:
         for device, messages in batch.items():
-            self._signers[device].sign_many(messages)
+            signed = self._signers[device].sign_many(messages)
+            if device in self._sent:
+                self._sent[device] += signed
         batch.clear()
+
+    def _pass_on(self, action: Copy | Forgery) -> None:
+        """Returns once the ledger has answered."""
+        self._got_through(action.device)
+        self._bring[action.device](passed_on(action, self._sent[action.device], self._algs[action.device]))
+
+    def _got_through(self, device: str) -> None:
+        """If its link is up, all it has sent is answered: hours of a history pass here in milliseconds."""
+        if device not in self._down:
+            wait_for([self._publishers[device]])
 
     def wait(self) -> None:
         """Everything sent over links that are up is answered by the ledger. Raises NoAnswer."""
