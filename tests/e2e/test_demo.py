@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import socket
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from coldchain_ledger.entry import parse_entry
@@ -150,12 +157,93 @@ def test_a_directory_that_is_not_a_demos_is_refused_and_left_alone(tmp_path: Pat
     assert (tmp_path / "thesis.txt").read_text() == "irreplaceable"
 
 
+def test_a_directory_that_the_environment_names_is_refused_as_well(tmp_path: Path) -> None:
+    run("migrate", "--dir", str(tmp_path / "ours"))
+    entries = run("fsck", "--dir", str(tmp_path / "ours"))["entries"]
+    done = subprocess.run(
+        [COLDCHAIN, "demo", "--no-serve", "--scenario", "smoke"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, "COLDCHAIN_DIR": str(tmp_path / "ours")},
+    )  # fmt: skip
+    assert (done.returncode, "not empty" in done.stderr) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+    assert run("fsck", "--dir", str(tmp_path / "ours"))["entries"] == entries
+
+
+@contextmanager
+def left_up(directory: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """(process, one-time link) of a demo whose page is up; ended with the test."""
+    words = [COLDCHAIN, "demo", "--dir", directory, "--http", "127.0.0.1:0", *options]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        printed = process.stderr if "--json" in options else process.stdout
+        assert printed is not None
+        try:
+            yield process, next(line.strip() for line in printed if line.startswith("http://127.0.0.1:"))
+        finally:
+            process.kill()
+
+
+def browser(link: str) -> httpx.Client:
+    return httpx.Client(base_url=link.partition("/login")[0], headers={"accept": "text/html"})
+
+
+def test_the_page_is_up_at_the_printed_address_and_shows_what_is_recorded_meanwhile(tmp_path: Path) -> None:
+    directory = tmp_path / "d"
+    with left_up(directory, "--scenario", str(EVENTFUL)) as (process, link), browser(link) as visitor:
+        assert visitor.get("/").status_code == 401
+        assert visitor.get(link).status_code == 200
+        assert "sscc:169012340000000013" in visitor.get("/").text
+        assert httpx.get(link).status_code == 401, "the link is good once"
+        assert httpx.get(run("token", "link", "--dir", str(directory))["link"]).status_code == 200
+
+        (finding, *_) = run("finding", "list", "--dir", str(directory))["items"]
+        page = f"/findings/{finding['id']}"
+        said = {"comment": "called the dock", "seen": str(finding["index"])}
+        assert visitor.post(f"{page}/acknowledgement", data=said).status_code == 303
+        deadline = time.monotonic() + 20
+        while "called the dock" not in visitor.get(page).text:
+            assert time.monotonic() < deadline, "what is acknowledged shows"
+            time.sleep(0.05)
+
+        again = subprocess.run(
+            [COLDCHAIN, "demo", "--dir", directory, "--no-serve"], capture_output=True, text=True, check=False
+        )
+        assert (again.returncode, "a demo or server runs on" in again.stderr) == (2, True)
+        assert "called the dock" in visitor.get(page).text, "what is looked at stays"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        with pytest.raises(httpx.ConnectError):
+            visitor.get("/")
+
+
+def test_with_json_the_link_is_not_in_the_document(tmp_path: Path) -> None:
+    with left_up(tmp_path / "d", "--scenario", "smoke", "--json") as (process, _):
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=20)
+        assert json.loads(stdout)["verified"]
+
+
+def test_a_taken_port_is_said_before_anything_is_played_or_removed(finished: tuple[Path, Any]) -> None:
+    directory, document = finished
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            [COLDCHAIN, "demo", "--dir", directory], capture_output=True, text=True, check=False,
+            env={**os.environ, "COLDCHAIN_HTTP": address},
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert address in done.stderr
+    assert run("fsck", "--dir", str(directory))["entries"] == document["entries"]
+
+
 def test_what_it_prints_can_be_pasted(tmp_path: Path) -> None:
     plain = {"PATH": "/usr/bin:/bin"}
     done = subprocess.run(
-        [COLDCHAIN, "demo", "--scenario", "smoke", "--dir", str(tmp_path / "d"), "--no-serve"],
+        [COLDCHAIN, "demo", "--scenario", str(EVENTFUL), "--dir", str(tmp_path / "d"), "--no-serve"],
         capture_output=True, text=True, check=True, env=plain,
     )  # fmt: skip
+    marked = {(line[0], line.split()[-1]) for line in done.stdout.splitlines() if line.endswith(("ED", "PENDING", "breach"))}
+    assert marked == {("✓", "BROKEN_AUTHORISED"), ("!", "BROKEN_PENDING"), ("!", "UNOBSERVED"), ("!", "breach")}
     pasted = {
         line.split("  ")[0]: line.split("  ", 1)[1].strip()
         for line in done.stdout.splitlines()

@@ -84,7 +84,7 @@ class Brokers:
         if self.external:
             return self._external_address()
         note = running_server(self._settings.dir)
-        return parse_address(urlsplit(note["mqtt"]).netloc, "mqtt") if note else None
+        return parse_address(urlsplit(note["mqtt"]).netloc, "mqtt") if note and "mqtt" in note else None
 
     def _external_address(self) -> Address:
         parts = urlsplit(self._settings.mqtt)
@@ -115,7 +115,8 @@ def _role(stored: str) -> Role:
 
 
 def running_server(directory: Path) -> dict[str, str] | None:
-    """What the server running on this directory said of itself: `http`, `mqtt` addresses; None when none runs."""
+    """What the server running on this directory said of itself: `http` address, `mqtt` but for a demo's page; None when
+    none runs."""
     path = directory / "server.json"
     if not path.exists() or not is_locked(directory / "server.lock"):
         return None  # a killed server leaves its note behind, never its lock

@@ -167,7 +167,7 @@ def _server(settings: Settings) -> str:
     note = running_server(settings.dir)
     if note is not None:
         _ask_health(note["http"])
-        return f"runs at {note['http']}, broker {note['mqtt']}"
+        return f"runs at {note['http']}, broker {note.get('mqtt', 'none')}"
     _bind(parse_address(settings.http, "COLDCHAIN_HTTP"), "http")
     if "://" not in settings.mqtt:
         _bind(parse_address(settings.mqtt, "COLDCHAIN_MQTT"), "mqtt")

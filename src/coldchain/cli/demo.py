@@ -19,11 +19,12 @@ import click
 from coldchain.cli.common import BROKEN, OK, Data, data_options, fail
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from sqlalchemy import Connection
 
     from coldchain.bootstrap.core import Core
     from coldchain_devices.plan import Plan
-    from coldchain_devices.scenario import Scenario
 
 MARK = "demo.json"
 """Says that a directory is a demo's own and may be started over."""
@@ -37,24 +38,29 @@ LATE_US = 1_800 * 1_000_000
 @data_options
 @click.option("--seed", type=int, help="Seed of the simulation (default: the scenario's).")
 @click.option("--no-serve", is_flag=True, help="End after the run instead of leaving the page up.")
-@click.option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Where the page is.")
+@click.option("--http", metavar="HOST:PORT", help="Where the page is; port 0 chooses (default 127.0.0.1:8080).")
 @click.option("--tamper", type=click.IntRange(min=0), metavar="N", help="Edit entry N in a copy; 0 if fsck names N.")
 @click.option("--scenario", default="demo", show_default=True, help="A scenario's name or TOML file.")
-def command(data: Data, seed: int | None, no_serve: bool, http: str, tamper: int | None, scenario: str) -> None:
+def command(data: Data, seed: int | None, no_serve: bool, http: str | None, tamper: int | None, scenario: str) -> None:
     """52 simulated hours of two trucks and two cold stores, through a real broker into a real ledger.
 
     What happens: a door left open, a truck offline for five hours, a silent re-palletizing, a lawful customs opening,
     and one tag in a hundred misread. What the ledger then shows: each of them, and nobody else accused.
     """
-    directory = data.directory or Path("coldchain-data")
-    if tamper is not None and data.database:
+    from coldchain_devices.scenario import load_scenario
+
+    settings = data.settings(http=http)
+    directory = settings.dir
+    if tamper is not None and settings.database:
         fail("--tamper edits a copy of the demo's SQLite file; a demo run with --database has none")
     if tamper is not None:
         _tamper(data, directory, tamper)
-    loaded = _checked(scenario, None if no_serve else http)
-    _prepare(directory)
     say = _Teller(quiet=data.as_json)
     with ExitStack() as stack:
+        # Before an older demo makes room: what this one would end at.
+        loaded = load_scenario(scenario)
+        listener = None if no_serve else _listen(stack, settings.http)
+        _prepare(directory)
         core, document = _run(stack, data, directory, loaded.generate(seed), say)
         if data.as_json:
             data.show(document)
@@ -62,29 +68,26 @@ def command(data: Data, seed: int | None, no_serve: bool, http: str, tamper: int
             _tell(say, document, core)
         if not document["verified"]:
             fail("the dossier does not verify", BROKEN)
-        if not no_serve:
-            _serve(core, http, say, document)
+        if listener is not None:
+            _serve(core, listener, as_json=data.as_json)
 
 
-def _checked(scenario: str, http: str | None) -> Scenario:
-    """Before an older demo makes room: what this one would end at."""
+def _listen(stack: ExitStack, http: str) -> socket:
     from coldchain.bootstrap.brokers import parse_address
-    from coldchain_devices.scenario import load_scenario
+    from coldchain.bootstrap.server import listen
 
-    if http is not None:
-        parse_address(http, "--http")
-    return load_scenario(scenario)
+    return stack.enter_context(listen(parse_address(http, "--http")))
 
 
 def _prepare(directory: Path) -> None:
     """An empty directory of our own. Anything else in the way is refused, never removed."""
+    from coldchain.bootstrap.locks import is_locked
+
     if directory.exists() and any(directory.iterdir()):
         if not (directory / MARK).exists():
             fail(f"{directory} is not empty and not a demo's: choose another with --dir")
-        from coldchain.bootstrap.brokers import running_server
-
-        if running_server(directory):
-            fail(f"a server runs on {directory}: stop it first")
+        if is_locked(directory / "server.lock"):
+            fail(f"a demo or server runs on {directory}: end it first, or choose another with --dir")
         shutil.rmtree(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     (directory / MARK).write_text("{}\n")
@@ -112,7 +115,8 @@ def _run(stack: ExitStack, data: Data, directory: Path, plan: Plan, say: _Teller
     core = stack.enter_context(open_core(settings, create=True, clock=clock))
     outbox = Outbox(devices_directory(directory) / "outbox.db", synchronous="NORMAL")
     stack.callback(outbox.close)
-    with core.alone(), Ingest(core, core.admission.finish).started() as ingest:
+    stack.enter_context(core.alone())  # until the page is gone: what is looked at is not started over
+    with Ingest(core, core.admission.finish).started() as ingest:
         say.line("broker", f"nats-server at {ingest.mqtt[0]}:{ingest.mqtt[1]}, {len(plan.devices)} devices enrolled")
         player = Player(core, plan, outbox)
         with player.connected(ingest.mqtt):
@@ -235,7 +239,8 @@ def _tell(say: _Teller, document: dict[str, Any], core: Core) -> None:
     for finding in document["findings"]:
         span = _span(finding["from"], finding["to"])
         channel = f" {finding['channel']}" if finding["channel"] else ""
-        say.line(finding["rule"], f"{finding['subject']}{channel}  {span}  {finding['verdict']}", good=False)
+        lawful = finding["verdict"] == "BROKEN_AUTHORISED"
+        say.line(finding["rule"], f"{finding['subject']}{channel}  {span}  {finding['verdict']}", good=lawful)
     grades: dict[str, int] = {}
     for contact in document["trace"]["contacts"]:
         grades[contact["grade"]] = grades.get(contact["grade"], 0) + 1
@@ -266,22 +271,28 @@ def program(name: str) -> str:
     return shlex.quote(min(str(ours), os.path.relpath(ours), key=len))
 
 
-def _serve(core: Core, http: str, say: _Teller, document: dict[str, Any]) -> None:
-    """The page of the finished run, until Ctrl-C."""
-    from coldchain.bootstrap.brokers import parse_address
+def _serve(core: Core, listener: socket, *, as_json: bool) -> None:
+    """The page of the finished run, until Ctrl-C; what is recorded by it or beside it shows."""
     from coldchain.bootstrap.core import wall_clock
     from coldchain.bootstrap.ports import app_ports
-    from coldchain.bootstrap.server import listen, serve_pages
+    from coldchain.bootstrap.server import IDLE_S, announced, serve_pages
+    from coldchain.bootstrap.worker import Worker
 
-    listener = listen(parse_address(http, "--http"))
-    ports = app_ports(core, lambda: None, lambda: "", clock=wall_clock)
+    def follow() -> bool:
+        core.settle(everything=True)
+        return False
+
+    following = Worker("following", follow, IDLE_S)
+    ports = app_ports(core, lambda: None, lambda: following.fault, clock=wall_clock, wake=following.wake)
     host, port = listener.getsockname()[:2]
+    address = f"http://{host}:{port}"
 
     def ready() -> None:
-        link = f"http://{host}:{port}/login?code={ports.access.issue_code()}"
-        click.echo(f"\n{link}\n(good once, for 15 minutes; Ctrl-C ends everything)", err=bool(document.get("json")))
+        link = f"{address}/login?code={ports.access.issue_code()}"
+        click.echo(f"\n{link}\n(good once, for 15 minutes; Ctrl-C ends everything)", err=as_json)
 
-    serve_pages(ports, listener, ready)
+    with following.started(), announced(core.settings.dir, {"http": address}):
+        serve_pages(ports, listener, ready)
 
 
 def _tamper(data: Data, directory: Path, index: int) -> NoReturn:
