@@ -22,6 +22,7 @@ from coldchain.bootstrap.epcis import delivery
 from coldchain.bootstrap.ports import app_ports
 from coldchain.services.access import Access
 from coldchain.services.epcis_subscriptions import AT_ONCE
+from integration.receivers import WebhookReceiver, serving
 from web.epcis_scene import BASE, Repository, document, event, ids_of
 
 HOUR_US = 3_600_000_000
@@ -78,9 +79,12 @@ class Teller:
         access = Access(core.operator_token, lambda: self.now_us, core.tokens, core.log.origin)
         self._delivery = delivery(core.engine, core.store, lambda: self.now_us, access.standing, private=True)
 
+    def step(self) -> bool:
+        return self._delivery.step()
+
     def tell(self, later_us: int = 1_000_000) -> None:
         self.now_us += later_us
-        while self._delivery.step():
+        while self.step() or self._delivery.finish():
             continue
 
 
@@ -248,6 +252,31 @@ def test_a_receiver_that_fails_keeps_nobody_else_waiting(repository: Repository,
     repository.capture(document(load(1)))
     Teller(repository).tell()
     assert receiver.ids() == [["1"]]
+
+
+def test_a_receiver_that_hangs_keeps_no_other_subscription_waiting(repository: Repository, receiver: Receiver) -> None:
+    make_query(repository)
+    slow = WebhookReceiver()
+    slow.answering.clear()
+    with serving(slow.server):
+        hanging = [subscribe(repository, slow.address).headers["location"] for _ in range(20)]
+        for _ in range(3):
+            subscribe(repository, receiver.address)
+        repository.capture(document(load(1)))
+        teller = Teller(repository)
+        teller.now_us += 1_000_000
+        while len(receiver.told) < 3:
+            teller.step()
+        repository.capture(document(load(2)))
+        while len(receiver.told) < 6:
+            teller.step()
+        assert receiver.ids() == [["1"]] * 3 + [["2"]] * 3
+        assert 0 < len(slow.told) < len(hanging), "it is told a few things at a time, and says nothing"
+        slow.answering.set()
+        teller.tell(0)
+    told = [json.loads(body)["epcisBody"]["queryResults"] for _, body in slow.told]
+    whom = {(one["subscriptionID"], event["eventID"]) for one in told for event in one["resultsBody"]["eventList"]}
+    assert len(whom) == 2 * len(hanging)
 
 
 def test_who_unsubscribes_or_loses_the_query_is_told_no_more(repository: Repository, receiver: Receiver) -> None:

@@ -45,6 +45,8 @@ CAPTURE_IDLE_S = 1.0
 """Capture jobs wake their worker; a crashed server's jobs, and those of another process, are found so late."""
 DELIVERY_IDLE_S = 0.5
 """Longest time from what was derived to who is told of it."""
+PARTING_S = 0.5
+"""Longest wait at the end for a receiver that is being told: the next server tells it again under the same id."""
 Finish = Callable[[Begun], list[Reply | None]]
 PACKING_RESTS = 3
 """Times as long as it packs cells that are over, it leaves them: at six in the morning those of all devices are due."""
@@ -152,8 +154,8 @@ class Running:
             wake=self._wake,
         )
         maker, private = self._ports.access.standing, core.settings.webhooks_private
-        telling = delivery(core.engine, core.store, core.clock, maker, private=private)
-        self._delivering = Worker("delivering", telling.step, DELIVERY_IDLE_S)
+        self._delivery = delivery(core.engine, core.store, core.clock, maker, private=private)
+        self._delivering = Worker("delivering", self._delivery.step, DELIVERY_IDLE_S)
         self._compacting = Worker("compacting", core.store.compact, COMPACT_IDLE_S, rests=COMPACT_RESTS)
 
     @contextmanager
@@ -163,8 +165,9 @@ class Running:
             stack.enter_context(self._core.readers.running(self._core.settings.readers))
             stack.enter_context(self._following.started())
             stack.enter_context(self._capturing.started())
+            stack.callback(self._delivery.finish, PARTING_S)
             stack.enter_context(self._delivering.started())
-            stack.callback(self._notifier.finish)
+            stack.callback(self._notifier.finish, PARTING_S)
             stack.enter_context(self._notifying.started())
             stack.enter_context(self._compacting.started())
             stack.enter_context(self._ingest.started())

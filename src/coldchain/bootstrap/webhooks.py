@@ -59,6 +59,7 @@ class Webhooks:
             raise NotDelivered(str(error)) from error
         connection = _Secure(target, address) if target.secure else _Plain(target, address)
         patience = threading.Timer(DEADLINE_S, _hang_up, (connection,))
+        patience.daemon = True  # the end of the program does not wait for it
         patience.start()
         try:
             connection.request("POST", target.path, body, dict(headers))

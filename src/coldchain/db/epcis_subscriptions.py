@@ -65,14 +65,13 @@ class SqlSubscriptions:
             if found.rowcount == 0:
                 raise NotKnown(f"no subscription {subscription!r} to {query!r}")
 
-    def due(self, now_us: int, newest: int, limit: int) -> list[tuple[Subscription, NamedQuery]]:
+    def due(self, now_us: int, newest: int) -> list[tuple[Subscription, NamedQuery]]:
         """Those to be looked at now, the longest waiting first; a stream only where newest lies beyond its cursor."""
         query = (
             select(epcis_subscription, _query.body, _query.sees_all, _query.created_us.label("query_us"))
             .join(epcis_query, and_(_query.org == _sub.org, _query.name == _sub.query))
             .where(_sub.due_us <= now_us, or_(~_sub.stream, _sub.cursor < newest))
             .order_by(_sub.due_us, _sub.id)
-            .limit(limit)
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()

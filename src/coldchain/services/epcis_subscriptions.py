@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 from coldchain.services.access import AccessDenied
@@ -20,7 +21,8 @@ from coldchain.services.epcis_query import QueryError, parse_query
 from coldchain.services.epcis_schedule import ScheduleError, parse_schedule
 from coldchain.services.ports import Clock
 from coldchain.services.principals import Forbidden, Principal
-from coldchain.services.signed_posts import SECOND_US, NotDelivered, Post, signature_header
+from coldchain.services.signed_posts import SECOND_US, NotDelivered, Post, server_of, signature_header
+from coldchain.services.telling import Tellers
 
 MAX_QUERIES = 500
 MAX_SUBSCRIPTIONS = 500
@@ -32,9 +34,8 @@ _NAME = re.compile(r"[A-Za-z0-9._~-]{1,100}", re.ASCII)
 _MEMBERS = frozenset({"dest", "signatureToken", "secret", "stream", "schedule", "reportIfEmpty", "initialRecordTime"})
 _MAX_PAUSE_S = 3_600
 NEVER_US = 2**62
-_DUE_AT_ONCE = 50
-_TELLERS = 4
-"""Threads that wait for receivers: one that hangs holds up a quarter of the others for its time limit."""
+_LOOKS = 50
+"""Of one round."""
 
 
 class NameTaken(Exception):
@@ -99,7 +100,7 @@ class Subscription:
 
 
 class Subscriptions(Protocol):
-    def due(self, now_us: int, newest: int, limit: int) -> list[tuple[Subscription, NamedQuery]]:
+    def due(self, now_us: int, newest: int) -> list[tuple[Subscription, NamedQuery]]:
         """Those to be looked at now, the longest waiting first; a stream only where newest lies beyond its cursor."""
         ...
 
@@ -155,33 +156,52 @@ class Delivery:
         self._post = post
         self._clock = clock
         self._maker = maker
+        self._tellers = Tellers("telling")
 
     def step(self) -> bool:
-        """Everybody due is told, or tried; True where somebody is to be told more at once."""
-        due = self._subscriptions.due(self._clock(), self._newest(), _DUE_AT_ONCE)
-        if not due:
-            return False
-        with ThreadPoolExecutor(_TELLERS, "telling") as tellers:
-            return any(list(tellers.map(lambda pair: self._tell(*pair), due)))
+        """Of those due some are looked for, and told side by side; True where there may be more to do at once."""
+        more = self._tellers.heard()
+        due = self._subscriptions.due(self._clock(), self._newest())
+        idle = (pair for pair in due if self._tellers.can_tell(pair[0].id, server_of(pair[0].dest)))
+        for subscription, query in islice(idle, _LOOKS):
+            more |= self._look(subscription, query)
+        self._tellers.wait_a_little()
+        return self._tellers.heard() | more
 
-    def _tell(self, subscription: Subscription, query: NamedQuery) -> bool:
+    def finish(self, patience_s: float | None = None) -> bool:
+        """What is being told is told or refused, and noted; True where a receiver has it. What takes longer than
+        patience_s is left: the next process tells it again."""
+        return self._tellers.finish(patience_s)
+
+    def _look(self, subscription: Subscription, query: NamedQuery) -> bool:
+        """What was found is being told. True where nothing was, so far, and the next look may find more."""
         now_us = self._clock()
         if fault := lost(subscription, query, self._maker):
             self._subscriptions.advance(replace(subscription, due_us=NEVER_US, fault=fault))
             return False
         try:
             look = self._find(query, subscription.cursor, subscription.id)
-            if look.count or (subscription.report_if_empty and not subscription.stream):
-                body = json.dumps(look.document, ensure_ascii=False, separators=(",", ":")).encode()
-                self._post(subscription.dest, body, signed_headers(subscription.secret, body, now_us))
-                subscription = replace(subscription, notified_us=now_us)
-        except (NotDelivered, QueryError) as error:  # QueryError: a query kept by a version that knew more parameters
+        except QueryError as error:  # a query kept by a version that knew more parameters
             self._subscriptions.advance(_failed(subscription, now_us, str(error)))
             return False
         due_us = subscription.next_due_us(now_us) if look.is_all else now_us
-        told = replace(subscription, cursor=look.cursor, due_us=due_us, failures=0, fault="")
-        self._subscriptions.advance(told)
+        after = replace(subscription, cursor=look.cursor, due_us=due_us, failures=0, fault="")
+        if look.count or (subscription.report_if_empty and not subscription.stream):
+            body = json.dumps(look.document, ensure_ascii=False, separators=(",", ":")).encode()
+            telling = partial(self._tell, subscription, replace(after, notified_us=now_us), body, now_us)
+            self._tellers.tell(subscription.id, server_of(subscription.dest), telling)
+            return False
+        self._subscriptions.advance(after)
         return not look.is_all
+
+    def _tell(self, before: Subscription, after: Subscription, body: bytes, now_us: int) -> bool:
+        try:
+            self._post(before.dest, body, signed_headers(before.secret, body, now_us))
+        except NotDelivered as error:
+            self._subscriptions.advance(_failed(before, now_us, str(error)))
+            return False
+        self._subscriptions.advance(after)
+        return True
 
 
 def _failed(subscription: Subscription, now_us: int, fault: str) -> Subscription:

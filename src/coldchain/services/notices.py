@@ -11,8 +11,8 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
@@ -32,7 +32,8 @@ from coldchain.domain.severity import SEVERITIES
 from coldchain.services.identity import CommandRefused
 from coldchain.services.moments import rfc3339
 from coldchain.services.ports import Clock
-from coldchain.services.signed_posts import SECOND_US, NotDelivered, signature_header
+from coldchain.services.signed_posts import SECOND_US, NotDelivered, server_of, signature_header
+from coldchain.services.telling import Tellers
 
 Kind = Literal["webhook", "email"]
 SIGNATURE = "Coldchain-Signature"
@@ -40,13 +41,10 @@ IDEMPOTENCY = "Idempotency-Key"
 LANGUAGES = ("en", "zh_Hans")
 MAX_PER_HOUR = 3_600
 MAX_WINDOW_S = 3_600
+MAIL_SERVER = "mail"
+"""Of every address; no web address has such a name and port."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _ADDRESS = re.compile(r"[!-~]{1,64}@[A-Za-z0-9.-]{1,190}", re.ASCII)
-_TELLERS = 64
-"""Threads that wait for receivers, made as they are needed: so many may hang for their time limit, half a minute, while
-others are told."""
-_PATIENCE_S = 0.5
-"""Longest wait of a round for the first receiver to answer; later rounds note what the others said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +144,7 @@ class Notifier:
         self._send = send
         self._clock = clock
         self._origin = origin
-        self._tellers = ThreadPoolExecutor(_TELLERS, "notifying")
-        self._telling: dict[str, Future[bool]] = {}
-        """By channel: one message at a time, and who hangs keeps nobody else waiting."""
+        self._tellers = Tellers("notifying")
 
     def step(self) -> bool:
         """What was published is queued, what is due is put into messages and sent; True where there may be more."""
@@ -158,10 +154,10 @@ class Notifier:
         followed = self._follow(channels)
         return self._compose(channels) | self._deliver() | followed
 
-    def finish(self) -> bool:
-        """What is being told is told or refused, and noted; True where a receiver has it."""
-        wait(self._telling.values())
-        return self._heard()
+    def finish(self, patience_s: float | None = None) -> bool:
+        """What is being told is told or refused, and noted; True where a receiver has it. What takes longer than
+        patience_s is left: the next process sends it again."""
+        return self._tellers.finish(patience_s)
 
     def _follow(self, channels: Sequence[Channel]) -> bool:
         before = self._kept.cursor()
@@ -193,18 +189,13 @@ class Notifier:
         return bool(made)
 
     def _deliver(self) -> bool:
-        told = self._heard()
-        fresh = [one for one in self._kept.due(self._clock()) if one[0].name not in self._telling]
-        for channel, message in fresh:
-            self._telling[channel.name] = self._tellers.submit(self._tell, channel, message)
-        if fresh:
-            wait(self._telling.values(), _PATIENCE_S, FIRST_COMPLETED)
-        return self._heard() | told
-
-    def _heard(self) -> bool:
-        """Whether a receiver has it, of those that answered since. Raises what went wrong here meanwhile."""
-        ended = [self._telling.pop(name) for name, one in list(self._telling.items()) if one.done()]
-        return any(list(map(Future.result, ended)))
+        told = self._tellers.heard()
+        for channel, message in self._kept.due(self._clock()):
+            server = server_of(channel.dest) if channel.kind == "webhook" else MAIL_SERVER
+            if self._tellers.can_tell(channel.name, server):
+                self._tellers.tell(channel.name, server, partial(self._tell, channel, message))
+        self._tellers.wait_a_little()
+        return self._tellers.heard() | told
 
     def _tell(self, channel: Channel, message: Message) -> bool:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 SECOND_US = 1_000_000
 Post = Callable[[str, bytes, Mapping[str, str]], None]
@@ -13,6 +14,11 @@ Post = Callable[[str, bytes, Mapping[str, str]], None]
 
 class NotDelivered(Exception):
     """The receiver did not say that it took the message; the text says what happened instead."""
+
+
+def server_of(dest: str) -> str:
+    """Who is told at a web address: name and port."""
+    return urlsplit(dest).netloc
 
 
 def signature_header(secret: str, body: bytes, now_us: int) -> str:
