@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from coldchain.bootstrap.core import open_core
 from coldchain.cli import main
 from coldchain.settings import load_settings
+from coldchain_devices.replay import COLUMNS
 from unit.test_cli_failures import LEAVES, ended, refused
 
 SETUP = """
@@ -24,6 +25,7 @@ migrate
 party org add --id polar --role warehouse
 party site add --id w1 --org polar
 device enrol --org o --site s --id d1 --public-key @used.pem
+device enrol --org replay --site recording --id sxxj-q --public-key @played.pem --profile CN-frozen
 device gateway --org o --site s --id gw --format senml
 device map L1 --gateway gw --source L1 --channel T=temp/box
 notify add shift --webhook http://127.0.0.1:9/
@@ -42,6 +44,7 @@ FILES = {
     "text.csv": b"time,T\nmilk,1\n",
     "latin.csv": b"time,T\n1\xe9,2",
     "short": b"x\n",
+    "log.csv": ",".join(COLUMNS).encode() + b"\n#\n0,Q,NONE,2016-08-08,14:39:36" + b",1" * 14 + b",,\n",
     "odd.pem": b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
 }
 
@@ -64,6 +67,9 @@ replay @missing | does not exist
 replay @empty | not those of a tracker log
 replay @junk | junk: expected text in UTF-8
 replay @text.csv | not those of a tracker log
+replay @log.csv --profile nope | 'nope'
+replay @log.csv --profile none | --profile none: enrolled with another one, which stays, are sxxj-q (CN-frozen)
+replay @log.csv --profile EU-quick-frozen | are sxxj-q (CN-frozen): leave the option out, or replay into another
 {ENROL} --time-floor yesterday | --time-floor 'yesterday': expected a date
 {ENROL} --place nowhere | place 'nowhere'
 {ENROL} --calibration X:2026-02-30 | expected a date such as
@@ -265,7 +271,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("exit")
     for name, content in FILES.items():
         (place / name).write_bytes(content)
-    for name in ("key.pem", "used.pem"):
+    for name in ("key.pem", "used.pem", "played.pem"):
         public = Ed25519PrivateKey.generate().public_key()
         (place / name).write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     (place / "folder").mkdir()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,8 @@ ORG = "replay"
 @data_options
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--mqtt", metavar="HOST:PORT|URL", help="Broker, when no server runs on D (default: one of our own).")
-@click.option("--profile", default="none", show_default=True, help="Rule pack to judge the temperatures by.")
-def command(data: Data, file: Path, mqtt: str | None, profile: str) -> None:
+@click.option("--profile", metavar="PACK", help="Rule pack to judge the temperatures by, or `none` (default: none).")
+def command(data: Data, file: Path, mqtt: str | None, profile: str | None) -> None:
     """Play a recorded CSV log as if its devices sent it: one signed message for each row that carries a value.
 
     Keys are kept in D/replay, so a second run sends the same bytes and every message is a duplicate. Goes through the
@@ -45,6 +45,8 @@ def command(data: Data, file: Path, mqtt: str | None, profile: str) -> None:
     with open_core(settings_to_play(data, mqtt), create=True) as core:
         judged_by = None if profile == "none" else profile
         check_profile(core, judged_by)
+        if profile is not None:
+            _check_enrolled(core, recording.devices, judged_by)
         before = _telemetry_entries(core, recording)
         with tempfile.TemporaryDirectory(dir=core.settings.dir, prefix="replay-") as scratch:
             counts = _play(core, recording, Path(scratch), judged_by)
@@ -64,6 +66,20 @@ def command(data: Data, file: Path, mqtt: str | None, profile: str) -> None:
     data.show(document, _lines)
     if not report.ok or document["published"] != counts["answered"] + counts["refused"]:
         fail("the ledger does not hold what was published", BROKEN)
+
+
+def _check_enrolled(core: Core, devices: Sequence[str], profile: str | None) -> None:
+    """Raises CommandRefused for devices that an earlier run enrolled with another profile: it stays, and what is asked
+    for would be ignored."""
+    from coldchain.services.identity import CommandRefused
+
+    known = {key.device: key.stated.get("profile") for key in core.registry.all() if key.device in devices}
+    others = [f"{device} ({stated or 'none'})" for device, stated in sorted(known.items()) if stated != profile]
+    if others:
+        raise CommandRefused(
+            f"--profile {profile or 'none'}: enrolled with another one, which stays, are {', '.join(others)}: "
+            "leave the option out, or replay into another directory"
+        )
 
 
 def _play(core: Core, recording: Recording, scratch: Path, profile: str | None) -> dict[str, int]:
