@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import stat
@@ -98,6 +99,21 @@ def test_a_broker_that_crashes_comes_back_on_the_same_port(nats, wait_for):
 
     wait_for(lambda: nats.broker.pid not in (0, pid) and probe_login(address, nats.server, 0.1))
     assert nats.address == address
+
+
+def test_a_broker_that_met_a_full_disk_takes_messages_again_once_there_is_room(nats, connect, wait_for):
+    """NATS would go on refusing: what failed once to be written stays failed for it."""
+    server = connect(nats, nats.server, clean=False)
+    assert server.subscribe("cc/v1/+/+/+/up", 1)
+    device, pid = connect(nats, nats.enrol("d1")), nats.broker.pid
+    device.publish("cc/v1/o/s/d1/up", b"before")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+    sent = [b"%d" % number + bytes(20_000) for number in range(30)]
+    for payload in sent:
+        device.client.publish("cc/v1/o/s/d1/up", payload, qos=1)
+
+    wait_for(lambda: {payload for _, payload in server.received} >= {b"before", *sent}, 20)
+    assert nats.broker.pid != pid
 
 
 def test_a_stopped_broker_is_gone_and_its_store_free(tmp_path, accounts):

@@ -2,6 +2,9 @@
 
 import threading
 
+from sqlalchemy.exc import OperationalError
+
+from coldchain.bootstrap import worker as worker_module
 from coldchain.bootstrap.worker import Worker
 
 
@@ -33,4 +36,23 @@ def test_a_worker_without_rests_goes_on_until_nothing_waits():
     with worker.started():
         assert done.wait(10)
     assert taken[:3] == [True, True, False]
+    assert worker.fault == ""
+
+
+def test_a_fault_is_told_without_the_statement_it_came_from_and_ends_with_it(monkeypatch):
+    monkeypatch.setattr(worker_module, "RETRY_S", 0.05)
+    faults, done = [], threading.Event()
+
+    def step():
+        faults.append(worker.fault)
+        if len(faults) == 1:
+            raise OperationalError("UPDATE token SET secret = :s", {"s": "hidden"}, Exception("disk is full"))
+        if len(faults) == 3:
+            done.set()
+        return len(faults) == 2
+
+    worker = Worker("test", step, 0.01)
+    with worker.started():
+        assert done.wait(10)
+    assert faults[1] == "OperationalError: disk is full"
     assert worker.fault == ""

@@ -64,7 +64,8 @@ class Worker:
                 self.fault = ""
                 self._idle.set()
             except Exception as error:
-                self.fault = f"{type(error).__name__}: {error}"
+                # The database's own words: SQLAlchemy adds the statement and its values, and /healthz is for everyone.
+                self.fault = f"{type(error).__name__}: {str(getattr(error, 'orig', None) or error).strip()}"
                 log.exception("failed, will be tried again", work=self._thread.name)
                 self._stopping.wait(RETRY_S)
             self._stopping.wait(self._pause_s)

@@ -42,12 +42,15 @@ LOCK_TIMEOUT_S = 2.0
 """A killed server's broker needs a moment to die and let go."""
 STOP_TIMEOUT_S = 5.0
 RESTART_AFTER_S = 1.0
+LOOK_EVERY_S = 0.25
+"""How often a running broker is looked at."""
 
 _READY = "Server is ready"
 _RELOADED = "Reloaded server configuration"
 _NOT_RELOADED = "Failed to reload server configuration"
 _LISTENING = re.compile(r"Listening for MQTT clients on mqtt://(.+):(\d+)$", re.MULTILINE)
 _ADDRESS_IN_USE = "address already in use"
+_CANNOT_STORE = re.compile(r"Critical write error: (.*)|JetStream failed to store a msg on stream [^:]*: (.*)")
 
 
 def apply_accounts(directory: Path, source: AccountSource) -> bool:
@@ -81,7 +84,8 @@ def reload(directory: Path) -> bool:
 class EmbeddedBroker:
     """nats-server with its MQTT listener at host:port (port 0: chosen by the kernel and kept), from `start` to `stop`.
 
-    A broker that ends by itself is started again. When our process ends, however, so does the broker.
+    A broker that ends by itself is started again, and so is one that failed to write: after a full disk NATS stores
+    nothing more, even when there is room again. When our process ends, however, so does the broker.
     """
 
     def __init__(self, directory: Path, source: AccountSource, host: str = "127.0.0.1", port: int = 1883) -> None:
@@ -152,11 +156,24 @@ class EmbeddedBroker:
                 log.error("broker does not start again", why=str(error))
             else:
                 self._first_start.set()
-                code = process.wait()
-                if not self._stopping.is_set():
-                    log.error("broker ended by itself", code=code, log=str(self.directory / "nats-server.log"))
+                self._watch(process)
             if self._stopping.wait(RESTART_AFTER_S):
                 return
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Returns when the broker has ended, at our wish or not."""
+        path = self.directory / "nats-server.log"
+        tail = _Tail(path)
+        while process.poll() is None and not self._stopping.wait(LOOK_EVERY_S):
+            following = _Tail(path)
+            if failure := _CANNOT_STORE.search(tail.text()):
+                log.error("broker cannot store messages, it is started again", why=failure[1] or failure[2])
+                _end(process)
+                return
+            tail = following
+        code = process.wait()
+        if not self._stopping.is_set():
+            log.error("broker ended by itself", code=code, log=str(path))
 
     def _launch(self) -> subprocess.Popen[bytes]:
         """A broker that takes logins. Raises BrokerError with its own last words, and leaves none running then."""
@@ -210,6 +227,15 @@ class EmbeddedBroker:
             return f"port {port} on {host} is taken by another program: stop that one or choose another port"
         lines = [line for line in text.splitlines() if line.strip()]
         return f"nats-server does not start: {lines[-1] if lines else 'it said nothing'}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class _Tail:
