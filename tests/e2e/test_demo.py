@@ -242,7 +242,9 @@ def test_what_it_prints_can_be_pasted(tmp_path: Path) -> None:
         [COLDCHAIN, "demo", "--scenario", str(EVENTFUL), "--dir", str(tmp_path / "d"), "--no-serve"],
         capture_output=True, text=True, check=True, env=plain,
     )  # fmt: skip
-    marked = {(line[0], line.split()[-1]) for line in done.stdout.splitlines() if line.endswith(("ED", "PENDING", "breach"))}
+    marked = {
+        (line[0], line.split()[-1]) for line in done.stdout.splitlines() if line.endswith(("ED", "PENDING", "breach"))
+    }
     assert marked == {("✓", "BROKEN_AUTHORISED"), ("!", "BROKEN_PENDING"), ("!", "UNOBSERVED"), ("!", "breach")}
     pasted = {
         line.split("  ")[0]: line.split("  ", 1)[1].strip()

@@ -21,10 +21,12 @@ from coldchain.db.engine import writing
 from coldchain.db.tables.verdicts import verdict_touched
 from coldchain.domain.findings import Change, changes
 from coldchain.domain.pacing import SETTLE_US, lane_of
+from coldchain.projections.follow import CHUNK
 from coldchain.services.identity import enrol
 from coldchain.settings import load_settings
 from coldchain_devices.scenario import load_scenario
 from coldchain_ledger.entry import parse_entry
+from coldchain_ledger.log import Draft
 from integration.hostile import NOW_S, Clock, Door, Truck
 from integration.test_same_facts import arrivals
 from opening import new_core
@@ -312,3 +314,16 @@ def test_a_round_with_one_change_reads_that_lane_alone(door: Door) -> None:
         assert len(drafts) == 2
         door.core.settle(everything=True)
     assert costs[1] < 1.2 * costs[0]
+
+
+def test_a_server_that_ends_leaves_off_folding_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    papers = [Draft("document", "test", "text/plain", f"doc/{n}", "declared", (), b"paper") for n in range(2 * CHUNK)]
+    with new_core(load_settings(dir=tmp_path / "data"), clock=Clock()) as core:
+        core.log.append(papers)
+        core.follower.ending = lambda: True
+        core.settle()
+        assert 0 < core.follower.cursor() <= CHUNK
+        assert core.log.edge().size < 3 * CHUNK, "half of the facts are no ground for conclusions"
+    with open_core(load_settings(dir=tmp_path / "data"), clock=Clock()) as core:
+        core.settle()
+        assert core.follower.cursor() == core.log.edge().size

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +22,8 @@ LARGER_BODIES = {
 }
 """By path."""
 
+CLIENT_LEFT = 499
+"""As web servers count a request whose client was gone before there was an answer."""
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "cross-origin-opener-policy": "same-origin",
@@ -54,6 +56,8 @@ class Edge:
             if not declared.isdecimal() or int(declared) > limit:
                 raise _too_large(limit)
             await self.app(scope, _Limited(receive, limit), outgoing)
+        except ClientDisconnect:  # nobody is left to answer, and nothing failed here
+            outgoing.status = outgoing.status or CLIENT_LEFT
         except Exception as error:
             if outgoing.status:  # half an answer is out: closing the connection is all that can still be said
                 raise

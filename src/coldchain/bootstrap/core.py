@@ -135,8 +135,7 @@ class Core:
         everything: also conclusions that would have to settle first (`domain.pacing`), because nothing follows.
         """
         for _ in range(SETTLE_ROUNDS):
-            self.follower.catch_up()
-            if not self.conclusions.step(everything=everything):
+            if not self.follower.catch_up() or not self.conclusions.step(everything=everything):
                 return
 
     def record(self, draft: Draft) -> Outcome:

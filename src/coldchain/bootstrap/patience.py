@@ -43,6 +43,13 @@ class Patient(H11Protocol):
         self._await("")  # uvicorn's own timer runs until the next request begins
         super().on_response_complete()
 
+    def shutdown(self) -> None:
+        """The server ends: an answer under way without an end is a stream's, which has none, and a request whose body
+        is still to come would be waited for in vain. Either ends as if its client had left."""
+        super().shutdown()
+        if self.cycle is not None and (self.cycle.response_started or self.cycle.more_body):
+            self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._await("")
         super().connection_lost(exc)

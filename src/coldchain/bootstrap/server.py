@@ -144,7 +144,7 @@ class Running:
         self._following = Worker("following", self._follow, IDLE_S, PAUSE_S)
         self._ingest = Ingest(core, self._admit)
         self._capturing = Worker("capturing", self._capture, CAPTURE_IDLE_S)
-        core.follower.give_way = self._capturing.give_way
+        core.follower.give_way, core.follower.ending = self._capturing.give_way, self._following.ending
         self._notifier = notifier(core.settings, core.engine, core.store, core.log.origin, core.clock)
         self._notifying = Worker("notifying", self._notifier.step, DELIVERY_IDLE_S)
         self._ports = app_ports(

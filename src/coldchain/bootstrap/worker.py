@@ -54,6 +54,10 @@ class Worker:
         """Wait while there is work, and not for long: others have theirs as well."""
         self._idle.wait(GIVE_WAY_S)
 
+    def ending(self) -> bool:
+        """Whether the thread is to end: a step that takes long asks."""
+        return self._stopping.is_set()
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.wait(self._idle_s)

@@ -58,6 +58,8 @@ class Follower:
         self._fresh: dict[int, Callable[[], Recorded]] = {}
         self.give_way: Callable[[], object] = lambda: None
         """Called between two transactions: recording goes before deriving, where both want the same core."""
+        self.ending: Callable[[], bool] = lambda: False
+        """Whether to leave off, asked there as well: a server with millions of entries to fold ends all the same."""
         self.tidy: Callable[[], object] = lambda: None
         """Does everything that is put off while the ledger grows; called before derived tables are compared."""
 
@@ -96,10 +98,13 @@ class Follower:
             self._at = moved
             return True
 
-    def catch_up(self, until: int | None = None) -> None:
-        """Every entry committed before the call is folded, of those the first `until`."""
+    def catch_up(self, until: int | None = None) -> bool:
+        """Every entry committed before the call is folded, of those the first `until`; False where it left off."""
         while self.step(until):
             self.give_way()
+            if self.ending():
+                return False
+        return True
 
     def _fold(
         self, connection: Connection, projection: Projection, batch: Sequence[Recorded], index: int, time_us: int
