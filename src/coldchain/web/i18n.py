@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
@@ -25,6 +25,8 @@ class Words:
     texts: Mapping[str, str]
     sentences: Sequence[tuple[re.Pattern[str], str]] = ()
     """Sentences of the rules: what matches the English one, and what it is here; the most definite first."""
+    details: Sequence[tuple[re.Pattern[str], str]] = ()
+    """The same of what a person is told who asked for what is not there, or is not to be."""
 
     clauses: Mapping[str, str] = field(default_factory=dict)
 
@@ -58,15 +60,30 @@ class Words:
             return text
         return "；".join(self._sentence(part) for part in text.split("; "))
 
+    def detail(self, text: str) -> str:
+        """The detail of an error, or several with `; ` between them. Its English sentence is its id in the catalogue;
+        what is not there stays as it is, and so do names and figures."""
+        parts = [(part, self._detail(part)) for part in text.split("; ")]
+        if all(told != part for part, told in parts):
+            return "；".join(told for _, told in parts)
+        return self._detail(text)
+
+    def _detail(self, text: str) -> str:
+        return _told(self.details, text, self._detail)
+
     def _sentence(self, text: str) -> str:
-        for pattern, template in self.sentences:
-            if found := pattern.fullmatch(text):
-                values = {name: self._listed(value) for name, value in found.groupdict().items()}
-                return template.format(**values)
-        return text
+        return _told(self.sentences, text, self._listed)
 
     def _listed(self, text: str) -> str:
         return "、".join(self._sentence(part) for part in text.split(", "))
+
+
+def _told(patterns: Sequence[tuple[re.Pattern[str], str]], text: str, inner: Callable[[str], str]) -> str:
+    """inner: what a value becomes, which may be a sentence itself."""
+    for pattern, template in patterns:
+        if found := pattern.fullmatch(text):
+            return template.format(**{name: inner(value) for name, value in found.groupdict().items()})
+    return text
 
 
 _PLACE = re.compile(r"\{(\w+)\}")
@@ -86,9 +103,15 @@ def _expression(sentence: str) -> str:
 def load_words() -> dict[str, Words]:
     folder = resources.files("coldchain.web") / "locale"
     texts = {language: (folder / f"{language}.json").read_text("utf-8") for language in LANGUAGES}
-    told = {"zh_Hans": json.loads((folder / "sentences_zh_Hans.json").read_text("utf-8"))}
+
+    def told(kind: str, language: str) -> list[tuple[re.Pattern[str], str]]:
+        file = folder / f"{kind}_{language}.json"
+        return _patterns(json.loads(file.read_text("utf-8"))) if file.is_file() else []
+
     return {
-        language: Words(language, json.loads(text), _patterns(told.get(language, {})), clauses(language))
+        language: Words(
+            language, json.loads(text), told("sentences", language), told("details", language), clauses(language)
+        )
         for language, text in texts.items()
     }
 
