@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
@@ -73,6 +74,15 @@ class Server:
         assert self.process.stdout is not None
         self.process.wait(timeout_s)
         self.process.stdout.close()
+
+    def counted(self) -> dict[str, int]:
+        """What admission did with messages since the start, as /metrics says it."""
+        token = (self.directory / "secrets" / "operator.token").read_text().strip()
+        asked = Request(f"{self.http}/metrics", headers={"Authorization": f"Bearer {token}"})
+        with urlopen(asked, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        told = [line.removeprefix('coldchain_messages_total{kind="') for line in lines if "messages_total{" in line]
+        return {kind: int(float(count)) for kind, _, count in (line.partition('"} ') for line in told)}
 
     def broker_pids(self) -> list[int]:
         """nats-server processes whose command line names this directory."""

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pytest
 
@@ -122,7 +122,7 @@ def test_what_others_do_to_messages_on_their_way_happens_at_a_real_broker(server
     document = simulate(server.directory, "--scenario", str(tmp_path / "bent.toml"))
 
     assert document["messages"] == 180
-    assert counted(server) == {
+    assert server.counted() == {
         "added": 180,
         "duplicate": 9 + 18 + 1,  # of the shuffled ones the device hears when it is back
         "refused:bad-signature": 9,
@@ -133,16 +133,6 @@ def test_what_others_do_to_messages_on_their_way_happens_at_a_real_broker(server
     assert seqs != sorted(seqs)
     refused = run("rejects", "--dir", str(server.directory))["items"]
     assert {(one["device"], one["reason"]) for one in refused} == {("w1-ctl", "bad-signature")}
-
-
-def counted(server: Server) -> dict[str, int]:
-    """What admission did with messages, as /metrics says it."""
-    token = (server.directory / "secrets" / "operator.token").read_text().strip()
-    asked = Request(f"{server.http}/metrics", headers={"Authorization": f"Bearer {token}"})
-    with urlopen(asked, timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    told = [line.removeprefix('coldchain_messages_total{kind="') for line in lines if "messages_total{" in line]
-    return {kind: int(float(count)) for kind, _, count in (line.partition('"} ') for line in told)}
 
 
 @pytest.fixture
