@@ -5,15 +5,26 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 
 from coldchain.bootstrap.core import Core
-from coldchain.services.principals import issue_token
+from coldchain.db.queries_api import FindingFilter, NotKnown, findings_after
+from coldchain.db.queries_notices import look
+from coldchain.db.queries_parties import visible_findings
+from coldchain.db.tables.events import finding
+from coldchain.domain.findings import Current
+from coldchain.domain.notices import Selection
+from coldchain.services.emit import finding_entries
+from coldchain.services.findings import Acknowledged
+from coldchain.services.notices import Channel
+from coldchain.services.principals import Principal, issue_token
 from coldchain.settings import load_settings
 from coldchain_ledger.entry import Entry, parse_entry
 from coldchain_ledger.keys import parse_vkey
@@ -181,6 +192,79 @@ def test_the_record_of_a_unit_ends_for_a_party_where_it_was_its_concern_no_more(
     assert told_of("polar") == ("2026-03-02T09:06:00Z", packed_and_shipped)
     assert told_of("haul", at="2026-03-02T08:30:00Z") == ("2026-03-02T08:30:00Z", ["packing"])
     assert told_of("haul", at="2026-03-02T13:00:00Z") == told_of("haul")
+
+
+# Findings
+
+
+@pytest.fixture(scope="module")
+def published(told: Told) -> dict[str, str]:
+    """Ids of findings about the unit, by what had happened to it when they began."""
+    begun = {"packed": 0.5, "carried": 2.0, "stored": 4.0, "looked at": 5.0}
+    found = [
+        Current(
+            "P1 test", MINE, name, START + round(hours * HOUR), None, "BROKEN_PENDING", "asked", "{}", "signed", (1,)
+        )
+        for name, hours in begun.items()
+    ]
+    told.core.log.append(finding_entries(told.core.log.origin, found, (), told.core.log.edge().size))
+    told.core.follower.catch_up()
+    with told.core.engine.connect() as connection:
+        rows = connection.execute(select(finding.c.channel, finding.c.finding).where(finding.c.rule == "P1 test"))
+        return {row.channel: row.finding for row in rows}
+
+
+SEEN = {
+    "polar": ["packed"],
+    "haul": ["packed", "carried"],
+    "shop": ["packed", "carried", "stored", "looked at"],
+    "port-customs": ["packed", "carried", "stored", "looked at"],
+    "rival": [],
+}
+
+
+@pytest.mark.parametrize("org", SEEN)
+def test_a_party_sees_findings_about_a_unit_that_began_while_it_was_its_concern(
+    published: dict[str, str], ask: Ask, org: str
+) -> None:
+    listed = ask(org, "/v1/findings", rule="P1 test").json()
+    assert ({item["channel"] for item in listed["items"]}, listed["next"]) == (set(SEEN[org]), None)
+    paged, cursor = [], {}
+    while True:
+        page = ask(org, "/v1/findings", rule="P1 test", limit=1, **cursor).json()
+        paged += [item["id"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert paged == [item["id"] for item in listed["items"]]
+    for name, one in published.items():
+        known = name in SEEN[org]
+        for path, query in ((f"/v1/findings/{one}", {}), ("/v1/evidence", {"id": one})):
+            assert ask(org, path, **query).status_code == (200 if known else 404), (name, path)
+
+
+def test_a_stream_and_a_channel_tell_a_party_of_findings_that_it_may_see(told: Told, published: dict[str, str]) -> None:
+    chosen = FindingFilter(current=False, rule="P1 test")
+    channels = [
+        Channel(org, "webhook", "http://example.com/", Selection(rules=("P1 test",), org=org), 0, 0) for org in SEEN
+    ]
+    _, queued = look(told.core.engine, told.core.store, 0, channels, 0)
+    with told.core.engine.connect() as connection:
+        newest = connection.scalar(select(func.max(finding.c.entry)).where(finding.c.rule == "P1 test"))
+        for org, names in SEEN.items():
+            if org == "port-customs":
+                continue  # a channel is told of what concerns an organisation, not of all that it may see
+            streamed = findings_after(connection, replace(chosen, only=visible_findings(org)), 0, 100)
+            assert {row.channel for row in streamed.rows} == set(names)
+            assert (streamed.is_all, streamed.upto) == (True, newest if names else 0), "hidden ones are passed by"
+            assert {one.waiting.finding for one in queued if one.channel == org} == {published[name] for name in names}
+
+
+def test_a_party_acknowledges_no_finding_that_it_may_not_see(told: Told, published: dict[str, str]) -> None:
+    haul = Principal("haul", "carrier", frozenset({"read", "claim"}), "haul")
+    with pytest.raises(NotKnown):
+        told.core.acknowledge(haul, Acknowledged(published["stored"], "seen"))
+    told.core.acknowledge(haul, Acknowledged(published["carried"], "seen"))
 
 
 def test_whoever_never_had_it_is_told_what_a_stranger_is(told: Told, ask: Ask) -> None:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement
 from starlette.responses import StreamingResponse
 
 from coldchain.api import answers
@@ -50,7 +49,7 @@ def router(ports: AppPorts) -> APIRouter:
         query: Annotated[FindingQuery, Query()], principal: Principal = Depends(read)
     ) -> s.Page[s.Finding]:
         """Published findings, the newest first; of a party's token those about goods that others handed to it or took
-        from it, and about its own places."""
+        from it, which began before these ceased to be its concern, and about its own places."""
         with ports.engine.connect() as connection:
             rows, following = q.findings(connection, wanted(query, principal), query.cursor, query.limit)
         return s.Page(items=[answers.finding(row) for row in rows], next=following)
@@ -98,6 +97,6 @@ def wanted(query: FindingQuery, principal: Principal) -> q.FindingFilter:
     )
 
 
-def visible_to(principal: Principal) -> ColumnElement[bool] | None:
+def visible_to(principal: Principal) -> q.Only | None:
     """Which findings it may see; None for all."""
     return None if principal.sees_all else visible_findings(principal.org)

@@ -52,11 +52,12 @@ async def _tell(ports: AppPorts, wanted: q.FindingFilter, principal: Principal, 
         yield b": listening\n\n"
         silent_s = 0.0
         while await run_in_threadpool(may_still_ask, ports.access, principal):
-            rows = await run_in_threadpool(_look, ports, wanted, after)
-            for row in rows:
-                after, silent_s = row.entry, 0.0
+            told = await run_in_threadpool(_look, ports, wanted, after)
+            for row in told.rows:
+                silent_s = 0.0
                 yield _event(row)
-            if len(rows) == AT_ONCE:
+            after = told.upto
+            if not told.is_all:
                 continue
             await asyncio.sleep(PAUSE_S)
             silent_s += PAUSE_S
@@ -67,7 +68,7 @@ async def _tell(ports: AppPorts, wanted: q.FindingFilter, principal: Principal, 
         _streams.discard(me)
 
 
-def _look(ports: AppPorts, wanted: q.FindingFilter, after: int) -> list[Row[Any]]:
+def _look(ports: AppPorts, wanted: q.FindingFilter, after: int) -> q.Told:
     with ports.engine.connect() as connection:
         return q.findings_after(connection, wanted, after, AT_ONCE)
 

@@ -162,7 +162,7 @@ def _no_later(ports: AppPorts, principal: Principal, name: str, at_us: int | Non
     if principal.sees_all:
         return at_us
     with ports.engine.connect() as connection:
-        until_us = concern_of(connection, principal.org, name)
+        until_us = concern_of(connection, principal.org, [name]).get(name)
     return min((t_us for t_us in (at_us, until_us) if t_us is not None), default=None)
 
 

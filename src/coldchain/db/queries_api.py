@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -203,6 +203,15 @@ def devices_at(connection: Connection, place: str) -> list[Posting]:
 # Findings
 
 
+class Only(NamedTuple):
+    """The published findings that whoever asks may see."""
+
+    where: ColumnElement[bool]
+    """All of them, and some more."""
+    shown: Callable[[Connection, Rows], Rows]
+    """Of rows of `finding` that `where` lets pass, those."""
+
+
 @dataclass(frozen=True, slots=True)
 class FindingFilter:
     """What of the published findings is wanted; None: no matter."""
@@ -217,22 +226,41 @@ class FindingFilter:
     """How its name starts."""
     severity: str | None = None
     """As serious as that at least."""
-    only: ColumnElement[bool] | None = None
-    """Those that whoever asks may see."""
+    only: Only | None = None
 
 
 def findings(connection: Connection, wanted: FindingFilter, after: str | None, limit: int) -> tuple[Rows, str | None]:
     """Published findings, the newest first."""
     query = _those(wanted).order_by(finding.c.entry.desc())
-    if after is not None:
-        query = query.where(finding.c.entry < decode_cursor(after, int)[0])
-    return page(connection, query, limit, "entry")
+    following = after
+    found: list[Row[Any]] = []
+    while True:
+        rest = query if following is None else query.where(finding.c.entry < decode_cursor(following, int)[0])
+        rows, following = page(connection, rest, limit, "entry")
+        found += _shown(connection, wanted.only, rows)
+        if following is None or len(found) >= limit:
+            break
+    return found[:limit], encode_cursor(found[limit - 1].entry) if len(found) > limit else following
 
 
-def findings_after(connection: Connection, wanted: FindingFilter, after: int, limit: int) -> list[Row[Any]]:
-    """Those published after a ledger entry, in the order of the ledger."""
+class Told(NamedTuple):
+    """What was published since."""
+
+    rows: Rows
+    upto: int
+    """Entry to go on after."""
+    is_all: bool
+
+
+def findings_after(connection: Connection, wanted: FindingFilter, after: int, limit: int) -> Told:
+    """Those of the next `limit` published after a ledger entry, in the order of the ledger."""
     query = _those(wanted).where(finding.c.entry > after).order_by(finding.c.entry).limit(limit)
-    return list(connection.execute(query))
+    rows = connection.execute(query).all()
+    return Told(_shown(connection, wanted.only, rows), rows[-1].entry if rows else after, len(rows) < limit)
+
+
+def _shown(connection: Connection, only: Only | None, rows: Rows) -> Rows:
+    return rows if only is None else only.shown(connection, rows)
 
 
 def _those(wanted: FindingFilter) -> Select[Any]:
@@ -249,13 +277,13 @@ def _those(wanted: FindingFilter) -> Select[Any]:
         query = query.where(c.rule.startswith(wanted.rule, autoescape=True))
     if wanted.severity is not None:
         query = query.where(c.severity.in_(SEVERITIES[rank(wanted.severity) :]))
-    return query if wanted.only is None else query.where(wanted.only)
+    return query if wanted.only is None else query.where(wanted.only.where)
 
 
-def finding_life(connection: Connection, finding_id: str, only: ColumnElement[bool] | None = None) -> Rows:
-    """Every published entry of one finding, oldest first. Raises NotKnown. only: where whoever asks may see it."""
+def finding_life(connection: Connection, finding_id: str, only: Only | None = None) -> Rows:
+    """Every published entry of one finding, oldest first; those that whoever asks may see. Raises NotKnown."""
     query = select(finding).where(finding.c.finding == finding_id).order_by(finding.c.n)
-    rows = connection.execute(query if only is None else query.where(only)).all()
+    rows = _shown(connection, only, connection.execute(query if only is None else query.where(only.where)).all())
     if not rows:
         raise NotKnown(f"no finding {finding_id!r}")
     return rows

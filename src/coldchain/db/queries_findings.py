@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select
 
-from coldchain.db.queries_api import finding_life
+from coldchain.db.queries_api import Only, finding_life
 from coldchain.db.queries_events import chunks
 from coldchain.db.tables.events import finding, finding_ack
 from coldchain.domain.acknowledgements import Standing, standing
@@ -33,7 +33,7 @@ class Life(NamedTuple):
         return standing([(row.event, row.entry) for row in self.published], [row.seen for row in self.acks])
 
 
-def life_of(connection: Connection, finding_id: str, only: ColumnElement[bool] | None = None) -> Life:
+def life_of(connection: Connection, finding_id: str, only: Only | None = None) -> Life:
     """Raises NotKnown. only: where whoever asks may see it."""
     published = finding_life(connection, finding_id, only)
     c = finding_ack.c

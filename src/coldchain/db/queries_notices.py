@@ -77,8 +77,9 @@ def _concerns(connection: Connection, org: str, row: Row[Any], body: Mapping[str
     name = row.subject.removeprefix("dev:")
     if row.subject.startswith("dev:"):
         return connection.scalar(select(device.c.org).where(device.c.device == name)) == org
-    mine = select(finding.c.entry).where(finding.c.entry == row.entry, visible_findings(org))
-    return connection.scalar(mine) is not None
+    only = visible_findings(org)
+    rows = connection.execute(select(finding).where(finding.c.entry == row.entry, only.where)).all()
+    return bool(only.shown(connection, rows))
 
 
 def _item(row: Row[Any], body: Mapping[str, Any], news: News) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, func, or_, select
 
-from coldchain.db.queries_api import NotKnown, decode_cursor, encode_cursor
+from coldchain.db.queries_api import NotKnown, Only, decode_cursor, encode_cursor
 from coldchain.db.queries_events import barred, chunks
 from coldchain.db.tables.events import event as event_table
 from coldchain.db.tables.events import finding
@@ -25,6 +25,7 @@ from coldchain.domain.entitlement import (
     tenures,
 )
 from coldchain.domain.parties import Directory, Registration
+from coldchain.domain.tracing import FOREVER_US
 
 
 class PartyRow(NamedTuple):
@@ -103,10 +104,13 @@ def tenures_of(connection: Connection, known: Directory, units: Iterable[str]) -
     return {unit: tenures(known, unit, several, decisions) for unit, several in passages.items()}
 
 
-def concern_of(connection: Connection, org: str, unit: str) -> int | None:
-    """Until when a unit that `sees` names was this organisation's concern; None while it is."""
-    held = tenures_of(connection, directory(connection), [unit]).get(unit, ())
-    return concern_until(org, held, _passages(connection, [unit]).get(unit, ()))
+def concern_of(connection: Connection, org: str, units: Iterable[str]) -> dict[str, int]:
+    """Until when each of these units, which `sees` names, was this organisation's concern; without those that still
+    are."""
+    passages = _passages(connection, units)
+    held = tenures_of(connection, directory(connection), passages) if passages else {}
+    ends = {unit: concern_until(org, held[unit], several) for unit, several in passages.items()}
+    return {unit: until_us for unit, until_us in ends.items() if until_us is not None}
 
 
 def _passages(connection: Connection, units: Iterable[str]) -> dict[str, list[Passage]]:
@@ -186,10 +190,20 @@ def may_report(connection: Connection, org: str, name: str) -> Callable[[str, in
     return (lambda place, from_us, to_us: known.owned(org, place, from_us, to_us)) if may_ask else None
 
 
-def visible_findings(org: str) -> ColumnElement[bool]:
-    """The findings a party may see: about units `sees` names, and about what others state of its places and units."""
-    concerned = select(unentitled.c.key).where(unentitled.c.owner == org)
-    return or_(finding.c.subject.in_(_shown_to(org)), finding.c.channel.in_(concerned))
+def visible_findings(org: str) -> Only:
+    """The findings a party may see: about units `sees` names, as far as they began while these were its concern, and
+    about what others state of its places and units."""
+    stated = select(unentitled.c.key).where(unentitled.c.owner == org)
+
+    def shown(connection: Connection, rows: Sequence[Any]) -> Sequence[Any]:
+        until_us = concern_of(connection, org, {row.subject for row in rows})
+        late = [row for row in rows if row.from_us > until_us.get(row.subject, FOREVER_US)]
+        parts = chunks({row.channel for row in late})
+        own = {key for part in parts for key in connection.scalars(stated.where(unentitled.c.key.in_(part)))}
+        hidden = {row.entry for row in late if row.channel not in own}
+        return [row for row in rows if row.entry not in hidden]
+
+    return Only(or_(finding.c.subject.in_(_shown_to(org)), finding.c.channel.in_(stated)), shown)
 
 
 def _shown_to(org: str) -> Select[tuple[str]]:

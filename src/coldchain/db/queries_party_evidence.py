@@ -56,9 +56,11 @@ class _Party:
 def evidence_for(connection: Connection, snapshot: Snapshot, about: str, org: str) -> set[int]:
     """Ledger indices; empty where nothing is known of it, or the party may not ask about it: the two look alike."""
     subjects = subjects_of(connection, about)
-    units = {unit: _until(connection, org, unit) for unit in sees(connection, org, subjects)}
+    mine = sees(connection, org, subjects)
+    units = dict.fromkeys(mine, FOREVER_US) | concern_of(connection, org, mine)
     told = _findings(connection, org, about, units)
-    if not (units or about in told or _is_own_device(connection, org, about)):
+    is_finding = about not in subjects
+    if about not in told and (is_finding or not (units or _is_own_device(connection, org, about))):
         return set()
     party = _Party(connection, org, units, _contents(connection, units))
     indices = evidence_about(connection, snapshot, about)
@@ -75,19 +77,13 @@ def _is_own_device(connection: Connection, org: str, about: str) -> bool:
     return about.startswith("dev:") and connection.scalar(query) is not None
 
 
-def _until(connection: Connection, org: str, unit: str) -> int:
-    until_us = concern_of(connection, org, unit)
-    return FOREVER_US if until_us is None else until_us
-
-
-def _findings(connection: Connection, org: str, about: str, units: Mapping[str, int]) -> dict[str, list[int]]:
-    """Entries by finding, of those on its units that began while these were its concern, and of the one asked about."""
-    f = events.finding.c
-    query = select(f.finding, f.subject, f.from_us, f.entry).where(visible_findings(org))
+def _findings(connection: Connection, org: str, about: str, units: Collection[str]) -> dict[str, list[int]]:
+    """Entries by finding, of those it may see on its units, and of the one asked about."""
+    f, only = events.finding.c, visible_findings(org)
+    query = select(events.finding).where(only.where, (f.subject.in_(units)) | (f.finding == about))
     found: dict[str, list[int]] = {}
-    for row in connection.execute(query.where((f.subject.in_(units)) | (f.finding == about))):
-        if row.finding == about or row.from_us <= units[row.subject]:
-            found.setdefault(row.finding, []).append(row.entry)
+    for row in only.shown(connection, connection.execute(query).all()):
+        found.setdefault(row.finding, []).append(row.entry)
     return found
 
 
