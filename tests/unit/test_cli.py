@@ -112,3 +112,21 @@ def test_a_database_of_a_newer_program_or_a_damaged_one_could_not_be_checked(
     code, line = told(capsys, "inspect", "veh:TRUCK-1", "--dir", str(tmp_path))
     assert code == 3
     assert "malformed" in line
+
+
+@pytest.mark.parametrize("words", ["fsck", "log key", "inspect veh:T1", "rebuild", "rejects"])
+def test_a_database_that_is_lost_is_said_so_and_no_other_ledger_begins_in_its_place(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_core(load_settings(dir=tmp_path), create=True):
+        pass
+    for file in tmp_path.glob("coldchain.db*"):
+        file.unlink()
+    code, line = told(capsys, *words.split(), "--dir", str(tmp_path))
+    assert (code, line.count("\n"), f"there is no {tmp_path / 'coldchain.db'}" in line) == (3, 1, True)
+    assert not list(tmp_path.glob("coldchain.db*"))
+
+    elsewhere = f"sqlite:///{tmp_path / 'empty.db'}"
+    sqlite3.connect(tmp_path / "empty.db").close()
+    code, line = told(capsys, *words.split(), "--dir", str(tmp_path), "--database", elsewhere)
+    assert (code, "holds no ledger" in line) == (3, True)

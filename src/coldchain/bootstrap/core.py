@@ -16,7 +16,7 @@ from coldchain.bootstrap.believed import Believed
 from coldchain.bootstrap.conclusions import Conclusions
 from coldchain.bootstrap.locks import exclusive
 from coldchain.bootstrap.secrets import SetupError, ensure_directory, log_signer, operator_token
-from coldchain.bootstrap.versions import bring_to_this_version, check_still_ours
+from coldchain.bootstrap.versions import bring_to_this_version, check_made, check_still_ours
 from coldchain.db import queries_events
 from coldchain.db.engine import make_engine
 from coldchain.db.epcis_jobs import SqlJobs
@@ -268,14 +268,16 @@ class Core:
 def open_core(settings: Settings, *, create: bool = False, clock: Clock = wall_clock) -> Iterator[Core]:
     """The data directory, checked and at this version's schema.
 
-    Raises SetupError where it is missing and not to be created, StoreError where the ledger must not be continued
-    (ledger §3.6: clock behind, another key, edge and checkpoint that differ).
+    Raises SetupError or StoreError where it, or its database, is missing and not to be created, StoreError where the
+    ledger must not be continued (ledger §3.6: clock behind, another key, edge and checkpoint that differ).
     """
     secrets = _secrets_directory(settings.dir, create=create)
     token = operator_token(secrets, create=create)
     signer = log_signer(secrets, settings.log_origin, create=create)
     engine = make_engine(settings.database_url)
     try:
+        if not create:
+            check_made(engine)
         bring_to_this_version(settings.dir, engine)
         store = SqlStore(engine)
         create_log(store, [signer])
@@ -302,6 +304,7 @@ def open_ledger(settings: Settings) -> Iterator[tuple[SqlStore, Verifier]]:
     signer = log_signer(_secrets_directory(settings.dir, create=False), settings.log_origin, create=False)
     engine = make_engine(settings.database_url)
     try:
+        check_made(engine)
         yield SqlStore(engine), parse_vkey(signer.vkey())
     finally:
         engine.dispose()

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from coldchain.bootstrap.brokers import running_server
 from coldchain.bootstrap.locks import exclusive
-from coldchain.db.migrate import differences, migrate
+from coldchain.db.migrate import NO_TABLES, differences, migrate
 from coldchain.mqtt.files import locked
 from coldchain_ledger.errors import StoreError
 
@@ -40,3 +40,15 @@ def check_still_ours(directory: Path, engine: Engine) -> None:
     one opened them. What this one folds would pass for the other's conclusions."""
     if different := differences(engine):
         raise StoreError(f"{directory} was brought to another version meanwhile: {different}")
+
+
+def check_made(engine: Engine) -> None:
+    """Raises StoreError where there is no ledger to open: one begins where somebody begins it (`migrate`, `serve`), not
+    because its database was lost or another one named. Connecting to a SQLite file that is not there would make it."""
+    where = engine.url.render_as_string(hide_password=True)
+    if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
+        raise StoreError(
+            f"there is no {engine.url.database}: `coldchain migrate` makes one, for a ledger that begins empty"
+        )
+    if differences(engine) == NO_TABLES:
+        raise StoreError(f"{where} holds no ledger: `coldchain migrate` makes the tables, for one that begins empty")
