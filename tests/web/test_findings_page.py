@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from coldchain.bootstrap.core import Core
+from coldchain.db.queries_notices import look
 from coldchain.domain.findings import EVENTS
+from coldchain.domain.notices import Selection
 from coldchain.services.app_ports import AppPorts
+from coldchain.services.notices import Channel, message
 from coldchain.services.principals import issue_token
+from coldchain.settings import load_settings
 from coldchain.web.i18n import load_words
+from coldchain.web.notices import notice_text
 from coldchain_ledger.entry import parse_entry
+from integration.test_finding_commands import Site
+from opening import new_core
 from web.serving import Served
-from web.story import PALLET, TRUCK
+from web.story import HOUR, MINUTE, PALLET, START, TRUCK, Clock
 
 
 class Browser:
@@ -165,3 +173,62 @@ def test_nobody_who_is_not_signed_in_acknowledges_anything(browser: Browser) -> 
 def test_every_event_of_a_life_has_its_word() -> None:
     for words in load_words().values():
         assert all(words.has(f"happened.{event}") for event in EVENTS)
+
+
+@pytest.fixture
+def filled(tmp_path: Path, served: Served) -> Iterator[tuple[Site, httpx.Client]]:
+    """A truck that was silent, as far as was known, until what it had measured came late; and somebody signed in."""
+    clock = Clock(START)
+    with new_core(load_settings(dir=tmp_path / "d"), clock=clock) as core:
+        site = Site(core, clock)
+        site.hear(START + HOUR, START + 2 * HOUR)
+        site.pass_until(START + 2 * HOUR + MINUTE)
+        ports = served.stand_on(core)
+        with served.client(headers={"accept": "text/html"}) as http:
+            assert http.get(f"/login?code={ports.access.issue_code()}").status_code == 200
+            yield site, http
+
+
+BEGUN, WITHDRAWN_AT = "2026-03-02 08:59:00", "2026-03-02 10:01:00"
+
+
+def plain(page: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+@pytest.mark.parametrize(("language", "word", "lasting"), [("en", "withdrawn", "still"), ("zh_Hans", "撤回", "至今")])
+def test_a_withdrawn_finding_ended_with_its_withdrawal_and_lasts_on_no_page(
+    filled: tuple[Site, httpx.Client], language: str, word: str, lasting: str
+) -> None:
+    _, http = filled
+    listed = plain(http.get("/findings", params={"show": "settled", "lang": language}).text)
+    assert f"{BEGUN} – {word} {WITHDRAWN_AT}" in listed
+    (finding, _) = re.findall(r'href="/findings/([0-9a-f]{32})">', http.get("/findings?show=settled").text)
+    head, _, life = plain(http.get(f"/findings/{finding}", params={"lang": language}).text).partition(
+        load_words()[language]("finding.life")
+    )
+    assert f"{BEGUN} – {word} {WITHDRAWN_AT}" in head
+    assert f"{BEGUN} – {word} {WITHDRAWN_AT}" in life
+    assert f"{BEGUN} – {load_words()[language]('time.lasting_then')}" in life, "as it was said then"
+    device = plain(http.get("/devices/d1", params={"lang": language}).text)
+    assert f"{BEGUN} – {word} {WITHDRAWN_AT}" in device
+    assert f"{BEGUN} – {lasting}" not in listed + head + life + device
+
+
+def test_a_finding_that_stands_lasts(filled: tuple[Site, httpx.Client]) -> None:
+    site, http = filled
+    site.pass_until(START + 3 * HOUR)
+    (finding, _) = re.findall(r'href="/findings/([0-9a-f]{32})">', http.get("/findings").text)
+    page = plain(http.get(f"/findings/{finding}?lang=en").text)
+    assert page.count("2026-03-02 09:59:00 – still") == 2, "above, and where it was published"
+
+
+def test_a_message_of_a_withdrawal_says_when_it_was(filled: tuple[Site, httpx.Client]) -> None:
+    site, _ = filled
+    core = site.core
+    channel = Channel("shift", "webhook", "http://example.com/", Selection(events=("withdrawn",)), 0, 0)
+    _, queued = look(core.engine, core.store, 0, [channel], 0)
+    items = [json.loads(one.item) for one in queued]
+    assert [item["to"] for item in items] == [None, None], "of two probes"
+    body = json.loads(message("log", "shift", items, 0).body)
+    assert notice_text(load_words()["en"], body)[1].count(f"{BEGUN} – withdrawn {WITHDRAWN_AT} UTC") == 2

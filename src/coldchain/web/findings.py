@@ -91,8 +91,9 @@ def _page(site: Site, request: Request, finding: str, fault: str = "", comment: 
     # Withdrawing says nothing new: what was found stands in the entry before.
     told = next((row for row in reversed(life.published) if row.state != WITHDRAWN), life.newest)
     named = named_in(site.ports.store, life.newest.entry)
+    newest = conclusion(life.newest)
     context: dict[str, Any] = {
-        "it": conclusion(told, due_us)._replace(state=life.newest.state),
+        "it": conclusion(told, due_us)._replace(state=newest.state, withdrawn_us=newest.withdrawn_us),
         "severity": told.severity,
         "life": life,
         "names": {row.n: site.ports.unseal(row.name_sealed) for row in life.acks if row.name_sealed},
@@ -123,6 +124,7 @@ def conclusion(row: Row[Any], due_us: int | None = None) -> Conclusion:
         json.loads(row.detail),
         due_us,
         finding=row.finding,
+        withdrawn_us=row.at_us if row.state == WITHDRAWN else None,
     )
 
 

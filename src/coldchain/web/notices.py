@@ -29,8 +29,9 @@ def notice_text(t: Words, body: Mapping[str, Any]) -> tuple[str, str]:
 def _lines(t: Words, item: Mapping[str, Any]) -> Iterator[str]:
     subject = " ".join(part for part in (item["subject"], item["channel"]) if part)
     yield f"{_word(t, item['severity'])} · {_title(t, item)} · {subject}"
-    until = utc(item["to"]) if item["to"] else t("time.lasting")
     happened = t(f"happened.{item['event']}")
+    ended = f"{happened} {utc(item['published_at'])}" if item["state"] == "withdrawn" else t("time.lasting")
+    until = utc(item["to"]) if item["to"] else ended
     yield f"  {happened} · {_word(t, item['verdict'])} ({_word(t, item['state'])}) · {utc(item['from'])} – {until} UTC"
     if item["places"]:
         yield f"  {', '.join(item['places'])}"

@@ -58,6 +58,8 @@ class Conclusion(NamedTuple):
     due_us: int | None = None
     entries: Sequence[int] = ()
     finding: str = ""
+    withdrawn_us: int | None = None
+    """When it was published that it does not hold: it lasts no more, though no facts ended it."""
 
     @property
     def kind(self) -> str:
