@@ -97,6 +97,13 @@ def test_a_key_we_cannot_sign_with_is_named(tmp_path: Path) -> None:
         DeviceKey.load(path)
 
 
+def test_what_is_signed_is_on_disk_before_anyone_sees_it(tmp_path: Path) -> None:
+    """A power cut must not let a number be signed twice."""
+    outbox = Outbox(tmp_path / "outbox.db")
+    settings = [outbox._rows(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous")]
+    assert settings == ["wal", 2]
+
+
 def test_every_message_names_the_one_before_across_boots(outbox: Outbox) -> None:
     key = DeviceKey.generate()
     first_start = Signer(outbox, "d", "d#1", key)

@@ -42,7 +42,12 @@ def test_make_alone_lists_every_target(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lacks", "told"), [("venv", "apt install python3-venv"), ("version_info", "Python 3.11 or newer is needed")]
+    ("lacks", "told"),
+    [
+        ("venv", "apt install python3-venv"),
+        ("ensurepip", "apt install python3-venv"),  # what Debian's package has; `import venv` works without it
+        ("version_info", "Python 3.11 or newer is needed"),
+    ],
 )
 def test_a_python_that_does_not_do_is_said_with_the_remedy(checkout: Path, lacks: str, told: str) -> None:
     done = make(checkout, "test", python_that_fails_at(lacks, checkout))
