@@ -440,6 +440,21 @@ def test_an_error_nobody_foresaw_costs_a_connection_and_no_message(monkeypatch, 
     wait_for(lambda: subscriber.stats.acknowledged == 1)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ended_is_told_and_what_it_had_not_acknowledged_comes_again(
+    monkeypatch, subscribe, device, ledger, wait_for
+):
+    subscriber = subscribe()
+    monkeypatch.setattr(subscriber, "_acknowledge", None)
+    device.publish(UP, b"kept")
+    wait_for(lambda: subscriber.fault == "thread mqtt worker has ended: restart the server")
+    subscriber.stop()
+
+    subscribe()
+
+    wait_for(lambda: ledger.recorded == [b"kept", b"kept"])
+
+
 def test_a_batch_that_waits_is_begun_while_the_one_before_is_recorded_and_recorded_after_it(
     subscribe, device, ledger, wait_for
 ):

@@ -338,5 +338,5 @@ def test_a_damaged_secret_is_a_wrong_directory_and_a_damaged_database_could_not_
     key.write_bytes(kept)
     assert ended(capsys, "log", "key", "--dir", tmp_path / "d")[0] == 0
     (tmp_path / "d" / "coldchain.db").write_bytes(b"no database at all" * 500)
-    assert refused(capsys, "log", "key", "--dir", tmp_path / "d")[0] == 3
+    assert refused(capsys, "log", "key", "--dir", tmp_path / "d") == (3, "file is not a database")
     assert refused(capsys, "log", "key", "--dir", tmp_path / "d", "--database", "nonsense://")[0] == 2

@@ -134,7 +134,8 @@ def told(*, as_json: bool) -> Iterator[None]:
         if code is None:
             traceback.print_exc()
             _end(Failed(f"unforeseen {type(error).__name__}: {error}", UNCHECKED), as_json)
-        _end(Failed(str(error), code), as_json)
+        # SQLAlchemy's text goes on with the statement and an address of its own; the database said what is wrong.
+        _end(Failed(str(getattr(error, "orig", None) or error).strip(), code), as_json)
 
 
 def _end(error: click.ClickException, as_json: bool) -> NoReturn:

@@ -134,7 +134,13 @@ class Subscriber:
         """Why messages cannot come in now, in one line; empty when they can."""
         connection = self._connection
         listening = connection is not None and connection.listening
-        return "; ".join(filter(None, (self._recording_fault, "" if listening else self._connection_fault)))
+        found = (self._ended_thread(), self._recording_fault, "" if listening else self._connection_fault)
+        return "; ".join(filter(None, found))
+
+    def _ended_thread(self) -> str:
+        """Both catch what can be foreseen; one that ended all the same must not pass for one that has nothing to do."""
+        ended = [one.name for one in (self._network, self._worker) if one.ident and not one.is_alive()]
+        return f"thread {' and '.join(ended)} has ended: restart the server" if ended else ""
 
     # The network thread
 
