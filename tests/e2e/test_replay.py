@@ -89,19 +89,31 @@ def time_us(row: dict[str, str]) -> int:
     return round(datetime.fromisoformat(f"{row['Date']}T{row['Time_UTC']}+00:00").timestamp()) * 1_000_000
 
 
-def values_of(recording: Path) -> Counter[str]:
-    """How many values of each column the file has, a value being anything but NA or nothing."""
-    with recording.open(encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["index"] != "#"]
-    return Counter(
-        name
-        for row in rows
-        for name in TEXT_AND_NUMBERS
-        if row[name] not in ("NA", "") and any(row[other] not in ("NA", "") for other in TEXT_AND_NUMBERS)
-    )
+Value = tuple[str, int, str, float | bool | str]
+"""(device, second, column, value): what must not be lost."""
 
 
-def recorded_values(directory: Path) -> Counter[str]:
+def values_of(recording: Path) -> Counter[Value]:
+    """Every value of the file, a value being anything but NA or nothing, and how often it is stated."""
+    counted: Counter[Value] = Counter()
+    for tracker, rows in trackers(recording).items():
+        for row in rows:
+            stated = ((name, row[name]) for name in TEXT_AND_NUMBERS if row[name] not in ("NA", ""))
+            second = time_us(row) // 1_000_000
+            counted.update((f"sxxj-{tracker.lower()}", second, name, meant(name, text)) for name, text in stated)
+    return counted
+
+
+def meant(name: str, text: str) -> float | bool | str:
+    if name == "Door":
+        return text == "1"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def recorded_values(directory: Path) -> Counter[Value]:
     """The same of the ledger's entries, read from their bytes."""
     column_of = {
         "lat": "Latitude",
@@ -111,16 +123,18 @@ def recorded_values(directory: Path) -> Counter[str]:
         "rh": "Humidity",
         "light": "Light",
     }
-    counted: Counter[str] = Counter()
+    counted: Counter[Value] = Counter()
     for data in stored_entries(directory):
         entry = parse_entry(data)
         if entry.kind != "telemetry":
             continue
         assert entry.grade == "transport"
-        body = entry.payload.split(b".")[1]
-        name = ""
-        for record in json.loads(urlsafe_b64decode(body + b"=" * (-len(body) % 4))):
-            name = record.get("bn", "") + record.get("n", "")
-            root, _, rest = name.partition("/")
-            counted[rest if root == "x" else column_of[root]] += 1
+        header, body = (json.loads(urlsafe_b64decode(part + b"==")) for part in entry.payload.split(b".")[:2])
+        base_name, base_s = "", 0.0
+        for record in body:
+            base_name, base_s = record.get("bn", base_name), record.get("bt", base_s)
+            root, _, rest = (base_name + record.get("n", "")).partition("/")
+            value = next(record[kind] for kind in ("v", "vs", "vb") if kind in record)
+            column = rest if root == "x" else column_of[root]
+            counted[header["kid"].partition("#")[0], round(base_s + record.get("t", 0)), column, value] += 1
     return counted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -46,6 +47,22 @@ def test_both_kinds_of_loggers_write_to_stderr(configured: Callable[[], io.Strin
     say()
     assert "request failed" in stderr.getvalue()
     assert "a connection failed" in stderr.getvalue()
+
+
+def test_where_no_terminal_is_each_event_is_a_json_object_with_its_level_and_time(
+    configured: Callable[[], io.StringIO],
+) -> None:
+    stderr = configured()
+    say()
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        structlog.get_logger("coldchain.test").exception("could not", entry=7)
+    ours, uvicorns, failed = map(json.loads, stderr.getvalue().splitlines())
+    assert (ours["event"], ours["level"], ours["path"]) == ("request failed", "error", "/v1/units")
+    assert uvicorns["event"] == "a connection failed"
+    assert (failed["entry"], "ValueError: two\nlines" in failed["exception"]) == (7, True)
+    assert all(one["timestamp"].endswith("Z") for one in (ours, uvicorns, failed))
 
 
 def test_what_stderr_is_by_then_is_written_to(
