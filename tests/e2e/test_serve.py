@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
@@ -73,26 +74,30 @@ def test_a_device_enrols_beside_the_server_publishes_and_hears_where_its_message
     assert rejects["items"][0]["device"] == "truck-7"
     assert {"id", "at", "topic", "device", "reason", "detail", "bytes", "sha256"} == rejects["items"][0].keys()
     assert breach_of(server, "dev:truck-7")["verdict"] == "breach"
+    told = asked(server, "/metrics").decode().splitlines()
+    assert {"# TYPE coldchain_mqtt_received_total counter", "# TYPE coldchain_mqtt_queue_messages gauge"} <= set(told)
+    assert 'coldchain_mqtt_received_total{kind=""} 41.0' in told
     assert server.terminate() < 15
     assert run("fsck", "--dir", str(server.directory))["ok"]
 
 
 def breach_of(server: Server, subject: str) -> Any:
     """The breach, as soon as the server's own interface shows it."""
-    import urllib.request
-
-    token = run("token", "show", "--dir", str(server.directory))["token"]
-    request = urllib.request.Request(
-        f"{server.http}/v1/findings?subject={subject}", headers={"Authorization": f"Bearer {token}"}
-    )
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        with urllib.request.urlopen(request) as answer:
-            for item in json.load(answer)["items"]:
-                if item["verdict"] == "breach":
-                    return item
+        for item in json.loads(asked(server, f"/v1/findings?subject={subject}"))["items"]:
+            if item["verdict"] == "breach":
+                return item
         time.sleep(0.1)
     raise AssertionError(f"no breach of {subject} is shown")
+
+
+def asked(server: Server, path: str) -> bytes:
+    """What the operator's token is answered."""
+    token = run("token", "show", "--dir", str(server.directory))["token"]
+    answer = httpx.get(f"{server.http}{path}", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    return answer.content
 
 
 def test_a_device_that_lost_its_password_gets_another_and_a_second_device_never_its_key(server: Server) -> None:

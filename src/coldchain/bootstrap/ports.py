@@ -27,6 +27,9 @@ from coldchain.services.ports import Clock
 from coldchain.services.principals import Principal
 from coldchain_ledger.log import Outcome
 
+GAUGES = ("queue_bytes", "queue_messages")
+"""Of the subscriber's figures those that are as they are now; the others count."""
+
 
 def app_ports(
     core: Core,
@@ -42,7 +45,9 @@ def app_ports(
         counts: dict[str, float] = {f"messages_total/{kind}": count for kind, count in core.admission.counts.items()}
         running = subscriber()
         if running is not None:
-            counts.update({f"mqtt_{name}": float(value) for name, value in asdict(running.stats).items()})
+            stats = asdict(running.stats)
+            counts |= {f"mqtt_{name}": float(stats.pop(name)) for name in GAUGES}
+            counts |= {f"mqtt_{name}_total": float(value) for name, value in stats.items()}
         return counts
 
     def faults() -> Mapping[str, str]:
