@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from coldchain.rules import shipped_documents
 from coldchain.services.chores import rule_entries
 from coldchain.settings import load_settings
 from coldchain_ledger.keys import Ed25519Signer
+from coldchain_ledger.log import Draft
 from coldchain_ledger.note import sign_note
 
 
@@ -152,6 +154,27 @@ def test_an_audit_needs_a_checkpoint_and_one_of_another_key_says_nothing(
     code, message = refused(capsys, "audit", "--since", tmp_path / "shopping.txt", "--dir", ledger)
     assert (code, "is no checkpoint" in message) == (2, True)
     assert refused(capsys, "audit", "--since", tmp_path / "missing", "--dir", ledger)[0] == 2
+
+
+def test_an_audit_of_a_restored_or_rewritten_ledger_exits_1_and_says_which(
+    ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    restored = tmp_path / "restored"
+    shutil.copytree(ledger, restored)
+    with open_core(load_settings(dir=ledger)) as core:
+        core.log.append_index()
+        size, note = core.log.edge().size, core.log.checkpoint()
+    kept = tmp_path / "kept.note"
+    kept.write_bytes(note)
+
+    lasts = f"the first {size} of {size} entries are those of the older checkpoint"
+    assert ended(capsys, "audit", "--since", kept, "--dir", ledger) == (0, f"✓ consistent: {lasts}\n", "")
+    code, out, _ = ended(capsys, "audit", "--since", kept, "--dir", restored)
+    assert (code, out.splitlines()[0]) == (1, f"! rollback: size was {size} and is {size - 1}")
+    with open_core(load_settings(dir=restored)) as core:
+        core.log.append([Draft("time", "test", "application/json", "time/other", "derived", (), b"{}")])
+    code, out, _ = ended(capsys, "audit", "--since", kept, "--dir", restored, "--json")
+    assert (code, json.loads(out)["result"]) == (1, "fork")
 
 
 def test_a_profile_that_no_pack_has_is_refused_with_those_there_are(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,5 +41,11 @@ def command(data: Data, since: Path) -> None:
             fail(f"{since}, of log {origin}, is not signed by the key of this ledger: {error}", UNCHECKED)
         with store.snapshot() as snapshot:
             result = audit(snapshot, note, verifier)
-    data.show(result.to_dict())
+    data.show(result.to_dict(), _lines)
     sys.exit(OK if result.ok else BROKEN)
+
+
+def _lines(report: dict[str, Any]) -> Iterator[str]:
+    yield f"{'✓' if report['ok'] else '!'} {report['result']}: {report['detail']}"
+    if not report["ok"]:
+        yield "  both signed notes and the proof, for whoever is to be shown: --json"
