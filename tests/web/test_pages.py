@@ -125,6 +125,7 @@ def test_a_pallet_tells_in_plain_words_what_is_wrong_and_why(visitor: httpx.Clie
     text = visitor.get(f"/units/{PALLET}").text
     for said in (
         "broken, unexplained",
+        "Blank: nothing is recorded to judge by.",
         "2 cases are on it that were not:",
         "2 cases are gone:",
         "polar was asked and has 72 hours of ledger time to answer.",
