@@ -32,4 +32,5 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         for hop in document[direction]:
             yield f"  {direction:<8} {hop['unit']}  {hop['why']}"
     for contact in document["contacts"]:
-        yield f"  {contact['grade']}  {contact['unit']}  in {contact['where']}  {contact['from']} – {contact['to'] or 'now'}"
+        span = f"{contact['from']} – {contact['to'] or 'now'}"
+        yield f"  {contact['grade']}  {contact['unit']}  in {contact['where']}  {span}"
