@@ -17,8 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
+from coldchain_devices.signer import DeviceKey
 from coldchain_ledger.entry import parse_entry
-from e2e.serving import COLDCHAIN, run, stored_entries
+from e2e.serving import COLDCHAIN, enrol, run, stored_entries
 
 EVENTFUL = Path(__file__).parents[1] / "integration" / "eventful.toml"
 
@@ -155,6 +156,16 @@ def test_a_directory_that_is_not_a_demos_is_refused_and_left_alone(tmp_path: Pat
     assert done.returncode == 2
     assert "not empty" in done.stderr
     assert (tmp_path / "thesis.txt").read_text() == "irreplaceable"
+
+
+def test_a_demo_in_which_somebody_enrolled_a_device_of_his_own_is_not_started_over(tmp_path: Path) -> None:
+    directory = tmp_path / "d"
+    smoke = ("demo", "--scenario", "smoke", "--no-serve", "--dir", str(directory))
+    first, second = run(*smoke), run(*smoke)
+    assert first["entries"] == second["entries"]
+    enrol(directory, DeviceKey.generate(), "truck-7")
+    assert "'truck-7' was enrolled" in run(*smoke, expect=2)["error"]["message"]
+    assert run("fsck", "--dir", str(directory))["entries"] > second["entries"]
 
 
 def test_a_directory_that_the_environment_names_is_refused_as_well(tmp_path: Path) -> None:

@@ -60,8 +60,9 @@ def command(data: Data, seed: int | None, no_serve: bool, http: str | None, tamp
         # Before an older demo makes room: what this one would end at.
         loaded = load_scenario(scenario)
         listener = None if no_serve else _listen(stack, settings.http)
-        _prepare(directory)
-        core, document = _run(stack, data, directory, loaded.generate(seed), say)
+        plan = loaded.generate(seed)
+        _prepare(directory, plan)
+        core, document = _run(stack, data, directory, plan, say)
         if data.as_json:
             data.show(document)
         else:
@@ -79,7 +80,7 @@ def _listen(stack: ExitStack, http: str) -> socket:
     return stack.enter_context(listen(parse_address(http, "--http")))
 
 
-def _prepare(directory: Path) -> None:
+def _prepare(directory: Path, plan: Plan) -> None:
     """An empty directory of our own. Anything else in the way is refused, never removed."""
     from coldchain.bootstrap.locks import is_locked
 
@@ -88,9 +89,35 @@ def _prepare(directory: Path) -> None:
             fail(f"{directory} is not empty and not a demo's: choose another with --dir")
         if is_locked(directory / "server.lock"):
             fail(f"a demo or server runs on {directory}: end it first, or choose another with --dir")
+        if more := _enrolled_since(directory):
+            fail(f"{directory} holds more than a demo, {more[0]!r} was enrolled in it: choose another with --dir")
         shutil.rmtree(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (directory / MARK).write_text("{}\n")
+    _mark(directory, plan)
+
+
+def _mark(directory: Path, plan: Plan) -> None:
+    said = {"scenario": plan.name, "seed": plan.seed, "devices": [spec.id for spec in plan.devices]}
+    (directory / MARK).write_text(json.dumps(said) + "\n")
+
+
+def _enrolled_since(directory: Path) -> list[str]:
+    """Devices with an account that are not of the demo: `serve` begins in the same directory where none is named, and
+    what theirs recorded is no simulation's to remove."""
+    from sqlalchemy import inspect
+
+    from coldchain.db.accounts import active_accounts
+    from coldchain.db.engine import make_engine
+
+    demos = json.loads((directory / MARK).read_text()).get("devices")
+    if demos is None or not (directory / "coldchain.db").exists():
+        return []
+    engine = make_engine(f"sqlite:///{directory.resolve() / 'coldchain.db'}")
+    try:
+        accounts = active_accounts(engine) if inspect(engine).has_table("broker_account") else []
+    finally:
+        engine.dispose()
+    return [one.device for one in accounts if one.device not in demos]
 
 
 class Clock:
@@ -123,7 +150,6 @@ def _run(stack: ExitStack, data: Data, directory: Path, plan: Plan, say: _Teller
             _play(core, plan, player, clock, say)
     document = _conclude(core, plan, player.messages, directory)
     document["seconds"] = round(time.monotonic() - since, 1)
-    (directory / MARK).write_text(json.dumps({"scenario": plan.name, "seed": plan.seed}) + "\n")
     return core, document
 
 
