@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from coldchain.mqtt import nats_config
 from coldchain.mqtt.accounts import new_account
 from coldchain.mqtt.connection import probe_login
 from coldchain.mqtt.embedded import EmbeddedBroker
 from coldchain.mqtt.errors import BrokerError
+from integration.conftest import Nats
 
 SERVER = """
 import sys, time
@@ -114,6 +116,31 @@ def test_a_broker_that_met_a_full_disk_takes_messages_again_once_there_is_room(n
 
     wait_for(lambda: {payload for _, payload in server.received} >= {b"before", *sent}, 20)
     assert nats.broker.pid != pid
+
+
+def test_for_a_server_that_is_away_no_more_is_kept_than_the_bound_and_it_gets_all_of_it_when_it_is_back(
+    monkeypatch, tmp_path, free_port, connect, wait_for
+):
+    """The ledger needs the disk as well. NATS lets nobody in where it cannot store their session."""
+    monkeypatch.setattr(nats_config, "MAX_STORE", 300_000)
+    bounded = Nats(tmp_path / "broker", free_port())
+    try:
+        server = connect(bounded, bounded.server, clean=False)
+        assert server.subscribe("cc/v1/+/+/+/up", 1)
+        server.close()
+        device, pid = connect(bounded, bounded.enrol("d1")), bounded.broker.pid
+        sent = [b"%d" % number + bytes(20_000) for number in range(30)]
+        for payload in sent:
+            device.client.publish("cc/v1/o/s/d1/up", payload, qos=1)
+        wait_for(lambda: device.drops, 20)
+        stored = sum(path.stat().st_size for path in (tmp_path / "broker" / "js").rglob("*.blk"))
+        assert 200_000 < stored < 400_000
+        assert bounded.broker.pid == pid, "nothing failed: it need not be started again"
+
+        returned = connect(bounded, bounded.server, clean=False)
+        wait_for(lambda: {payload for _, payload in returned.received} == set(sent), 20)
+    finally:
+        bounded.stop()
 
 
 def test_a_stopped_broker_is_gone_and_its_store_free(tmp_path, accounts):

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import structlog
 
-from coldchain.mqtt import diewithparent
+from coldchain.mqtt import diewithparent, nats_config
 from coldchain.mqtt.accounts import AccountSource
 from coldchain.mqtt.connection import Address
 from coldchain.mqtt.errors import BrokerError
@@ -51,6 +51,7 @@ _NOT_RELOADED = "Failed to reload server configuration"
 _LISTENING = re.compile(r"Listening for MQTT clients on mqtt://(.+):(\d+)$", re.MULTILINE)
 _ADDRESS_IN_USE = "address already in use"
 _CANNOT_STORE = re.compile(r"Critical write error: (.*)|JetStream failed to store a msg on stream [^:]*: (.*)")
+_NO_ROOM_FOR_SERVER = re.compile(r'"server-[0-9a-f]+" - unable to connect: unable to persist session')
 
 
 def apply_accounts(directory: Path, source: AccountSource) -> bool:
@@ -85,13 +86,15 @@ class EmbeddedBroker:
     """nats-server with its MQTT listener at host:port (port 0: chosen by the kernel and kept), from `start` to `stop`.
 
     A broker that ends by itself is started again, and so is one that failed to write: after a full disk NATS stores
-    nothing more, even when there is room again. When our process ends, however, so does the broker.
+    nothing more, even when there is room again. A store that reached its bound lets nobody in, not even the server that
+    would empty it: the broker is started again with a higher bound. When our process ends, however, so does the broker.
     """
 
     def __init__(self, directory: Path, source: AccountSource, host: str = "127.0.0.1", port: int = 1883) -> None:
         self.directory = directory
         self.address: Address = (host, port)
         self._source = source
+        self._store_bytes = nats_config.MAX_STORE
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._first_start = threading.Event()
@@ -166,14 +169,23 @@ class EmbeddedBroker:
         tail = _Tail(path)
         while process.poll() is None and not self._stopping.wait(LOOK_EVERY_S):
             following = _Tail(path)
-            if failure := _CANNOT_STORE.search(tail.text()):
-                log.error("broker cannot store messages, it is started again", why=failure[1] or failure[2])
+            if why := self._useless(tail.text()):
+                log.error("broker is started again", why=why)
                 _end(process)
                 return
             tail = following
         code = process.wait()
         if not self._stopping.is_set():
             log.error("broker ended by itself", code=code, log=str(path))
+
+    def _useless(self, text: str) -> str:
+        """Why a broker that logs this must be started again; empty for one that works."""
+        if failure := _CANNOT_STORE.search(text):
+            return f"it cannot store messages: {failure[1] or failure[2]}"
+        if _NO_ROOM_FOR_SERVER.search(text):
+            self._store_bytes += nats_config.MORE_STORE
+            return f"its store is full and would not let the server in: it may take {self._store_bytes} bytes from now"
+        return ""
 
     def _launch(self) -> subprocess.Popen[bytes]:
         """A broker that takes logins. Raises BrokerError with its own last words, and leaves none running then."""
@@ -184,6 +196,7 @@ class EmbeddedBroker:
             port or -1,
             accounts_file="accounts.conf",
             store_dir=str(here.resolve() / "js"),
+            store_bytes=self._store_bytes,
             pid_file=str(here.resolve() / "nats-server.pid"),
             log_file=str(here.resolve() / "nats-server.log"),
         )

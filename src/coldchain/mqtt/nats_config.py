@@ -21,10 +21,14 @@ LOGIN_TIMEOUT_S = 10
 MAX_STORE = 8 * 2**30
 """Bytes of messages kept for a server that is away; some 6 million. Without a bound they would take the disk that the
 ledger needs."""
+MORE_STORE = 2**30
+"""By so much the bound is raised for a server that comes back to a store that is full."""
 
 
-def main_config(host: str, port: int, *, accounts_file: str, store_dir: str, pid_file: str, log_file: str) -> str:
-    """port: -1 lets the kernel choose.
+def main_config(
+    host: str, port: int, *, accounts_file: str, store_dir: str, store_bytes: int, pid_file: str, log_file: str
+) -> str:
+    """port: -1 lets the kernel choose. store_bytes: bound of what is kept, messages and sessions together.
 
     NATS cannot do without its own client port: it listens on loopback, on a port of the kernel's choice, and no account
     may use it.
@@ -37,7 +41,7 @@ def main_config(host: str, port: int, *, accounts_file: str, store_dir: str, pid
         "log_file": log_file,
         "logfile_size_limit": 10 * 2**20,
         "logfile_max_num": 3,
-        "jetstream": {"store_dir": store_dir, "max_file_store": MAX_STORE},
+        "jetstream": {"store_dir": store_dir, "max_file_store": store_bytes},
         "mqtt": {"host": host, "port": port, "max_ack_pending": MAX_ACK_PENDING, "ack_wait": ACK_WAIT},
     }
     lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in settings.items()]
