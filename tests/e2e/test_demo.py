@@ -244,6 +244,7 @@ def test_a_taken_port_is_said_before_anything_is_played_or_removed(finished: tup
         )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     assert address in done.stderr
+    assert "COLDCHAIN_HTTP" in done.stderr, "`make demo` takes no option"
     assert run("fsck", "--dir", str(directory))["entries"] == document["entries"]
 
 

@@ -286,7 +286,10 @@ def listen(address: Address) -> socket.socket:
         listener.listen(256)
     except OSError as error:
         listener.close()
-        raise SetupError(f"cannot listen on {address[0]}:{address[1]} for http: {error.strerror}") from error
+        where = f"{address[0]}:{address[1]}"
+        raise SetupError(
+            f"cannot listen on {where} for http: {error.strerror}; choose another with --http or COLDCHAIN_HTTP"
+        ) from error
     return listener
 
 
