@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -253,6 +254,27 @@ def test_pallets_are_read_at_every_passage(events: list[dict[str, Any]]) -> None
     lengths = sorted(len(points) - 1 for points in reads.values())  # without the count at the end
     assert lengths == [3] * 14 + [9] * 2
     assert all(points[-1][0].endswith("handheld-1") for points in reads.values())
+
+
+def test_a_truck_drives_from_store_to_store_and_says_how_fast(series: dict[tuple[str, str], list[Sample]]) -> None:
+    lat, lon, speed = ([s.value for s in series["truck-1-gw", name]] for name in ("lat", "lon", "speed"))
+    port, city = (36.07, 120.32), (36.81, 118.05)
+    shares = [(one - port[0]) / (city[0] - port[0]) for one in lat]
+    off_the_road = [port[1] + share * (city[1] - port[1]) - one for share, one in zip(shares, lon, strict=True)]
+    assert max(map(abs, off_the_road)) < 0.001
+    assert abs(shares[0]) < 0.001
+    ends = [
+        round(share) for share, v in zip(shares, speed, strict=True) if v == 0 and abs(share - round(share)) < 0.001
+    ]
+    changes = [after for before, after in pairwise(ends) if before != after]
+    assert changes == [1, 0, 1, 0, 1, 0, 1], "seven trips, there and back"
+    on_the_way = [share for share, v in zip(shares, speed, strict=True) if v]
+    assert 7 * 150 < len(on_the_way) < 7 * 210, "three hours each, a position a minute"
+    assert all(len([s for s in on_the_way if n <= s * 10 < n + 1]) > 7 * 10 for n in range(10))
+    for i, (here, there) in enumerate(pairwise(zip(lat, lon, strict=True))):
+        if speed[i] and speed[i + 1]:
+            east = (there[1] - here[1]) * math.cos(math.radians(36.4))
+            assert math.hypot(east, there[0] - here[0]) * 111_320 / 60 == pytest.approx(speed[i], abs=4)
 
 
 def test_an_offline_truck_sends_everything_afterwards_in_order(demo: Plan) -> None:
