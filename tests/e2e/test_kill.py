@@ -30,7 +30,8 @@ WAITING = 4_000
 
 @dataclass
 class Load:
-    """Devices that sign and publish without end; every ack is on disk before the next thing happens."""
+    """Devices that sign and publish without end; every ack is in its file before the next thing happens. (Tests do not
+    wait for the disk, see tests/conftest.py: it is the server that is killed, not the machine, nor this process.)"""
 
     server: Server
     directory: Path
