@@ -46,13 +46,14 @@ def pytest_collection_finish() -> None:
 
 
 SHIPPED = engines._SQLITE_PRAGMAS
+FSYNC = os.fsync
 """As programs have them that tests start."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _power_stays() -> Iterator[None]:
     """Nothing here waits for the disk, nor does the PostgreSQL below: tests kill processes, not the machine, so that
-    none of them could tell. The one that asks whether a commit waits takes `shipped`."""
+    none of them could tell. Those that ask what is on the disk take `shipped`."""
     with pytest.MonkeyPatch.context() as patched:
         at_once = tuple("synchronous = off" if one.startswith("synchronous") else one for one in SHIPPED)
         assert at_once != SHIPPED
@@ -63,8 +64,9 @@ def _power_stays() -> Iterator[None]:
 
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections made from now on wait for the disk."""
+    """Connections made from now on wait for the disk, and so does `os.fsync`."""
     monkeypatch.setattr(engines, "_SQLITE_PRAGMAS", SHIPPED)
+    monkeypatch.setattr(os, "fsync", FSYNC)
 
 
 def _unavailable(reason: str) -> NoReturn:
