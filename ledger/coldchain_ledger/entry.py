@@ -60,7 +60,7 @@ _PLAIN = re.compile(
 """Canonical headers of the common sort: no escape, no quality, listed subjects."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """A parsed or intended entry. `quality` holds integers below 2^53, strings, and lists or objects of these."""
 

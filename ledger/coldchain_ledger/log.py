@@ -26,7 +26,7 @@ CLOCK_SLACK_US = 5_000_000
 """How far behind the newest entry the clock may be when a log is opened (ledger §3.6)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Draft:
     """What an entry will say; the log gives it index and time. Subjects may come in any order and repeat."""
 
@@ -40,7 +40,7 @@ class Draft:
     quality: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """Where the draft's key stands in the log.
 

@@ -20,7 +20,7 @@ class Edge:
     """The checkpoint of exactly this size and root, a signed note (ledger §3)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
     """The chain of one subject so far (ledger §5.2)."""
 
@@ -30,7 +30,7 @@ class Head:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """One entry on its way into the store."""
 

@@ -20,7 +20,8 @@ from joserfc.jwk import ECKey, OKPKey
 from joserfc.registry import HeaderParameter
 
 from coldchain.decoders.errors import DecodeError
-from coldchain.decoders.jws import Envelope, load_public_key, parse_envelope, verify
+from coldchain.decoders.jws import load_public_key, parse_envelope, verify
+from coldchain.decoders.jws_parts import Envelope
 
 PREV = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
 HEADER = {"alg": "EdDSA", "kid": "TRUCK-1#2", "typ": "senml+json", "boot": 3, "seq": 0, "prev": PREV}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from coldchain.decoders.jws import Envelope, PublicKey, parse_envelope, verify
+from coldchain.decoders.jws import PublicKey, parse_envelope, verify
+from coldchain.decoders.jws_parts import Envelope
 from coldchain.decoders.senml import decode_senml
-from coldchain.domain.blocks import Block, block_of
-from coldchain.domain.telemetry import Telemetry
+from coldchain.domain.blocks import block_of
+from coldchain.domain.telemetry import Block, Telemetry
 
 EVENT_TYPE = "epcis+json"
 SENML_TYPE = "senml+json"

@@ -10,7 +10,6 @@ import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from typing import Annotated, Literal
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -23,6 +22,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from coldchain.decoders.errors import DecodeError
+from coldchain.decoders.jws_parts import FIELDS, Envelope, Header, Protected, protected
 
 PublicKey = VerifyKey | EllipticCurvePublicKey
 """Ed25519 by libsodium: half the time of OpenSSL's, and it takes no key of small order, whose signatures hold for many
@@ -32,49 +32,6 @@ _KID = re.compile(r"([A-Za-z0-9_-]{1,64})#([1-9][0-9]{0,8})")
 _DOTS = 2
 _SIGNATURE_BYTES = 64
 """Ed25519, and raw r || s of P-256 (RFC 7518 §3.4)."""
-_MAX_COUNTER = 2**53 - 1
-"""Largest integer every JSON reader agrees on; boot and seq stand in ledger keys."""
-
-
-class _Header(msgspec.Struct, forbid_unknown_fields=True):
-    """The protected header. An unknown field, `crit` above all, is refused: we cannot do what it asks."""
-
-    alg: Literal["EdDSA", "ES256"]
-    kid: str
-    typ: str
-    boot: Annotated[int, msgspec.Meta(ge=1, le=_MAX_COUNTER)]
-    seq: Annotated[int, msgspec.Meta(ge=0, le=_MAX_COUNTER)]
-    prev: str
-
-
-class Header(msgspec.Struct, frozen=True, gc=False):
-    """What a message claims of itself, before anything is verified."""
-
-    kid: str
-    device: str
-    alg: str
-    typ: str
-    boot: int
-    seq: int
-
-
-class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """A parsed message whose signature is not yet verified."""
-
-    kid: str
-    device: str
-    alg: str
-    typ: str
-    boot: int
-    seq: int
-    prev: bytes
-    """SHA-256 of the device's message before, or empty."""
-    signing_input: bytes
-    signature: bytes
-    body: bytes
-
-
-_header = msgspec.json.Decoder(_Header).decode
 _TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")
 _ZERO_BITS_END = {1: frozenset(b""), 2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
 """By length modulo 4: last characters whose unused bits are zero. A length of 1 modulo 4 encodes nothing."""
@@ -110,19 +67,19 @@ def parse_envelope(payload: bytes) -> Envelope:
     )
 
 
-def _protected(payload: bytes) -> tuple[_Header, str]:
+def _protected(payload: bytes) -> tuple[Protected, str]:
     """The header, and the device that its key is of."""
     if payload.count(b".") != _DOTS:
         raise DecodeError(f"compact JWS: expected three parts, found {payload.count(b'.') + 1}")
     header_json = _base64url(payload[: payload.index(b".")], "header")
     try:
-        header = _header(header_json)
+        header = protected(header_json)
     except msgspec.MsgspecError as error:
         raise DecodeError(f"JWS header: {error}") from error
     except UnicodeDecodeError as error:
         raise DecodeError(f"JWS header: not UTF-8 at byte {error.start}") from error
     # All six are there and no other: a further comma means that one is given twice, and readers might take either.
-    if header_json.count(b",") != len(_Header.__struct_fields__) - 1:
+    if header_json.count(b",") != FIELDS - 1:
         raise DecodeError("JWS header: expected each field once, and no comma in any")
     kid = _KID.fullmatch(header.kid)
     if kid is None:

@@ -29,8 +29,7 @@ import structlog
 from coldchain.decoders.content import Content, Said, read
 from coldchain.decoders.errors import DecodeError
 from coldchain.decoders.jws import PublicKey, load_key
-from coldchain.domain.blocks import Block
-from coldchain.domain.telemetry import Run, Telemetry
+from coldchain.domain.telemetry import Block, Run, Telemetry
 from coldchain.services.registry import Key
 
 log = structlog.get_logger(__name__)

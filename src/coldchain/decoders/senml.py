@@ -11,12 +11,13 @@ import json
 from collections.abc import Mapping
 from decimal import Context, Decimal
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from coldchain.decoders.nesting import MAX_DEPTH, too_deep
+from coldchain.decoders.senml_records import SENML_VERSION, Record, records
 from coldchain.domain.telemetry import Run, Sample, Telemetry, Value, runs_of
 from coldchain.domain.units import (
     CELSIUS,
@@ -35,33 +36,15 @@ from coldchain.domain.units import (
 RELATIVE_BELOW_US = 2**28 * 1_000_000
 """RFC 8428 §4.5.3: smaller times are relative to now, and a signed pack has no now."""
 YEAR_10000_US = 253_402_300_800 * 1_000_000
-SENML_VERSION: Literal[10] = 10
 _HUGE = 10.0**MAX_EXPONENT
 _TEMPERATURE = Kind.TEMPERATURE
 _COLDEST_MC, _WARMEST_MC = PLAUSIBLE_MC
-
-
-class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """What the typed reader takes. Base values, sums, data values, nulls and extensions, some of which must be
-    understood (§4.4), are errors here."""
-
-    n: str = ""
-    u: str = ""
-    v: float | UnsetType = UNSET
-    t: float = 0.0
-    vb: bool | UnsetType = UNSET
-    vs: str | UnsetType = UNSET
-    bn: str | UnsetType = UNSET
-    bt: float | UnsetType = UNSET
-    bu: str | UnsetType = UNSET
-    bver: Literal[10] = SENML_VERSION
 
 
 class _Unusual(Exception):
     """Something only the exact reader may judge."""
 
 
-_records = msgspec.json.Decoder(list[_Record]).decode
 _SUM = Context(prec=1_000, traps=[])
 """Adds any two literals between 10^-300 and 10^300 without losing a digit. Not all there are: the sum of 1 and 1e-90000
 has 90,000 digits, and 1,200 of them in one message took four minutes to read. Overflow becomes an infinity."""
@@ -85,7 +68,7 @@ def _typed(body: bytes, device: str) -> tuple[Run, ...]:
     base_name, base_unit, base_us = "", "", 0
     meanings: dict[str, Meaning] = {}
     runs: dict[tuple[str, type], Run] = {}
-    for record in _records(body):
+    for record in records(body):
         if record.bt is not UNSET:
             base_us = round(record.bt * 1e6)
         if record.bn is not UNSET:
@@ -135,7 +118,7 @@ def _numeric(name: str, kind: Kind, v: float) -> Value:
     return value
 
 
-def _without_number(record: _Record, kind: Kind) -> Value | None:
+def _without_number(record: Record, kind: Kind) -> Value | None:
     """A flag or text in the one form that needs no second look; None for a record of base fields alone."""
     flag, text = record.vb, record.vs
     if record.v is UNSET:

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from coldchain.decoders.errors import DecodeError
-from coldchain.decoders.senml import SENML_VERSION, added
+from coldchain.decoders.senml import added
+from coldchain.decoders.senml_records import SENML_VERSION
 from coldchain.decoders.vendor_json import FIRST_ABSOLUTE_US, LAST_US, raw_value, read_json
 from coldchain.domain.uplinks import Raw, Report, Uplink
 

@@ -7,7 +7,8 @@ from typing import Any
 from coldchain.decoders import epcis, formats
 from coldchain.decoders.content import Content
 from coldchain.decoders.errors import DecodeError, DocumentError
-from coldchain.decoders.jws import Header, parse_header
+from coldchain.decoders.jws import parse_header
+from coldchain.decoders.jws_parts import Header
 from coldchain.decoders.readers import Claims, Readers, Reading
 from coldchain.domain.uplinks import Uplink
 from coldchain.services.admit import Unattributable

@@ -11,29 +11,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from coldchain.domain.columns import INTEGER, KINDS, pack_integers, pack_values, unpack_integers, unpack_values
-from coldchain.domain.telemetry import Run
+from coldchain.domain.telemetry import Block, Run
 
 QUALITIES = ("", "not-finite", "bad-time", "fault", "bad-type")
 _HEAD = struct.Struct("<BBH")
 _MANY = 255
 """In place of a number of runs that a byte does not hold: the number follows."""
 PROBES = "temp/"
-
-
-class Block(NamedTuple):
-    """The samples of a message, packed, and what is asked of them first."""
-
-    first_us: int | None
-    """First and last time of those whose time is believed; `data` counts from the first."""
-    last_us: int | None
-    samples: int
-    min_mc: int | None
-    """Coldest and warmest usable temperature."""
-    max_mc: int | None
-    data: bytes
 
 
 def block_of(runs: Sequence[Run]) -> Block:

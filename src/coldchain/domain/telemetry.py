@@ -35,7 +35,20 @@ class Run(NamedTuple):
     values: list[Value | None]
 
 
-@dataclass(frozen=True, slots=True)
+class Block(NamedTuple):
+    """The samples of a message, packed, and what is asked of them first."""
+
+    first_us: int | None
+    """First and last time of those whose time is believed; `data` counts from the first."""
+    last_us: int | None
+    samples: int
+    min_mc: int | None
+    """Coldest and warmest usable temperature."""
+    max_mc: int | None
+    data: bytes
+
+
+@dataclass(slots=True)
 class Telemetry:
     """One message of a device: what it says about itself and its samples."""
 

@@ -22,12 +22,12 @@ from coldchain.db.tables.telemetry import (
     device_range,
     device_state,
 )
-from coldchain.domain.blocks import Block, block_of
+from coldchain.domain.blocks import block_of
 from coldchain.domain.devices import Chain, Changes, Enrolment, Message, Range, parse_identity
 from coldchain.domain.fittings import Fitting
 from coldchain.domain.mappings import DeviceMap
 from coldchain.domain.rulepacks import Mounting
-from coldchain.domain.telemetry import Run, Telemetry
+from coldchain.domain.telemetry import Block, Run, Telemetry
 from coldchain.projections.fittings import fitted, histories, write_fittings
 from coldchain.projections.mounts import Posting, postings, remounted
 from coldchain.projections.sites import Sites

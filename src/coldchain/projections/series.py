@@ -16,11 +16,11 @@ from coldchain.db.series_rows import copies, messages, remove_boot
 from coldchain.db.series_rows import next_cell as next_cell
 from coldchain.db.tables.telemetry import device, device_disputed, device_held, series, series_due
 from coldchain.domain.blocks import PROBES as PROBES
-from coldchain.domain.blocks import Block, block_of
+from coldchain.domain.blocks import block_of
 from coldchain.domain.cells import Message
 from coldchain.domain.devices import Position
 from coldchain.domain.pauses import tells_of_pause
-from coldchain.domain.telemetry import Run, Value
+from coldchain.domain.telemetry import Block, Run, Value
 from coldchain.domain.temperature import Item, merged
 from coldchain.domain.units import MILLI
 from coldchain.projections.device_state import Device, Heard

@@ -53,7 +53,7 @@ def check_name(value: str, what: str) -> str:
     return value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Inbound:
     """One published message, as it came. content_type: where its sender states one."""
 
@@ -62,7 +62,7 @@ class Inbound:
     content_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """The answer to one message, sent only after the commit that makes it true (design §4.8).
 

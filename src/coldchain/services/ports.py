@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from coldchain.domain.blocks import Block
 from coldchain.domain.events import Event
-from coldchain.domain.telemetry import Telemetry
+from coldchain.domain.telemetry import Block, Telemetry
 from coldchain.domain.uplinks import Uplink
 from coldchain_ledger.entry import Entry
 
@@ -16,7 +15,7 @@ Clock = Callable[[], int]
 """Now, integer microseconds since the epoch, UTC."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recorded:
     """One ledger entry as a projection sees it, decoded once for all of them."""
 
