@@ -66,21 +66,22 @@ def decode_senml(body: bytes, device: str, boot: int, seq: int) -> Telemetry:
 def _typed(body: bytes, device: str) -> tuple[Run, ...]:
     """Raises _Unusual, OverflowError or what msgspec raises. Flat, because it runs for every reading there is."""
     base_name, base_unit, base_us = "", "", 0
-    meanings: dict[str, Meaning] = {}
     runs: dict[tuple[str, type], Run] = {}
+    run: Run | None = None
+    label = None
+    times: dict[float, int] = {}
+    """By time within the message: probes are mostly read together."""
     for record in records(body):
-        if record.bt is not UNSET:
-            base_us = round(record.bt * 1e6)
-        if record.bn is not UNSET:
-            base_name = record.bn
-            meanings.clear()
-        if record.bu is not UNSET:
-            base_unit = record.bu
-        found = meanings.get(record.n)
-        if found is None:
-            found = meanings[record.n] = _meaning(base_name, record.n, device)
-        name, kind = found
-        t_us = base_us + round(record.t * 1e6)
+        if record.bt is not UNSET or record.bn is not UNSET or record.bu is not UNSET:
+            base_us = base_us if record.bt is UNSET else round(record.bt * 1e6)
+            base_name = base_name if record.bn is UNSET else record.bn
+            base_unit = base_unit if record.bu is UNSET else record.bu
+            label = None
+            times.clear()
+        if record.n != label:
+            label = record.n
+            name, kind = _meaning(base_name, label, device)
+            run = None
         value: Value | None
         v = record.v
         if v is UNSET or record.vb is not UNSET or record.vs is not UNSET:
@@ -94,11 +95,15 @@ def _typed(body: bytes, device: str) -> tuple[Run, ...]:
                 raise _Unusual
         else:
             value = _numeric(name, kind, v)
-        if not RELATIVE_BELOW_US <= t_us < YEAR_10000_US:
-            raise _Unusual
-        run = runs.get((name, value.__class__))
-        if run is None:
-            run = runs[name, value.__class__] = Run(name, "", [], [])
+        if run is None or value.__class__ is not run.values[0].__class__:
+            run = runs.get((name, value.__class__))
+            if run is None:
+                run = runs[name, value.__class__] = Run(name, "", [], [])
+        t_us = times.get(record.t)
+        if t_us is None:
+            t_us = times[record.t] = base_us + round(record.t * 1e6)
+            if not RELATIVE_BELOW_US <= t_us < YEAR_10000_US:
+                raise _Unusual
         run.times.append(t_us)
         run.values.append(value)
     return tuple(runs.values())

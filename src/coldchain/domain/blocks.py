@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from coldchain.domain.columns import INTEGER, KINDS, pack_integers, pack_values, unpack_integers, unpack_values
 from coldchain.domain.telemetry import Block, Run
@@ -23,18 +23,6 @@ _MANY = 255
 PROBES = "temp/"
 
 
-def block_of(runs: Sequence[Run]) -> Block:
-    """At most 65,535 runs and samples a run, 255 bytes a name; times and integers of 64 bits."""
-    times = [t_us for run in runs if run.quality != "bad-time" for t_us in run.times]
-    temperatures: list[Any] = [
-        mc for run in runs if run.quality == "" and run.name.startswith(PROBES) for mc in run.values
-    ]
-    first_us, last_us = (min(times), max(times)) if times else (None, None)
-    min_mc, max_mc = (min(temperatures), max(temperatures)) if temperatures else (None, None)
-    samples = sum([len(run.times) for run in runs])
-    return Block(first_us, last_us, samples, min_mc, max_mc, pack(runs, first_us or 0))
-
-
 Head = tuple[str, str, int, int]
 """(name, quality, kind, samples) of a run: what is the same in every message of a device."""
 
@@ -43,15 +31,55 @@ def head_of(run: Run) -> Head:
     return run.name, run.quality, KINDS[run.values[0].__class__], len(run.times)
 
 
+class _Layout(NamedTuple):
+    """What follows from the heads alone."""
+
+    packed: bytes
+    columns: list[tuple[int, int, int]]
+    """(kind, first run, the run after the last) of each column of values."""
+    samples: int
+    believed: bool
+    """Whether all times are."""
+    probes: list[int]
+    """Runs of usable temperatures."""
+
+
+def block_of(runs: Sequence[Run]) -> Block:
+    """At most 65,535 runs and samples a run, 255 bytes a name; times and integers of 64 bits."""
+    if not runs:
+        return Block(None, None, 0, None, None, b"")
+    layout = _layout(tuple([head_of(run) for run in runs]))
+    times = [t_us for run in runs for t_us in run.times]
+    believed = times if layout.believed else [t for run in runs if run.quality != "bad-time" for t in run.times]
+    temperatures: list[Any] = [mc for place in layout.probes for mc in runs[place].values]
+    first_us, last_us = (min(believed), max(believed)) if believed else (None, None)
+    min_mc, max_mc = (min(temperatures), max(temperatures)) if temperatures else (None, None)
+    return Block(first_us, last_us, layout.samples, min_mc, max_mc, _pack(layout, runs, times, first_us or 0))
+
+
 def pack(runs: Sequence[Run], base_us: int) -> bytes:
     """base_us: a time near theirs."""
     if not runs:
         return b""
-    heads = tuple(map(head_of, runs))
-    parts = [pack_heads(heads), _pack_times(tuple([t_us - base_us for run in runs for t_us in run.times]))]
-    for kind, start, stop in _columns(heads):
+    return _pack(_layout(tuple([head_of(run) for run in runs])), runs, [t for run in runs for t in run.times], base_us)
+
+
+def _pack(layout: _Layout, runs: Sequence[Run], times: Sequence[int], base_us: int) -> bytes:
+    parts = [layout.packed, _pack_times(tuple([t_us - base_us for t_us in times]))]
+    for kind, start, stop in layout.columns:
         parts.append(pack_values(kind, [value for run in runs[start:stop] for value in run.values]))
     return b"".join(parts)
+
+
+@lru_cache(4_096)
+def _layout(heads: tuple[Head, ...]) -> _Layout:
+    return _Layout(
+        pack_heads(heads),
+        _columns(heads),
+        sum(count for _, _, _, count in heads),
+        all(quality != "bad-time" for _, quality, _, _ in heads),
+        [place for place, (name, quality, _, _) in enumerate(heads) if quality == "" and name.startswith(PROBES)],
+    )
 
 
 def unpack(block: bytes, base_us: int) -> Iterator[Run]:
