@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 STAMP := $(VENV)/.installed
+COMPILED := build/compiled
+HEADERS = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
 
 .PHONY: help demo test check bench clean
 help: ## list the targets
@@ -22,6 +24,16 @@ demo: $(STAMP) ## 52 hours of two trucks and two cold stores, then a page to loo
 test: $(STAMP) ## the test suite, in two processes; WORKERS=0 in one
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
+# The distribution with its hot modules compiled, beside the one in development (docs/decisions/0016-compiled-by-mypyc.md).
+$(COMPILED): $(STAMP) hatch_build.py $(shell find src ledger devices -name '*.py')
+	@rm -rf $@
+	@HATCH_BUILD_HOOKS_ENABLE=1 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $@ .
+	@touch $@
+
+test-compiled: $(COMPILED)
+	@PYTHONPATH=$(abspath $<) $(BIN)/coldchain doctor --dir $(COMPILED) | grep "hot modules compiled"
+	@PYTHONPATH=$(abspath $<) $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests/ledger tests/temperature tests/continuity tests/integration
+
 check: $(STAMP) ## lint, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -29,7 +41,9 @@ check: $(STAMP) ## lint, types, import rules
 	@$(BIN)/lint-imports
 
 bench: $(STAMP) ## measure, print one table, write bench/results.json
-	@$(BIN)/python -m bench
+	@if command -v cc >/dev/null && test -e $(HEADERS); then $(MAKE) --no-print-directory $(COMPILED); \
+	else echo "No C compiler, or no $(HEADERS): measuring without compiled modules"; rm -rf $(COMPILED); fi
+	@PYTHONPATH=$(abspath $(COMPILED)) $(BIN)/python -m bench
 
 clean: ## remove the virtual environment and caches; data directories stay
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -34,7 +34,7 @@ from bench import (
     year,
 )
 from bench.fleet import READINGS
-from bench.machine import Neighbours, load_average
+from bench.machine import Neighbours, interpreter, load_average
 from bench.processes import mosquitto_program
 from bench.rows import Row, table
 
@@ -50,7 +50,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what we started is ended
     began, load_before, neighbours = time.monotonic(), load_average(), Neighbours()
     rows = [row for name in options.only or BENCHES for row in BENCHES[name](options)]
-    shared = f"load average {load_before} before, {load_average()} after; {neighbours.told()}"
+    shared = f"load average {load_before} before, {load_average()} after; {neighbours.told()}; {interpreter()}"
     print(f"{table(rows)}\n\n{shared}\n{time.monotonic() - began:.0f} s")
     results = {"rows": [asdict(row) for row in rows], "shared": shared, "quick": options.quick, "at": int(time.time())}
     options.output.write_text(json.dumps(results, indent=1) + "\n")

@@ -37,18 +37,19 @@ def called(machine: Path, *, fails: str = "nothing", lacks: str = "nothing") -> 
 
 def test_lint_and_the_whole_suite_run_and_a_missing_service_fails(machine: Path) -> None:
     code, calls = called(machine)
-    assert (code, calls[-2:]) == (0, ["make check [1]", "make test [1]"])
+    assert (code, calls[-3:]) == (0, ["make check [1]", "make test [1]", "make test-compiled [1]"])
 
 
-@pytest.mark.parametrize("target", ["check", "test"])
+@pytest.mark.parametrize("target", ["check", "test", "test-compiled"])
 def test_what_fails_fails_the_run(machine: Path, target: str) -> None:
     code, calls = called(machine, fails=target)
     assert (code, calls[-1]) == (1, f"make {target} [1]")
 
 
-def test_what_is_missing_is_installed_before(machine: Path) -> None:
-    _, calls = called(machine, lacks="ensurepip")
+@pytest.mark.parametrize(("lacks", "package"), [("ensurepip", "python3-venv"), ("sysconfig", "python3-dev")])
+def test_what_is_missing_is_installed_before(machine: Path, lacks: str, package: str) -> None:
+    _, calls = called(machine, lacks=lacks)
     update, install = [call for call in calls if call.startswith("apt-get")]
     assert update.startswith("apt-get update")
-    assert "python3-venv" in install
+    assert package in install
     assert "mosquitto" not in install

@@ -68,3 +68,23 @@ def test_clean_removes_what_can_be_made_again_and_no_data(checkout: Path) -> Non
 
     assert data.read_bytes() == b"irreplaceable"
     assert not any(directory.exists() for directory in made)
+
+
+def test_without_a_compiler_the_bench_says_so_and_measures_what_there_is(checkout: Path) -> None:
+    bench = checkout / ".venv" / "bin" / "python"
+    bench.parent.mkdir(parents=True)
+    bench.write_text('#!/bin/sh\necho "measured: $*"\n')
+    bench.chmod(0o755)
+    (checkout / ".venv" / ".installed").touch()
+    stale = checkout / "build" / "compiled" / "coldchain"
+    stale.mkdir(parents=True)
+    tools = checkout / "tools"
+    tools.mkdir()
+    for name in ("sh", "find", "rm", "test"):
+        (tools / name).symlink_to(f"/usr/bin/{name}")
+
+    done = make(checkout, "bench", f"PATH={tools}", f"PYTHON={sys.executable}")
+
+    assert done.stdout.splitlines()[0].startswith("No C compiler")
+    assert "measured: -m bench" in done.stdout
+    assert not stale.exists()

@@ -27,6 +27,7 @@ from coldchain.db.engine import make_engine
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import NO_TABLES, differences, opens_by_itself
 from coldchain.db.queries_api import ledger_state
+from coldchain.domain import folding
 from coldchain.mqtt.embedded import program
 from coldchain.mqtt.errors import BrokerError
 from coldchain.settings import Settings
@@ -92,7 +93,7 @@ def _python(_: Settings) -> str:
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < PYTHON:
         raise Wrong(f"{found} is too old: 3.11 or newer is needed")
-    return found
+    return f"{found}, hot modules {'compiled' if folding.__file__.endswith('.so') else 'interpreted'}"
 
 
 def _directory(settings: Settings) -> str:
