@@ -184,7 +184,7 @@ def test_a_report_that_could_not_be_recorded_is_not_answered(
     truck = dial()
     assert truck.authenticates() == OK
     with monkeypatch.context() as broken:
-        broken.setattr(core.log, "append", _full_disk)
+        broken.setattr(core.store, "transaction", _full_disk)
         with pytest.raises(ConnectionError):
             truck.result(jtt808.LOCATION, report())
     again = dial()
@@ -192,7 +192,7 @@ def test_a_report_that_could_not_be_recorded_is_not_answered(
     assert again.result(jtt808.LOCATION, report()) == OK
 
 
-def _full_disk(_drafts: object) -> None:
+def _full_disk() -> None:
     raise OSError("no space left on device")
 
 

@@ -305,6 +305,7 @@ def open_ledger(settings: Settings) -> Iterator[tuple[SqlStore, Verifier]]:
     engine = make_engine(settings.database_url)
     try:
         check_made(engine)
+        engine.dispose()  # `fsck` forks, and processes that share a connection to PostgreSQL lose it
         yield SqlStore(engine), parse_vkey(signer.vkey())
     finally:
         engine.dispose()

@@ -15,7 +15,7 @@ from coldchain_ledger.log import Draft, Log, create_log
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.note import Ed25519Signer
 
-LEDGER = Path(cli.__file__).parents[1]
+LEDGER = Path(__file__).parents[3] / "ledger"
 SIGNER = Ed25519Signer.generate("log.example/cold")
 
 
