@@ -60,6 +60,18 @@ def swapped(at_h: float = 8) -> list[Recorded]:
     ]
 
 
+# A portal that misses the pallet's own tag
+
+
+def test_a_missed_pallet_tag_accuses_nobody_and_is_made_good_by_the_next_full_read(worlds: type[World]) -> None:
+    world, cases = worlds(), [case(number) for number in range(1, 5)]
+    world.record(*sites(), pack(0, S, 1, 2, 3, 4), load(1, TRUCK, S), unload(7, TRUCK, S), scan(8, DOCK, *cases))
+    assert [verdict for verdict, _ in world.segments(S)] == ["UNOBSERVED", "UNOBSERVED"]
+    world.record(read(9, STORE, S, 1, 2, 3, 4, by="w2"))
+    assert [verdict for verdict, _ in world.segments(S)] == ["CONTINUOUS"] * 3
+    assert world.verdicts() == []
+
+
 # Two places
 
 

@@ -65,6 +65,12 @@ def scan(at_h: float, *numbers: int, parent: str = S) -> Event:
     return identified(Event(f"scan/{at_h}", "ObjectEvent", round(at_h * HOUR), "OBSERVE", "", units=units, by="w1"))
 
 
+def alone(at_h: float, point: str, *numbers: int) -> Event:
+    """A portal that missed the pallet's own tag."""
+    cases = Event(f"alone/{at_h}", "ObjectEvent", round(at_h * HOUR), "OBSERVE", "", units=tags(*numbers), by="w1")
+    return identified(replace(cases, read_point=point))
+
+
 def history(*events: Event, unit: str = S) -> History:
     return observe(unit, events, RULES)
 
@@ -302,6 +308,22 @@ def test_the_party_that_held_the_unit_when_it_was_last_whole_is_the_one_to_ask()
 def test_the_stretch_after_the_last_full_read_is_unobserved() -> None:
     loaded = aggregation(9, "ADD", (S,), "veh:TRUCK-1")
     assert verdicts(history(pack(0, 1, 2), read(2, A, 1, 2), loaded)) == [CONTINUOUS, UNOBSERVED]
+
+
+def test_a_pallet_whose_own_tag_was_missed_is_unobserved_until_it_is_read_again() -> None:
+    carried = [aggregation(7, "ADD", (S,), "veh:TRUCK-1"), aggregation(9, "DELETE", (S,), "veh:TRUCK-1")]
+    events = [pack(0, 1, 2, 3), *carried, alone(8, A, 1, 2, 3)]
+    assert verdicts(history(*events)) == [UNOBSERVED, UNOBSERVED]
+    folded = history(*events, read(10, B, 1, 2, 3))
+    assert (folded.opportunities, verdicts(folded)) == ((), [CONTINUOUS] * 3)
+
+
+def test_cases_read_without_their_pallet_bear_nothing_out() -> None:
+    """Nobody knows what they stood on."""
+    events = [pack(0, 1, 2, 3, 4), alone(8, A, 1, 2, 7), read(9, B, 1, 2, 7)]
+    assert not only(history(*events)).confirmed
+    assert only(history(*events, alone(10, C, 1, 2, 7))).suspected == tags(3, 4, 7)
+    assert history(*events, read(11, C, 1, 2, 3, 4)).opportunities == ()
 
 
 def test_the_worst_verdict_within_a_segment_is_the_segments() -> None:
