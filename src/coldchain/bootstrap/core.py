@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 from coldchain.bootstrap.believed import Believed
 from coldchain.bootstrap.conclusions import Conclusions
 from coldchain.bootstrap.locks import exclusive
+from coldchain.bootstrap.room import room_in
 from coldchain.bootstrap.secrets import SetupError, ensure_directory, log_signer, operator_token
 from coldchain.bootstrap.versions import bring_to_this_version, check_made, check_still_ours
 from coldchain.db import queries_events
@@ -269,8 +270,15 @@ def open_core(settings: Settings, *, create: bool = False, clock: Clock = wall_c
     """The data directory, checked and at this version's schema.
 
     Raises SetupError or StoreError where it, or its database, is missing and not to be created, StoreError where the
-    ledger must not be continued (ledger §3.6: clock behind, another key, edge and checkpoint that differ).
+    ledger must not be continued (ledger §3.6: clock behind, another key, edge and checkpoint that differ) and where the
+    disk is full, also later.
     """
+    with room_in(settings.dir), _opened(settings, create=create, clock=clock) as core:
+        yield core
+
+
+@contextmanager
+def _opened(settings: Settings, *, create: bool, clock: Clock) -> Iterator[Core]:
     secrets = _secrets_directory(settings.dir, create=create)
     token = operator_token(secrets, create=create)
     signer = log_signer(secrets, settings.log_origin, create=create)
