@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import socket
 import stat
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,6 +125,7 @@ def test_for_a_server_that_is_away_no_more_is_kept_than_the_bound_and_it_gets_al
 ):
     """The ledger needs the disk as well. NATS lets nobody in where it cannot store their session."""
     monkeypatch.setattr(nats_config, "MAX_STORE", 300_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _directory: SimpleNamespace(free=400_000))
     bounded = Nats(tmp_path / "broker", free_port())
     try:
         server = connect(bounded, bounded.server, clean=False)
@@ -139,6 +142,7 @@ def test_for_a_server_that_is_away_no_more_is_kept_than_the_bound_and_it_gets_al
 
         returned = connect(bounded, bounded.server, clean=False)
         wait_for(lambda: {payload for _, payload in returned.received} == set(sent), 20)
+        assert '"max_file_store": 500000}' in (tmp_path / "broker" / "nats-server.conf").read_text(), "half of the rest"
     finally:
         bounded.stop()
 

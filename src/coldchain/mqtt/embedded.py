@@ -183,7 +183,8 @@ class EmbeddedBroker:
         if failure := _CANNOT_STORE.search(text):
             return f"it cannot store messages: {failure[1] or failure[2]}"
         if _NO_ROOM_FOR_SERVER.search(text):
-            self._store_bytes += nats_config.MORE_STORE
+            # Not all that is free: what devices send meanwhile fills it, and the ledger needs the disk to empty it.
+            self._store_bytes += min(nats_config.MORE_STORE, shutil.disk_usage(self.directory).free // 2)
             return f"its store is full and would not let the server in: it may take {self._store_bytes} bytes from now"
         return ""
 

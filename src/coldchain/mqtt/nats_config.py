@@ -22,7 +22,8 @@ MAX_STORE = 8 * 2**30
 """Bytes of messages kept for a server that is away; some 6 million. Without a bound they would take the disk that the
 ledger needs."""
 MORE_STORE = 2**30
-"""By so much the bound is raised for a server that comes back to a store that is full."""
+"""By so much the bound is raised for a server that comes back to a store that is full, or by half of what is free on
+the disk where that is less."""
 
 
 def main_config(
