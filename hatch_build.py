@@ -1,7 +1,7 @@
 """Builds the compiled distribution: the modules that run for every message, as C by mypyc (docs/decisions/0016).
 
-Only when asked: `HATCH_BUILD_HOOKS_ENABLE=1 pip wheel .`, or `make build/compiled`. The same sources run interpreted wherever
-no compiled module stands beside them, with the same results; it takes a C compiler and Python's headers.
+Only when asked: `HATCH_BUILD_HOOKS_ENABLE=1 pip wheel .`, or `make build/compiled`. The same sources run interpreted
+wherever no compiled module stands beside them, with the same results; it takes a C compiler and Python's headers.
 """
 
 from __future__ import annotations
