@@ -86,20 +86,6 @@ class EventWriter:
         """These case tags were read under this SSCC: a portal's passage, or a count by hand."""
         return self._aggregation(t_us, "OBSERVE", step, pallet.epc, _epcs(cases), location, read_point)
 
-    def seen_alone(self, t_us: int, cases: Sequence[Case], *, step: str, read_point: str, location: str) -> bytes:
-        """These case tags were read, and no pallet's."""
-        return self.document(
-            t_us,
-            {
-                "type": "ObjectEvent",
-                "action": "OBSERVE",
-                "bizStep": step,
-                "epcList": _epcs(cases),
-                "readPoint": {"id": private(read_point)},
-                "bizLocation": {"id": private(location)},
-            },
-        )
-
     def _aggregation(
         self,
         t_us: int,
