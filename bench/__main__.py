@@ -34,9 +34,10 @@ from bench import (
     year,
 )
 from bench.fleet import READINGS
-from bench.machine import Neighbours, interpreter, load_average
+from bench.machine import Neighbours, load_average
 from bench.processes import mosquitto_program
 from bench.rows import Row, table
+from coldchain.bootstrap.versions import interpreter
 
 RESULTS = Path(__file__).with_name("results.json")
 GATES = (5_000, 8_000)
@@ -50,7 +51,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what we started is ended
     began, load_before, neighbours = time.monotonic(), load_average(), Neighbours()
     rows = [row for name in options.only or BENCHES for row in BENCHES[name](options)]
-    shared = f"load average {load_before} before, {load_average()} after; {neighbours.told()}; {interpreter()}"
+    shared = f"load average {load_before} before, {load_average()} after; {neighbours.told()}; Python {interpreter()}"
     print(f"{table(rows)}\n\n{shared}\n{time.monotonic() - began:.0f} s")
     results = {"rows": [asdict(row) for row in rows], "shared": shared, "quick": options.quick, "at": int(time.time())}
     options.output.write_text(json.dumps(results, indent=1) + "\n")

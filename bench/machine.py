@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import platform
 import resource
 import time
 from collections.abc import Iterable
 from pathlib import Path
-
-from coldchain.domain import folding
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -21,12 +18,6 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 def load_average() -> float:
     return round(os.getloadavg()[0], 2)
-
-
-def interpreter() -> str:
-    """What runs the server, and how."""
-    how = "compiled" if folding.__file__.endswith(".so") else "interpreted"
-    return f"Python {platform.python_version()} ({platform.python_compiler()}), hot modules {how}"
 
 
 class Neighbours:

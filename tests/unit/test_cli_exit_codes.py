@@ -59,7 +59,7 @@ demo --scenario @junk.toml | cannot read scenario
 demo --http nonsense | --http 'nonsense': expected HOST:PORT
 serve --http nonsense | --http 'nonsense': expected HOST:PORT
 serve --http 127.0.0.1:99999 | expected HOST:PORT
-serve --mqtt nonsense | --mqtt 'nonsense': expected HOST:PORT
+serve --http 127.0.0.1:0 --mqtt nonsense | --mqtt 'nonsense': expected HOST:PORT
 simulate --scenario nope | no scenario nope
 simulate --scenario @junk.toml | cannot read scenario
 simulate --scenario @folder | no scenario

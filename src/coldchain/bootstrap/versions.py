@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sqlalchemy import Engine
 from coldchain.bootstrap.brokers import running_server
 from coldchain.bootstrap.locks import exclusive
 from coldchain.db.migrate import NO_TABLES, differences, migrate
+from coldchain.domain import folding
 from coldchain.mqtt.files import locked
 from coldchain_ledger.errors import StoreError
 
@@ -33,6 +35,12 @@ def bring_to_this_version(directory: Path, engine: Engine) -> None:
             )
         if different:
             migrate(engine)
+
+
+def interpreter() -> str:
+    """The Python that runs this, and whether with compiled modules (docs/decisions/0016-compiled-by-mypyc.md)."""
+    how = "compiled" if folding.__file__.endswith(".so") else "interpreted"
+    return f"{platform.python_version()}, hot modules {how}"
 
 
 def check_still_ours(directory: Path, engine: Engine) -> None:

@@ -23,11 +23,11 @@ from coldchain.bootstrap.brokers import Address, Brokers, parse_address, running
 from coldchain.bootstrap.core import wall_clock
 from coldchain.bootstrap.locks import is_locked
 from coldchain.bootstrap.secrets import SetupError, log_signer, operator_token
+from coldchain.bootstrap.versions import interpreter
 from coldchain.db.engine import make_engine
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import NO_TABLES, differences, opens_by_itself
 from coldchain.db.queries_api import ledger_state
-from coldchain.domain import folding
 from coldchain.mqtt.embedded import program
 from coldchain.mqtt.errors import BrokerError
 from coldchain.settings import Settings
@@ -90,10 +90,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _python(_: Settings) -> str:
-    found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < PYTHON:
-        raise Wrong(f"{found} is too old: 3.11 or newer is needed")
-    return f"{found}, hot modules {'compiled' if folding.__file__.endswith('.so') else 'interpreted'}"
+        raise Wrong(f"{interpreter()} is too old: 3.11 or newer is needed")
+    return interpreter()
 
 
 def _directory(settings: Settings) -> str:

@@ -32,15 +32,9 @@ class Header(msgspec.Struct, frozen=True, gc=False):
     seq: int
 
 
-class Envelope(msgspec.Struct, frozen=True, gc=False):
+class Envelope(Header, frozen=True, gc=False):
     """A parsed message whose signature is not yet verified."""
 
-    kid: str
-    device: str
-    alg: str
-    typ: str
-    boot: int
-    seq: int
     prev: bytes
     """SHA-256 of the device's message before, or empty."""
     signing_input: bytes
