@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coldchain.domain.quality import Row, Sum, Window, drifted, echoes, joined, moved, rows, spikes, window_at, without
@@ -133,11 +133,21 @@ def doubts(items: dict[str, list[Item]]) -> tuple[object, ...]:
 
 
 def last_row(said: list[Item]) -> Row | None:
-    found = list(rows(SCHEDULE, without(said, spikes(SCHEDULE, said))))
+    found = all_rows(said)
     return found[-1] if found else None
 
 
+def all_rows(said: list[Item]) -> list[Row]:
+    return list(rows(SCHEDULE, without(said, spikes(SCHEDULE, said))))
+
+
+A, B = True, False
+LONG = (-20_000, -20_000, -20_000, -19_000)
+"""With the one before, a row as long as a stuck sensor's, and its end."""
+
+
 @given(st.lists(st.tuples(st.booleans(), st.lists(st.tuples(st.just(1), values), min_size=1, max_size=9)), max_size=14))
+@example([(A, [(1, -20_000)]), (B, [(1, -20_000)]), (A, [(1, mc) for mc in LONG]), (B, [(1, -19_000)])])
 def test_where_the_fast_form_has_no_doubt_the_slow_one_finds_nothing_new(
     messages: Sequence[tuple[bool, Sequence[tuple[int, int | None]]]],
 ) -> None:
@@ -163,12 +173,16 @@ def test_where_the_fast_form_has_no_doubt_the_slow_one_finds_nothing_new(
             continue
         for each in items:
             row = last_row(items[each])
+            long = [one.to_us for one in all_rows(items[each]) if one != row and one.readings >= QUALITY.stuck_samples]
+            family.long_until_us = max([family.long_until_us, *long])
             if row is not None:
                 is_stuck = (each, row.from_us, None) in doubts(items)[1]  # type: ignore[operator]
                 family.watch(each).seen(SCHEDULE, items[each][-1][0], row, is_stuck)
                 if row.readings >= QUALITY.stuck_samples and not is_stuck:
-                    since = [mc for t_us, mc in items["b" if each == "a" else "a"] if t_us >= row.from_us and mc]
-                    ranges = {"b" if each == "a" else "a": [min(since), max(since)]} if since else {}
+                    other = "b" if each == "a" else "a"
+                    usable = without(items[other], spikes(SCHEDULE, items[other]))
+                    since = [mc for t_us, mc in usable if t_us >= row.from_us and mc]
+                    ranges = {other: [min(since), max(since)]} if since else {}
                     family.long[family.watch(each)] = ranges
         assert watch.sum_of(window_at(SCHEDULE, known[-1][0])) is None or watch.whole
 

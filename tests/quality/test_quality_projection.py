@@ -198,6 +198,34 @@ def test_a_probe_that_drifts_is_told_of_as_one_for_as_long_as_it_does(world: Wor
         assert connection.scalars(states).all() == ["closed"]
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_spike_is_in_no_mean_whether_the_window_is_remembered_or_read_again(
+    world: World, truck: Device, restart: bool
+) -> None:
+    calm = {"a": [-20] * 5, "b": [-20] * 5, "c": [-15] * 5}
+    world.hear(says(truck, BEGIN - 2, a=[-20, -20], b=[-20, -20], c=[-15, -15]))
+    for part in range(24):
+        spiked = [-15, -15, 25, -15, -15] if part == 9 else [-15] * 5
+        world.hear(says(truck, BEGIN + 5 * part, **{**calm, "c": spiked}))
+    world.hear(says(truck, BEGIN + WINDOW_MIN, a=[-20], b=[-20]))
+    world.fold(1)
+    if restart:
+        world.views.reset()
+    world.hear(says(truck, BEGIN + WINDOW_MIN + 1, c=[-15]))
+    world.fold(1)
+    assert detail(world, "drift")["mean_mc"] == -15_000
+
+
+def test_a_spike_that_shows_after_its_window_was_compared_is_in_no_mean_either(world: World, truck: Device) -> None:
+    calm = {"a": [-20] * 5, "b": [-20] * 5}
+    for part in range(24):
+        world.hear(says(truck, BEGIN + 5 * part, **calm, c=[-15] * 4 + [25 if part == 23 else -15]))
+    world.hear(says(truck, BEGIN + WINDOW_MIN, a=[-20], b=[-20]))
+    assert detail(world.fold(1), "drift")["mean_mc"] == -14_667
+    world.hear(says(truck, BEGIN + WINDOW_MIN, c=[-15]))
+    assert detail(world.fold(1), "drift")["mean_mc"] == -15_000
+
+
 def test_late_readings_of_a_window_are_compared_again(world: World, truck: Device) -> None:
     late = Device("TRUCK-1")
     late.boot = 2
@@ -255,6 +283,42 @@ def test_where_nothing_is_judged_nothing_is_doubted(world: World) -> None:
     assert doubted(world.fold()) == []
 
 
+@pytest.mark.parametrize("size", [1, None])
+def test_a_sensor_was_stuck_up_to_its_last_equal_reading_though_faults_follow(
+    world: World, truck: Device, size: int | None
+) -> None:
+    world.hear(
+        says(truck, 0, box=[-20], top=[-20] * 3),
+        says(truck, 3, box=[-18.9]),
+        says(truck, 4, box=[-20], top=[-20, -20, '"###"', '"###"']),
+        says(truck, 8, box=[-20], top=[-20.5]),
+    )
+    assert doubted(world.fold(size)) == [("top", "stuck", 0, 5)]
+
+
+@pytest.mark.parametrize("size", [1, None])
+def test_a_stuck_sensor_that_speaks_rarely_was_stuck_since_its_first_equal_reading(
+    world: World, truck: Device, size: int | None
+) -> None:
+    own = [-20] * 20 + [-21, '"###"', -22, '"###"']
+    world.hear(*(says(truck, 5 * n, box=[mc], top=[-20 - n % 5]) for n, mc in enumerate(own)))
+    assert doubted(world.fold(size)) == [("box", "stuck", 0, 95)]
+
+
+@pytest.mark.parametrize("size", [1, None])
+def test_a_sibling_that_is_heard_later_is_found_to_have_moved_while_a_sensor_was_stuck(
+    world: World, truck: Device, size: int | None
+) -> None:
+    world.hear(
+        says(truck, 0, box=[-20]),
+        says(truck, 1, top=[-20]),
+        says(truck, 1, box=[-20] * 5 + [-19.9]),
+        says(truck, 3, top=[-18]),
+        says(truck, 9, box=[-20]),
+    )
+    assert doubted(world.fold(size)) == [("box", "stuck", 0, 5)]
+
+
 cells = st.sampled_from([-20, -20, -20, -20, -20.5, -18.9, 12, '"###"'])
 messages = st.lists(
     st.tuples(
@@ -297,3 +361,32 @@ def test_any_order_of_arrival_in_any_batches_ends_in_the_same_doubts(
     assert other.rows(facts_only=True) == expected
     rows = other.rows()
     assert other.rebuilt(size).rows() == rows
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(25), deadline=None)
+@given(st.data())
+def test_windows_remembered_and_windows_read_again_are_compared_alike(world: World, data: st.DataObject) -> None:
+    """Long messages with faults, gaps, spikes and a few late ones over several windows; one probe may well drift."""
+    cell = st.sampled_from([-20, -20.1, -20.3, -21, 12, '"###"'])
+    message = st.tuples(
+        st.sampled_from([0, 0, 0, 1, 40]),
+        *[st.lists(cell, min_size=10, max_size=40)] * 2,
+        st.lists(st.sampled_from([-16.5, -17, -17.2, '"###"']), min_size=10, max_size=40),
+    )
+    said = data.draw(st.lists(message, min_size=3, max_size=9))
+    late = data.draw(st.lists(st.integers(0, len(said) - 1), max_size=1))
+    rows, facts = [], []
+    for moved, forgets in (([], False), (late, False), (late, True)):
+        one = World(world.engine)
+        signed = stream(enrolled(one, "TRUCK-1"), said)
+        for place in moved:
+            signed.append(signed.pop(place))
+        for sent in signed:
+            one.hear(sent)
+            one.fold()
+            if forgets:
+                one.views.reset()
+        rows.append(one.rows())
+        facts.append(one.rows(facts_only=True))
+    assert rows[1] == rows[2]
+    assert facts[0] == facts[1]

@@ -45,11 +45,10 @@ class Watch:
     def goes_on(self, last_mc: int, times: Sequence[int], values: Sequence[int]) -> bool:
         """Take readings that follow the newest one, `last_mc`, in order, without faults and gaps. True where nothing is
         doubtful about them; else they are taken all the same, but for the row, which is set by whoever looks."""
-        if times[-1] >= self.until_us:
-            return self._crosses(times, values)
+        self.counts(times, values)
+        if times[-1] >= self.rule_until_us or times[0] <= self.family.long_until_us:
+            return False
         low, high = min(values), max(values)
-        self.readings += len(values)
-        self.total_mc += sum(values)
         beside_calm = not self.family.long or self.family.widen(self, low, high)
         spike_mc = self.spike_mc
         if high - low >= spike_mc or last_mc - low >= spike_mc or high - last_mc >= spike_mc:
@@ -74,11 +73,15 @@ class Watch:
         self.row_mc, self.row_from_us, self.row_readings = values[-1], times[place], stop - place
         return True
 
-    def _crosses(self, times: Sequence[int], values: Sequence[int]) -> bool:
-        """Into the next window, of which every reading is known from here on; or under another rule."""
+    def counts(self, times: Sequence[int], values: Sequence[int]) -> None:
+        """Take readings that follow the newest one, in order, into the sums of their windows."""
+        if times[-1] < self.until_us:
+            self.readings += len(values)
+            self.total_mc += sum(values)
+            return
         if times[-1] >= self.rule_until_us:
             self.whole = False
-            return False
+            return
         place = next(place for place, t_us in enumerate(times) if t_us >= self.window.to_us)
         if self.whole:
             self.closing = self.window, Sum(self.readings + place, self.total_mc + sum(values[:place]))
@@ -88,7 +91,15 @@ class Watch:
         self.readings, self.total_mc = len(times) - place, sum(values[place:])
         self.whole = times[-1] < self.window.to_us
         self.until_us = min(self.window.to_us, self.rule_until_us)
-        return False
+
+    def leaves_out(self, t_us: int, mc: int) -> None:
+        """A reading that was taken turns out to be a spike."""
+        if self.closing is not None and self.closing[0].from_us <= t_us < self.closing[0].to_us:
+            window, (readings, total_mc) = self.closing
+            self.closing = window, Sum(readings - 1, total_mc - mc)
+        if self.window.from_us <= t_us < self.window.to_us:
+            self.readings -= 1
+            self.total_mc -= mc
 
     def spoils(self, from_us: int, to_us: int) -> None:
         """Readings between these times are not as they were taken."""
@@ -103,12 +114,19 @@ class Watch:
             return self.closing[1]
         return Sum(self.readings, self.total_mc) if self.whole and self.window == window else None
 
-    def seen(self, schedule: Sequence[Regime], newest_us: int, row: Row | None, doubted: bool) -> None:
-        """Somebody looked: this is the row that the newest item is in, None where it is in none."""
+    def seen(
+        self, schedule: Sequence[Regime], newest_us: int, row: Row | None, doubted: bool, whole: Sum | None = None
+    ) -> None:
+        """Somebody looked: this is the row that the newest item is in, None where it is in none. whole: of every
+        reading of the window of the newest item, without spikes; None where not all of it was looked at."""
         regime = schedule[regime_at(schedule, newest_us)]
         window = window_at(schedule, newest_us)
         if window != self.window:
+            if self.whole and self.window.to_us <= window.from_us:
+                self.closing = self.window, Sum(self.readings, self.total_mc)
             self.window, self.whole, self.readings, self.total_mc = window, False, 0, 0
+        if whole is not None:
+            self.whole, (self.readings, self.total_mc) = True, whole
         changes = [one.from_us for one in schedule if one.from_us > newest_us]
         self.rule_until_us = next(iter(changes), NEVER_US) if regime.rule is not None else 0
         self.until_us = min(window.to_us, self.rule_until_us)
@@ -128,6 +146,9 @@ class Family:
     watches: dict[str, Watch] = field(default_factory=dict)
     long: dict[Watch, dict[str, list[int]]] = field(default_factory=dict)
     """Probes that are in a long row though no sibling moved: by sibling, its least and most since the row began."""
+    long_until_us: int = -1
+    """When the last row ended that was long enough to be stuck: a probe that speaks of earlier times may have moved
+    meanwhile."""
     moved_mc: int = 0
     controlled: bool = False
     """Whether the device passed on what the refrigeration's controller states."""

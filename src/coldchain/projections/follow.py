@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,10 @@ Fresh = tuple[int, int, Callable[[], Recorded]]
 """(index, bytes of its payload, what gives the entry without the store)"""
 
 CHUNK = 2_000
-"""Entries folded in one transaction: bounds memory and how long readers of SQLite wait for a writer."""
+"""Entries folded in one transaction at most: bounds memory."""
+TURN_S = 0.25
+"""How long such a transaction may take, about, since whoever records waits for it: after a longer one, as where a day
+of every truck is looked at anew, the next are shorter."""
 READ = 100
 """Entries read at once: a few megabytes where each is as large as it may be."""
 CHUNK_EVENTS = 500
@@ -37,6 +41,14 @@ MAX_FRESH = 50_000
 """Entries kept for folding, about; those beyond are read from the store."""
 MAX_FRESH_BYTES = 4_096
 """Payload of the largest of them, some hundred readings. 50,000 of 48 KiB take 4.5 GB."""
+
+
+def next_most(most: int, folded: int, took_s: float) -> int:
+    """Entries of the next transaction, after one of at most `most`: as many as `TURN_S` allows, and twice as many after
+    one that was full and took no longer."""
+    if took_s > TURN_S:
+        return max(1, int(folded * TURN_S / took_s))
+    return min(CHUNK, 2 * most) if folded >= most else most
 
 
 class Follower:
@@ -55,6 +67,7 @@ class Follower:
         self._log = log
         self._lock = threading.Lock()
         self._at: Cursors | None = None
+        self._most = CHUNK
         self._fresh: dict[int, Callable[[], Recorded]] = {}
         self.give_way: Callable[[], object] = lambda: None
         """Called between two transactions: recording goes before deriving, where both want the same core."""
@@ -82,9 +95,10 @@ class Follower:
         with self._lock:
             cursors = self._cursors()
             start = min(index for index, _ in cursors.values())
-            batch = self._read(start, CHUNK if until is None else min(CHUNK, until - start))
+            batch = self._read(start, self._most if until is None else min(self._most, until - start))
             if not batch:
                 return False
+            began = time.monotonic()
             try:
                 with writing(self._engine) as connection:
                     moved = {
@@ -96,6 +110,7 @@ class Follower:
                 self._forget()
                 raise
             self._at = moved
+            self._most = next_most(self._most, len(batch), time.monotonic() - began)
             return True
 
     def catch_up(self, until: int | None = None) -> bool:

@@ -15,12 +15,9 @@ from coldchain.domain.watching import Family
 from coldchain.projections.channels import Channel
 from coldchain.projections.device_state import Device
 from coldchain.projections.quality_rows import Doubt, Ledger, doubt, replace
-from coldchain.projections.series import CELL_US, Reader, cell_before, next_cell, stated_by
+from coldchain.projections.series import CELL_US, Reader, cell_before, next_cell
 
 _LAST_CELL = 2**40
-
-CONTROLLED = ("x/return_air", "x/supply_air")
-"""What a refrigeration unit's own controller states of the air, passed on by the device."""
 
 
 class Windows:
@@ -74,7 +71,7 @@ class Windows:
     ) -> Iterator[Doubt]:
         if fitting_at(known.fittings, window.from_us).controller:
             return
-        stated = stated_by(at.connection, known, CONTROLLED, window.from_us, window.to_us)
+        stated = at.reader.controller(known, window.from_us, window.to_us)
         for other in self._controllers_beside(at, known, window):
             for one in at.probes.get(other.no, {}).values():
                 said = _usable(at.reader, other, one, window)
@@ -164,8 +161,9 @@ def _windows(
 
 def _usable(reader: Reader, known: Device, probe: Channel, window: Window) -> list[Item]:
     """Readings of the window, without faults and spikes."""
-    first, last = window.from_us // CELL_US - 1, window.to_us // CELL_US + 1
-    items = [item for cell in range(first, last + 1) for item in reader.items(known, probe.name, cell, -1)]
+    gap_us = max((regime.rule.max_gap_us for regime in probe.schedule if regime.rule is not None), default=0)
+    cells = range((window.from_us - gap_us) // CELL_US, (window.to_us + gap_us) // CELL_US + 1)
+    items = [item for cell in cells for item in reader.items(known, probe.name, cell, -1)]
     said = without(items, spikes(probe.schedule, items))
     return [(t_us, mc) for t_us, mc in said if window.from_us <= t_us < window.to_us and mc is not None]
 

@@ -28,6 +28,8 @@ from coldchain.projections.transport import LOOSE
 
 CELL_US = 6 * 3600 * 1_000_000
 """A message that spans several cells has a row in each: so a query by time reads a bounded stretch of the index."""
+CONTROLLED = ("x/return_air", "x/supply_air")
+"""What a refrigeration unit's own controller states of the air, passed on by the device."""
 GRADES = ("signed", "transport", "declared", "transcribed", "derived")
 """From the strongest to the weakest (design §6); their places are what the table holds."""
 
@@ -135,6 +137,10 @@ class _Read:
     witnesses: dict[str, list[Witness]] = field(default_factory=dict)
     """By name and in time order, of the names asked for."""
 
+    def controller(self) -> list[Run]:
+        """What was passed on of the refrigeration's controller, without faults."""
+        return [run for _, _, run in self.runs if run.name in CONTROLLED and not run.quality]
+
     def between(self, name: str, from_us: int, to_us: int) -> list[Witness]:
         if name not in self.witnesses:
             told = (
@@ -172,6 +178,18 @@ class Reader:
                     found.setdefault(name, []).extend(said)
         return found
 
+    def controller(self, known: Device, from_us: int, to_us: int) -> dict[str, dict[int, int]]:
+        """What the device passes on of the controller, from a time to before another: by name and time, in milli-°C; of
+        several numbers at one time the warmest."""
+        found: dict[str, dict[int, int]] = {}
+        for cell in range(from_us // CELL_US, (to_us - 1) // CELL_US + 1):
+            for run in self._cell(known, cell, from_us - 1).controller():
+                said = found.setdefault(run.name, {})
+                for t_us, value in zip(run.times, run.values, strict=True):
+                    if isinstance(value, (int, float)) and from_us <= t_us < to_us:
+                        said[t_us] = max(round(value * MILLI), said.get(t_us, -(2**62)))
+        return found
+
     def next_cell(self, known: Device, cell: int) -> int | None:
         """The first cell from this one on that holds anything of the device."""
         if (known.no, cell) not in self._next:
@@ -202,7 +220,7 @@ class Reader:
             found = messages(self._connection, known.no, (cell, cell), after_us + 1)
             read = self._cells[known.no, cell] = _read(known, found, after_us)
             items: dict[str, list[Item]] = {}
-            for _, _, run in read.runs:
+            for run in (run for _, _, run in read.runs if _is_judged(run.name)):
                 items.setdefault(run.name, []).extend(run_items(run))
             read.items = {name: merged(said) for name, said in items.items()}
         return read
@@ -213,11 +231,15 @@ def _read(known: Device, found: Iterable[Message], after_us: int) -> _Read:
 
 
 def _evidence(known: Device, found: Iterable[Message]) -> Iterator[tuple[int, int, list[Run]]]:
-    """(entry, grade, what it says that judging looks at) of the messages that count."""
+    """(entry, grade, what it says of probes, pauses and the controller) of the messages that count."""
     held = {message.ref for message in known.chain.held.values()}
     for message in found:
         if (message.boot, message.seq) not in known.chain.disputed and message.entry not in held:
-            yield message.entry, message.grade, [run for run in message.runs if _is_judged(run.name)]
+            yield message.entry, message.grade, [run for run in message.runs if _is_heard(run.name)]
+
+
+def _is_heard(name: str) -> bool:
+    return _is_judged(name) or name in CONTROLLED
 
 
 def _is_judged(name: str) -> bool:
@@ -238,27 +260,6 @@ def names_of(connection: Connection, device_no: int, entry: int, first_us: int, 
     found = messages(connection, device_no, (first_us // CELL_US, last_us // CELL_US))
     runs = (run for message in found if message.entry == entry for run in message.runs)
     return {run.name for run in runs if _is_judged(run.name) and run.quality != "bad-time"}
-
-
-def stated_by(
-    connection: Connection, known: Device, names: Collection[str], from_us: int, to_us: int
-) -> dict[str, dict[int, int]]:
-    """Temperatures that messages that are evidence state under other names than a probe's, from a time to before
-    another: by name and time, in milli-°C of the number stated; of several at one time the warmest."""
-    held = {message.ref for message in known.chain.held.values()}
-    found: dict[str, dict[int, int]] = {}
-    cells = from_us // CELL_US, (to_us - 1) // CELL_US
-    for message in messages(connection, known.no, cells, from_us, to_us - 1):
-        if (message.boot, message.seq) in known.chain.disputed or message.entry in held:
-            continue
-        for run in message.runs:
-            if run.name not in names or run.quality:
-                continue
-            said = found.setdefault(run.name, {})
-            for t_us, value in zip(run.times, run.values, strict=True):
-                if isinstance(value, (int, float)) and from_us <= t_us < to_us:
-                    said[t_us] = max(round(value * MILLI), said.get(t_us, -(2**62)))
-    return found
 
 
 def spans(connection: Connection, device_no: int, positions: Collection[Position]) -> list[Span]:

@@ -25,10 +25,9 @@ from coldchain.domain.temperature import FoldState, Item, merged
 from coldchain.projections.channels import FOREVER_US, Channel, Rewrite, continued
 from coldchain.projections.device_state import Device, Heard, entry_ref
 from coldchain.projections.quality import Doubts
-from coldchain.projections.quality_windows import CONTROLLED
 from coldchain.projections.refold import refold
 from coldchain.projections.rulebook import Rulebook
-from coldchain.projections.series import CELL_US, PROBES, Reader, Span, names_of, run_items
+from coldchain.projections.series import CELL_US, CONTROLLED, PROBES, Reader, Span, names_of, run_items
 from coldchain.projections.temperature_verdicts import write_verdicts
 from coldchain.services.ports import Recorded
 
