@@ -306,17 +306,36 @@ def test_a_stuck_sensor_that_speaks_rarely_was_stuck_since_its_first_equal_readi
 
 
 @pytest.mark.parametrize("size", [1, None])
+@pytest.mark.parametrize("restart", [False, True])
 def test_a_sibling_that_is_heard_later_is_found_to_have_moved_while_a_sensor_was_stuck(
-    world: World, truck: Device, size: int | None
+    world: World, truck: Device, size: int | None, restart: bool
 ) -> None:
     world.hear(
         says(truck, 0, box=[-20]),
         says(truck, 1, top=[-20]),
         says(truck, 1, box=[-20] * 5 + [-19.9]),
-        says(truck, 3, top=[-18]),
-        says(truck, 9, box=[-20]),
     )
+    assert doubted(world.fold(size)) == []
+    if restart:
+        world.views.reset()
+    world.hear(says(truck, 3, top=[-18]), says(truck, 9, box=[-20]))
     assert doubted(world.fold(size)) == [("box", "stuck", 0, 5)]
+
+
+def test_a_sibling_that_speaks_of_the_past_for_hours_after_a_restart_is_compared_all_along(world: World) -> None:
+    daily = {**PACK, "quality": {"stuck_samples": 5, "drift_window_s": 86_400}}
+    world.record("rules", "rules/case/1", json.dumps({"v": 1, **daily}).encode())
+    truck = enrolled(world, "TRUCK-1")
+    world.hear(says(truck, -1, top=[-20], box=[-20]))
+    other = [-20 - n / 10 for n in range(5)]
+    for part in range(0, 900, 5):
+        world.hear(says(truck, part, box=[-25] * 5 if 500 <= part < 600 else other))
+    world.fold()
+    world.views.reset()
+    for part in range(0, 900, 5):
+        world.hear(says(truck, part, top=[-20, -20.1, -20.4 if part < 550 else -23, -20.2, -20.1]))
+    world.fold(1)
+    assert doubted(world, "stuck") == [("box", "stuck", 500, 599)]
 
 
 cells = st.sampled_from([-20, -20, -20, -20, -20.5, -18.9, 12, '"###"'])

@@ -7,7 +7,7 @@ looked at with the slow form, over the stored series, from before the times in d
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
@@ -73,7 +73,10 @@ class Doubts:
         for no, channels in probes.items():
             seen = [(one.state.seen_us, one.schedule) for one in channels.values() if one.state is not None]
             if seen:
-                self._family(no).closed_us = begun_us(*max(seen, key=itemgetter(0)))
+                newest = max(seen, key=itemgetter(0))
+                family = self._family(no)
+                family.closed_us = begun_us(*newest)
+                family.long_until_us = newest[0]  # which rows ended before is not known any more
         for no, name, from_us, to_us in stuck_stretches(connection):
             probes[no][PROBES + name].stuck.append((from_us, FOREVER_US if to_us is None else to_us))
         self._windows.refit(devices)
@@ -227,7 +230,7 @@ class _Look:
         first_us, last_us = _reach(usable, from_us, to_us)
         said = stored(self._connection, self._known.no, probe.probe, SPIKE, first_us, last_us)
         told = [doubt(probe.probe, SPIKE, t_us, t_us) for t_us in spiked if first_us <= t_us <= last_us]
-        self._leave_out(probe, dict(items), self._take(probe, said, told) & {*told})
+        self._leave_out(probe, items, self._take(probe, said, told) & {*told})
         found = list(rows(probe.schedule, usable))
         newest = found[-1] if found and ended else None
         stuck = [
@@ -241,12 +244,12 @@ class _Look:
         if ended and items:
             self._newest[probe.name] = items[-1][0], newest, _sum(probe, usable, begun=begun)
 
-    def _leave_out(self, probe: Channel, values: Mapping[int, int | None], spiked: Iterable[Doubt]) -> None:
+    def _leave_out(self, probe: Channel, items: Iterable[Item], spiked: Iterable[Doubt]) -> None:
         """Spikes found now: they were counted when they came."""
-        for one in spiked:
-            mc = values[one.from_us]
-            assert mc is not None
-            self._family.watch(probe.name).leaves_out(one.from_us, mc)
+        times = {one.from_us for one in spiked}
+        for t_us, mc in items if times else ():
+            if t_us in times and mc is not None:
+                self._family.watch(probe.name).leaves_out(t_us, mc)
 
     def _take(self, probe: Channel, before: Sequence[Doubt], after: Sequence[Doubt]) -> set[Doubt]:
         """Rows of one kind are those after, and no more those before; the rows that went or came."""
