@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ class Kept:
 
     def take(self, received: Iterable[Message]) -> Kept:
         for ref, message in enumerate(received):
-            self.chain.take(message._replace(ref=ref))
+            self.chain.take(replace(message, ref=ref))
             changes = self.chain.changes()
             _merge(self.ranges, changes.ranges)
             _merge(self.findings, changes.findings)
@@ -88,26 +89,26 @@ def test_a_first_message_that_names_a_predecessor_is_not_the_first() -> None:
 
 def test_a_link_to_something_else_is_a_mismatch_at_the_message_that_has_it() -> None:
     sent = messages(4)
-    sent[2] = sent[2]._replace(prev=digest("elsewhere"))
+    sent[2] = replace(sent[2], prev=digest("elsewhere"))
     assert list(Kept().take(sent).findings) == [("prev-mismatch", 1, 2)]
 
 
 def test_a_device_that_forgot_its_chain_is_a_mismatch_at_its_reboot() -> None:
     sent = messages(2, 2)
-    sent[2] = sent[2]._replace(prev=b"")
+    sent[2] = replace(sent[2], prev=b"")
     assert list(Kept().take(sent).findings) == [("prev-mismatch", 2, 0)]
 
 
 def test_a_disputed_message_blames_neither_neighbour() -> None:
     sent = messages(5)
-    copy = sent[2]._replace(sha256=digest("copy"), prev=digest("elsewhere"))
+    copy = replace(sent[2], sha256=digest("copy"), prev=digest("elsewhere"))
     kept = Kept().take([*sent, copy])
     assert list(kept.findings) == [("disputed", 1, 2)]
     assert kept.chain.disputed == {(1, 2)}
 
 
 def test_a_clock_set_back_is_told_of_at_the_message_that_is_too_early() -> None:
-    sent = [m._replace(first_us=t, last_us=t + 5) for m, t in zip(messages(3, 2), (10, 20, 12, 40, 39), strict=True)]
+    sent = [replace(m, first_us=t, last_us=t + 5) for m, t in zip(messages(3, 2), (10, 20, 12, 40, 39), strict=True)]
     found = Kept().take(sent).findings
     assert found == Kept().take(sent[::-1]).findings
     assert [(f.boot, f.seq, f.from_us, f.to_us) for f in found.values() if f.kind == "clock-backward"] == [
@@ -117,14 +118,14 @@ def test_a_clock_set_back_is_told_of_at_the_message_that_is_too_early() -> None:
 
 
 def test_a_clock_set_back_while_the_device_was_off_is_told_of() -> None:
-    sent = [m._replace(first_us=t, last_us=t) for m, t in zip(messages(1, 1), (10, 3), strict=True)]
+    sent = [replace(m, first_us=t, last_us=t) for m, t in zip(messages(1, 1), (10, 3), strict=True)]
     for received in (sent, sent[::-1]):
         assert list(Kept().take(received).findings.values()) == [Finding("clock-backward", 2, 0, 0, 3, 10)]
 
 
 def test_of_a_disputed_message_no_clock_is_said_to_go_back() -> None:
-    sent = [m._replace(first_us=t, last_us=t) for m, t in zip(messages(3), (10, 3, 1), strict=True)]
-    kept = Kept().take([*sent, sent[1]._replace(sha256=digest("copy"))])
+    sent = [replace(m, first_us=t, last_us=t) for m, t in zip(messages(3), (10, 3, 1), strict=True)]
+    kept = Kept().take([*sent, replace(sent[1], sha256=digest("copy"))])
     assert list(kept.findings) == [("disputed", 1, 1)]
 
 
@@ -136,13 +137,13 @@ def spoilt(sent: Sequence[Message], rng: random.Random) -> list[Message]:
     kept: list[Message] = []
     for message in sent:
         if rng.random() < 0.15:
-            message = message._replace(prev=rng.choice([b"", digest("elsewhere")]))
+            message = replace(message, prev=rng.choice([b"", digest("elsewhere")]))
         if rng.random() < 0.2:
             t_us = rng.choice([None, rng.randrange(20)])
-            message = message._replace(first_us=t_us, last_us=t_us)
+            message = replace(message, first_us=t_us, last_us=t_us)
         kept += [message] if rng.random() < 0.85 else []
         if rng.random() < 0.15:
-            kept.append(message._replace(sha256=digest(f"copy of {message.boot}/{message.seq}")))
+            kept.append(replace(message, sha256=digest(f"copy of {message.boot}/{message.seq}")))
     return kept
 
 
@@ -180,7 +181,7 @@ def test_after_a_revocation_exactly_what_is_reached_from_before_it_counts(
     kept = Kept(chain).take(order[:cut])
     chain.revoked["d#1"] = cut
     for ref, message in enumerate(order[cut:], cut):
-        chain.take(message._replace(ref=ref))
+        chain.take(replace(message, ref=ref))
     by_hash = {message.sha256: message for message in order}
     reached = set()
     for message in order[:cut]:
@@ -198,7 +199,7 @@ def test_thousands_of_messages_held_back_are_released_at_once() -> None:
     chain.take(sent[-1])
     chain.revoked["d#1"] = 5_000
     for message in sent[:-1]:
-        chain.take(message._replace(ref=6_000))
+        chain.take(replace(message, ref=6_000))
     assert ([(r.lo, r.hi) for r in chain.ranges], chain.held) == ([(0, 4_999)], {})
     assert len(chain.changes().reached) == 4_998
 
@@ -206,8 +207,8 @@ def test_thousands_of_messages_held_back_are_released_at_once() -> None:
 def test_the_chain_of_a_device_with_a_new_key_does_not_vouch_for_its_revoked_one() -> None:
     sent = messages(3)
     chain = Chain(revoked={"d#1": 0})
-    chain.take(sent[2]._replace(kid="d#2", ref=1))
-    chain.take(sent[1]._replace(ref=2))
+    chain.take(replace(sent[2], kid="d#2", ref=1))
+    chain.take(replace(sent[1], ref=2))
     assert [(r.lo, r.hi) for r in chain.ranges] == [(2, 2)]
 
 

@@ -83,7 +83,7 @@ def test_any_order_repetition_and_splitting_gives_the_same_segments(
     for start, stop in pairwise(bounds):
         state, ended = advance(RULE, state, again[start:stop])
         closed += ended
-        state = None if state is None else FoldState(*tuple(state))
+        state = None if state is None else FoldState(*state.fields())
     now_us = items[-1][0] if items else 0
     assert closed + ([] if state is None else open_segments(RULE, state, now_us)) == fold(items, now_us)
 

@@ -268,7 +268,7 @@ def test_cut_anywhere_the_fold_goes_on_as_if_it_had_not_been(
         known = beside({name: [one for one in said if one[0] <= until_us] for name, said in windows.items()})
         state, ended = advance(rule, state, part, known)
         closed += ended
-        state = FoldState(*tuple(state))
+        state = FoldState(*state.fields())
     assert closed + open_segments(rule, state, items[-1][0]) == fold(rule, items, beside(windows))
 
 

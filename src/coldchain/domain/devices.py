@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from coldchain.domain.fittings import UNSTATED, Fitting, FittingError, read_fitting
@@ -73,7 +73,8 @@ def _fitting(body: Mapping[str, Any]) -> Fitting:
         return UNSTATED
 
 
-class Message(NamedTuple):
+@dataclass(slots=True, init=False)
+class Message:
     """A message as its chain sees it."""
 
     boot: int
@@ -87,6 +88,20 @@ class Message(NamedTuple):
     first_us: int | None
     last_us: int | None
     """Device time it speaks about; None where it states none that can be believed."""
+
+    def __init__(
+        self,
+        boot: int,
+        seq: int,
+        sha256: bytes,
+        prev: bytes,
+        kid: str,
+        ref: int,
+        first_us: int | None,
+        last_us: int | None,
+    ) -> None:
+        self.boot, self.seq, self.sha256, self.prev = boot, seq, sha256, prev
+        self.kid, self.ref, self.first_us, self.last_us = kid, ref, first_us, last_us
 
 
 @dataclass(slots=True)
@@ -126,18 +141,24 @@ Position = tuple[int, int]
 FindingKey = tuple[str, int, int]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Changes:
     """What happened to a chain since its changes were last taken; None marks what is gone."""
 
-    ranges: dict[Position, Range | None] = field(default_factory=dict)
-    findings: dict[FindingKey, Finding | None] = field(default_factory=dict)
-    disputed: list[Position] = field(default_factory=list)
+    ranges: dict[Position, Range | None]
+    grown: list[Range]
+    """Of which only the end is another: `hi`, `last_sha256`, `last_us`; unless they are in `ranges` too."""
+    findings: dict[FindingKey, Finding | None]
+    disputed: list[Position]
     """Places that got a differing copy."""
-    held: dict[bytes, Message | None] = field(default_factory=dict)
+    held: dict[bytes, Message | None]
     """Messages of a revoked key that do not count, by hash."""
-    reached: list[Message] = field(default_factory=list)
+    reached: list[Message]
     """Messages that did not count when they were recorded and do now."""
+
+    def __init__(self) -> None:
+        self.ranges, self.grown, self.findings = {}, [], {}
+        self.disputed, self.held, self.reached = [], {}, []
 
     @property
     def eventful(self) -> bool:
@@ -177,7 +198,9 @@ class Chain:
         elif last is not None and _continues(last, message):
             self._compare_times(last, message.boot, message.seq, message.first_us)
             last.hi, last.last_sha256, last.last_us = message.seq, message.sha256, message.last_us
-            self._changes.ranges[last.boot, last.lo] = last
+            grown = self._changes.grown
+            if not grown or grown[-1] is not last:
+                grown.append(last)
         elif self._covers(message.boot, message.seq):
             self._dispute(message.boot, message.seq)
         else:

@@ -57,8 +57,10 @@ def advance(
 def advance_quiet(rule: Stage, state: FoldState, times: Sequence[int], values: Sequence[int]) -> FoldState | None:
     """The short way for a message that continues in range without an event: the same state `advance` gives, or None
     where the message needs it. `times` and `values` are of equal, positive length; any order."""
-    now, since_us, last_us, _, _, beyond_us, _, _, faults, _, _, _, _, _ = state
-    if now != IN_RANGE or beyond_us is not None or faults or last_us is None or max(values) > rule.limit_mc:
+    last_us = state.last_us
+    if state.state != IN_RANGE or state.beyond_us is not None or state.faults or last_us is None:
+        return None
+    if max(values) > rule.limit_mc:
         return None
     if rule.low_mc is not None and min(values) < rule.low_mc:
         return None
@@ -67,7 +69,7 @@ def advance_quiet(rule: Stage, state: FoldState, times: Sequence[int], values: S
         if not 0 < t_us - last_us <= gap_us:
             return None
         last_us = t_us
-    return FoldState(IN_RANGE, since_us, last_us, values[-1], last_us)
+    return FoldState(IN_RANGE, state.since_us, last_us, values[-1], last_us)
 
 
 def judge(
@@ -124,22 +126,11 @@ class _Run:
         self._until_us = until_us
         self._beside = beside
         self._pauses: Pauses | None = None
-        (
-            self.now,
-            self.since_us,
-            self.last_us,
-            self.last_mc,
-            self.seen_us,
-            self.beyond_us,
-            self.confirmed_us,
-            self.extreme_mc,
-            self.faults,
-            self.reason,
-            self.limit,
-            self.far_us,
-            self.critical_us,
-            self.stretch_us,
-        ) = start or FoldState(UNKNOWN, 0, None, None, 0)
+        at = start or FoldState(UNKNOWN, 0, None, None, 0)
+        self.now, self.since_us, self.reason, self.stretch_us = at.state, at.since_us, at.reason, at.stretch_us
+        self.last_us, self.last_mc, self.seen_us, self.faults = at.last_us, at.last_mc, at.seen_us, at.faults
+        self.limit, self.beyond_us, self.far_us = at.limit, at.beyond_us, at.far_us
+        self.confirmed_us, self.critical_us, self.extreme_mc = at.confirmed_us, at.critical_us, at.extreme_mc
 
     def state(self) -> FoldState | None:
         return self._state() if self.started else None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from coldchain.domain.pauses import Told
@@ -58,8 +59,9 @@ class Segment(NamedTuple):
     """Of a breach: the reading from which it is critical."""
 
 
-class FoldState(NamedTuple):
-    """Where a fold stands after some readings; all that is needed to go on."""
+@dataclass(slots=True, init=False)
+class FoldState:
+    """Where a fold stands after some readings; all that is needed to go on. Nobody changes one."""
 
     state: str
     """Of the open segment."""
@@ -70,21 +72,62 @@ class FoldState(NamedTuple):
     last_mc: int | None
     seen_us: int
     """The newest item, usable or not."""
-    beyond_us: int | None = None
+    beyond_us: int | None
     """First of the readings now beyond a limit in a row: where the run began."""
-    confirmed_us: int | None = None
-    extreme_mc: int | None = None
+    confirmed_us: int | None
+    extreme_mc: int | None
     """Of the run: the warmest or, at the low limit, coldest since `beyond_us`."""
-    faults: int = 0
+    faults: int
     """Fault values since `last_us`."""
-    reason: str = ""
-    limit: str = ""
+    reason: str
+    limit: str
     """Which one the run is beyond."""
-    far_us: int | None = None
+    far_us: int | None
     """First of the readings of an unconfirmed run that lie beyond the tolerance in a row."""
-    critical_us: int | None = None
-    stretch_us: int | None = None
+    critical_us: int | None
+    stretch_us: int | None
     """While unknown: the first of the readings that join each other without a break up to now."""
+
+    def __init__(
+        self,
+        state: str,
+        since_us: int,
+        last_us: int | None,
+        last_mc: int | None,
+        seen_us: int,
+        beyond_us: int | None = None,
+        confirmed_us: int | None = None,
+        extreme_mc: int | None = None,
+        faults: int = 0,
+        reason: str = "",
+        limit: str = "",
+        far_us: int | None = None,
+        critical_us: int | None = None,
+        stretch_us: int | None = None,
+    ) -> None:
+        self.state, self.since_us, self.last_us, self.last_mc = state, since_us, last_us, last_mc
+        self.seen_us, self.beyond_us, self.confirmed_us = seen_us, beyond_us, confirmed_us
+        self.extreme_mc, self.faults, self.reason, self.limit = extreme_mc, faults, reason, limit
+        self.far_us, self.critical_us, self.stretch_us = far_us, critical_us, stretch_us
+
+    def fields(self) -> tuple[str | int | None, ...]:
+        """In their order, as the tables hold them."""
+        return (
+            self.state,
+            self.since_us,
+            self.last_us,
+            self.last_mc,
+            self.seen_us,
+            self.beyond_us,
+            self.confirmed_us,
+            self.extreme_mc,
+            self.faults,
+            self.reason,
+            self.limit,
+            self.far_us,
+            self.critical_us,
+            self.stretch_us,
+        )
 
 
 def merged(items: Iterable[Item]) -> list[Item]:

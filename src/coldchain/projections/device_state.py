@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
-from coldchain.db.bulk import put_rows, remove_rows
+from coldchain.db.bulk import put_rows, remove_rows, update_rows
 from coldchain.db.queries_fittings import fittings_of
 from coldchain.db.queries_mounts import turns_of
 from coldchain.db.tables.telemetry import (
@@ -47,9 +47,8 @@ def entry_ref(log: int, index: int) -> int:
 
 
 class Clock(NamedTuple):
-    """The newest news of a device, and the spans in which its clock was not believed."""
+    """What a device told of its battery, and the spans in which its clock was not believed."""
 
-    last_us: int | None = None
     battery_us: int | None = None
     battery: float | None = None
     ahead_from_us: int | None = None
@@ -58,7 +57,6 @@ class Clock(NamedTuple):
     early_to_us: int | None = None
     fast_from_us: int | None = None
     fast_to_us: int | None = None
-    at_us: int = 0
 
     def is_fast(self, t_us: int) -> bool:
         """Whether the time lies in the hours that are known to be ahead."""
@@ -82,6 +80,12 @@ class Device:
     """What is known of its sensors, by time."""
     chain: Chain = field(default_factory=Chain)
     clock: Clock = field(default_factory=Clock)
+    stored: Clock | None = None
+    """The clock that the tables hold."""
+    last_us: int | None = None
+    """The newest believable time it told."""
+    at_us: int = 0
+    """When the newest message was received."""
     prompt_day: int = -1
     """A day of the ledger in which a message of it was prompt (`projections.lateness`)."""
 
@@ -90,7 +94,8 @@ class Device:
         return self.enrolled.device
 
 
-class Heard(NamedTuple):
+@dataclass(slots=True, init=False, eq=False)
+class Heard:
     """One message of a device on its way into the views."""
 
     device: Device
@@ -104,6 +109,21 @@ class Heard(NamedTuple):
     """Samples whose time is not believed are in runs of quality `bad-time`."""
     block: Block
     """The same, packed."""
+
+    def __init__(
+        self,
+        device: Device,
+        ref: int,
+        boot: int,
+        seq: int,
+        sha256: bytes,
+        grade: str,
+        quality: str | None,
+        runs: Sequence[Run],
+        block: Block,
+    ) -> None:
+        self.device, self.ref, self.boot, self.seq, self.sha256 = device, ref, boot, seq, sha256
+        self.grade, self.quality, self.runs, self.block = grade, quality, runs, block
 
     @property
     def is_evidence(self) -> bool:
@@ -169,7 +189,9 @@ class DeviceState:
         for device_no, rows in posted.items():
             by_no[device_no].mountings = self._sites.mountings(rows)
         for row in connection.execute(select(device_state)):
-            by_no[row.device_no].clock = Clock(*row[3:])
+            known = by_no[row.device_no]
+            known.last_us, known.at_us, known.clock = row.last_us, row.at_us, Clock(*row[4:-1])
+            known.stored = known.clock
         for row in connection.execute(select(device_range).order_by(*device_range.primary_key)):
             by_no[row.device_no].chain.ranges.append(Range(*row[1:]))
         for row in connection.execute(select(device_disputed)):
@@ -210,7 +232,7 @@ class DeviceState:
         """The device as the version has it, and where that speaks of time already told, its messages told anew."""
         known = self._device(version.device, recorded)
         self._mount(known, behind_gateway(version), recorded.entry.at_us)
-        told_us = max(known.clock.last_us or 0, known.clock.ahead_to_us or 0)
+        told_us = max(known.last_us or 0, known.clock.ahead_to_us or 0)
         if version.n > 1 and version.from_us > told_us:
             return heard
         return self._retold(connection, known, recorded, heard)
@@ -281,9 +303,10 @@ class DeviceState:
         elif "#" in entry.key:
             known.chain.dispute_loose(boot, seq)
         if sha256 not in known.chain.held:
-            if clock is not known.clock and clock[3:9] != known.clock[3:9]:
+            if clock is not known.clock and clock[2:] != known.clock[2:]:
                 self.misclocked[known.no] = known
-            known.clock = Clock(_later(clock.last_us, block.last_us), *clock[1:-1], max(clock.at_us, entry.at_us))
+            known.clock = clock
+            known.last_us, known.at_us = _later(known.last_us, block.last_us), max(known.at_us, entry.at_us)
         self._heard[known.no] = known
         return Heard(known, ref, boot, seq, sha256, entry.grade, quality, runs, block)
 
@@ -352,16 +375,33 @@ class DeviceState:
         chains = [(known, known.chain.changes()) for known in self._heard.values()]
         for known, changes in chains:
             for message in changes.reached:
-                known.clock = known.clock._replace(last_us=_later(known.clock.last_us, message.last_us))
+                known.last_us = _later(known.last_us, message.last_us)
+        grown = [(known.no, kept) for known, changes in chains for kept in changes.grown]
         ranges = {(known.no, *at): kept for known, changes in chains for at, kept in changes.ranges.items()}
         put_rows(connection, device_range, [_range_row(no, kept) for (no, *_), kept in ranges.items() if kept])
         remove_rows(connection, device_range, [key for key, kept in ranges.items() if kept is None])
-        put_rows(connection, device_state, [(known.no, *known.chain.top(), *known.clock) for known, _ in chains])
+        grown = [(no, kept) for no, kept in grown if (no, kept.boot, kept.lo) not in ranges]
+        ends = [(no, kept.boot, kept.lo, kept.hi, kept.last_sha256, kept.last_us) for no, kept in grown]
+        update_rows(connection, device_range, ("hi", "last_sha256", "last_us"), ends)
+        self._write_states(connection, [known for known, _ in chains])
         put_rows(connection, device, [_device_row(known) for known in self._restated.values()])
         self._heard, self._restated = {}, {}
         eventful = [(known, changes) for known, changes in chains if changes.eventful]
         self._write_exceptions(connection, eventful)
         return eventful
+
+    def _write_states(self, connection: Connection, heard: Iterable[Device]) -> None:
+        rows: list[tuple[Any, ...]] = []
+        going_on: list[tuple[Any, ...]] = []
+        for known in heard:
+            boot, seq = known.chain.top()
+            if known.stored is known.clock:
+                going_on.append((known.no, boot, seq, known.last_us, known.at_us))
+            else:
+                rows.append((known.no, boot, seq, known.last_us, *known.clock, known.at_us))
+                known.stored = known.clock
+        put_rows(connection, device_state, rows)
+        update_rows(connection, device_state, ("boot", "seq", "last_us", "at_us"), going_on)
 
     def _write_exceptions(self, connection: Connection, chains: Sequence[tuple[Device, Changes]]) -> None:
         disputed = [(known.no, *position) for known, changes in chains for position in changes.disputed]
@@ -445,4 +485,14 @@ def _range_row(no: int, kept: Range) -> tuple[Any, ...]:
 
 
 def _held_row(no: int, kept: Message) -> tuple[Any, ...]:
-    return no, *kept
+    return (
+        no,
+        kept.boot,
+        kept.seq,
+        kept.sha256,
+        kept.prev,
+        kept.kid,
+        kept.ref,
+        kept.first_us,
+        kept.last_us,
+    )

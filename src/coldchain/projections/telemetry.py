@@ -99,7 +99,7 @@ class TelemetryViews(Projection):
         self._marks.rejudged(connection, self._temperature.rejudged)
         told_anew = [(known, [Span(0, 0, 0, *span) for _, *span in spans]) for known, spans in gone]
         for known, from_us, to_us in self._temperature.left_out:
-            told_anew.append((known, [Span(0, 0, 0, from_us, known.clock.last_us if to_us is None else to_us)]))
+            told_anew.append((known, [Span(0, 0, 0, from_us, known.last_us if to_us is None else to_us)]))
         changed = {**self._devices.moved, **self._devices.refitted}.values()
         self._warmth.apply(connection, batch, heard, [*turned, *told_anew], changed)
 

@@ -265,7 +265,7 @@ class Temperature:
             else:
                 rewrites += refold(connection, reader, probe, ledger_time_us)
             no, name = probe.device.no, probe.probe
-            snapshots += [(no, name, cell, json.dumps(state)) for cell, state in probe.snapshots]
+            snapshots += [(no, name, cell, json.dumps(state and state.fields())) for cell, state in probe.snapshots]
             lost_after_us = probe.lost_after_us()
             probe.lost = lost_after_us < ledger_time_us
             probe.closed, probe.snapshots, probe.late, probe.stored = [], [], None, probe.state
@@ -273,7 +273,7 @@ class Temperature:
                 gone.append((no, name))
                 del self._channels[no][probe.name]
             else:
-                rows.append((no, name, int(probe.lost), *probe.state))
+                rows.append((no, name, int(probe.lost), *probe.state.fields()))
                 self._await_silence(probe, lost_after_us)
         changed_us = {probe: self._silent.get(probe, ledger_time_us) for probe in self._touched}
         self._touched = {}
