@@ -30,7 +30,7 @@ from coldchain.projections.containment import Containment
 from coldchain.projections.events import Events
 from coldchain.projections.exposures import Exposures
 from coldchain.services.inspect import inspect
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 from coldchain_ledger.entry import Entry
 
 ON_A_PALLET = 60

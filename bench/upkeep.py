@@ -21,7 +21,7 @@ from bench.rows import Row
 from coldchain.bootstrap.core import Core, open_core
 from coldchain.db.engine import make_engine
 from coldchain.db.migrate import migrate
-from coldchain.decoders import decode_recorded
+from coldchain.decoders.recorded import decode_recorded
 from coldchain.projections import all_projections
 from coldchain.projections.follow import Follower
 from coldchain.projections.telemetry import TelemetryViews

@@ -60,7 +60,7 @@ _PLAIN = re.compile(
 """Canonical headers of the common sort: no escape, no quality, listed subjects."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Entry:
     """A parsed or intended entry. `quality` holds integers below 2^53, strings, and lists or objects of these."""
 
@@ -73,9 +73,26 @@ class Entry:
     grade: str
     subjects: tuple[str, ...]
     payload: bytes
-    quality: Mapping[str, Any] | None = None
-    subjects_digest: tuple[int, bytes] | None = None
+    quality: Mapping[str, Any] | None
+    subjects_digest: tuple[int, bytes] | None
     """(count, SHA-256) of the subject list that is stored aside, `subjects` being empty then (ledger §2.3)."""
+
+    def __init__(
+        self,
+        kind: str,
+        by: str,
+        at_us: int,
+        type: str,  # noqa: A002 (the header's own name for it)
+        key: str,
+        grade: str,
+        subjects: tuple[str, ...],
+        payload: bytes,
+        quality: Mapping[str, Any] | None = None,
+        subjects_digest: tuple[int, bytes] | None = None,
+    ) -> None:
+        self.kind, self.by, self.at_us, self.type = kind, by, at_us, type
+        self.key, self.grade, self.subjects, self.payload = key, grade, subjects, payload
+        self.quality, self.subjects_digest = quality, subjects_digest
 
 
 class Content(Protocol):

@@ -19,14 +19,15 @@ from coldchain_ledger.keys import Signer, Verifier, parse_vkey
 from coldchain_ledger.merkle import EMPTY_ROOT, leaf_hash
 from coldchain_ledger.note import sign_note
 from coldchain_ledger.receipt import encode_receipt
-from coldchain_ledger.store import Edge, Head, Row, Snapshot, Store, Transaction
+from coldchain_ledger.rows import Edge, Head, Row
+from coldchain_ledger.store import Snapshot, Store, Transaction
 from coldchain_ledger.tiles import Frontier, TileReader
 
 CLOCK_SLACK_US = 5_000_000
 """How far behind the newest entry the clock may be when a log is opened (ledger §3.6)."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Draft:
     """What an entry will say; the log gives it index and time. Subjects may come in any order and repeat."""
 
@@ -37,10 +38,24 @@ class Draft:
     grade: str
     subjects: Sequence[str]
     payload: bytes
-    quality: Mapping[str, Any] | None = None
+    quality: Mapping[str, Any] | None
+
+    def __init__(
+        self,
+        kind: str,
+        by: str,
+        type: str,  # noqa: A002 (the header's own name for it)
+        key: str,
+        grade: str,
+        subjects: Sequence[str],
+        payload: bytes,
+        quality: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.kind, self.by, self.type, self.key = kind, by, type, key
+        self.grade, self.subjects, self.payload, self.quality = grade, subjects, payload, quality
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Outcome:
     """Where the draft's key stands in the log.
 
@@ -52,6 +67,9 @@ class Outcome:
     index: int
     at_us: int
     """`at` of entry `index`, microseconds since the epoch."""
+
+    def __init__(self, status: Literal["added", "duplicate", "conflict"], index: int, at_us: int) -> None:
+        self.status, self.index, self.at_us = status, index, at_us
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from coldchain.domain.blocks import block_of
 from coldchain.domain.events import Event, Quantity
 from coldchain.domain.telemetry import Sample, Telemetry, runs_of
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 from coldchain_ledger.entry import Entry
 
 HOUR = 3_600_000_000

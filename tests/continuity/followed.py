@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from coldchain.db import queries_events as q
 from coldchain.services.chores import ask_entry
 from coldchain.services.emit import finding_entries
-from coldchain.services.ports import Projection, Recorded
+from coldchain.services.ports import Projection
+from coldchain.services.recorded import Recorded
 from coldchain_ledger.log import Draft
 from continuity.facts import HOUR, fact
 

@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 from coldchain.domain.events import Event, identified, in_force
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 MINUTE = 60_000_000
 CLOCK = 30 * MINUTE

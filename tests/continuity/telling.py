@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 from continuity.facts import claim, ruled
 from continuity.world import DEADLINE_H, Verdict, World, in_batches
 

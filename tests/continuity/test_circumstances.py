@@ -10,7 +10,7 @@ import pytest
 from coldchain.db.queries_inspect import InspectQueries
 from coldchain.projections.exposures import Exposures
 from coldchain.services.inspect import inspect
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 from continuity.facts import (
     BOX,
     DOCK,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldchain.domain.halts import Position, halts
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 from continuity.facts import DOCK, OUT, TRUCK, S, load, mounted, pack, read, seal, site, told, unload
 from continuity.telling import same_in_any_order
 from continuity.world import World

@@ -8,7 +8,7 @@ import random
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 from continuity import reference as plain
 from continuity.networks import networks
 from continuity.reference_life import final_state

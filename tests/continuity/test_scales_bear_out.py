@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 from continuity.facts import DOCK, TRUCK, TRUCK2, S, T, load, mounted, pack, read, told, unload
 from continuity.telling import same_in_any_order
 from continuity.world import World

@@ -13,7 +13,7 @@ import pytest
 
 from coldchain.domain import continuity
 from coldchain.domain.exceptions import MINIMUM
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 from coldchain.web.i18n import Words, load_words
 from coldchain.web.reasons import Conclusion, reasons
 from continuity import test_halts

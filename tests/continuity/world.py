@@ -18,7 +18,7 @@ from coldchain.projections.findings import Findings
 from coldchain.projections.follow import _digest, _rows
 from coldchain.projections.parties import Parties
 from coldchain.projections.telemetry import TelemetryViews
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 from continuity.facts import hours
 from continuity.followed import Followed
 

@@ -13,7 +13,8 @@ from coldchain.db.ledger_store import SqlStore
 from coldchain_ledger.index import extend_head
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.merkle import leaf_hash
-from coldchain_ledger.store import Row, Store, Transaction
+from coldchain_ledger.rows import Row
+from coldchain_ledger.store import Store, Transaction
 from opening import migrated_file
 
 Append = Callable[[Transaction, Sequence[Row]], None]

@@ -15,12 +15,12 @@ from coldchain.db import queries_epcis
 from coldchain.db.engine import writing
 from coldchain.db.queries_epcis import QueryTooLarge, query_after, query_page, values_of
 from coldchain.db.tables import metadata
-from coldchain.decoders import decode_recorded
+from coldchain.decoders.recorded import decode_recorded
 from coldchain.projections.epcis import EpcisEvents
 from coldchain.projections.follow import digests
 from coldchain.services.epcis_query import parse_query, seen_by
-from coldchain.services.ports import Recorded
 from coldchain.services.principals import Principal
+from coldchain.services.recorded import Recorded
 from coldchain_ledger.entry import Entry, encode_entry
 
 EX = "http://ns.example.com/"

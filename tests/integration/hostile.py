@@ -11,7 +11,7 @@ from sqlalchemy import select
 from coldchain.bootstrap.core import Core
 from coldchain.cli.playing import public_text
 from coldchain.db.tables.verdicts import verdict
-from coldchain.decoders import decode_recorded
+from coldchain.decoders.recorded import decode_recorded
 from coldchain.services.identity import Enrolment, enrol, revoke, rotate
 from coldchain.services.messages import Inbound, Reply
 from coldchain.settings import parse_date_us

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 from coldchain.db.engine import writing
 from coldchain.db.tables import metadata, telemetry
 from coldchain.db.tables.verdicts import verdict
-from coldchain.decoders import decode_recorded
+from coldchain.decoders.recorded import decode_recorded
 from coldchain.projections.telemetry import TelemetryViews
 from coldchain_ledger.entry import Entry, encode_entry
 

@@ -23,7 +23,7 @@ from coldchain.domain.seals import seal_chain
 from coldchain.projections.containment import Containment
 from coldchain.projections.events import Events
 from coldchain.projections.follow import digests
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 from coldchain_ledger.entry import Entry
 from opening import migrated_file
 

@@ -29,7 +29,7 @@ from coldchain.projections.exposures import Exposures
 from coldchain.projections.findings import Findings
 from coldchain.projections.follow import digests
 from coldchain.services.inspect import inspect
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 from coldchain.services.trace import trace
 from continuity.facts import DOCK, OUT, STORE, TRUCK, S, T, cases, fact, hours
 from continuity.followed import Followed

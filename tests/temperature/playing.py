@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from coldchain.decoders import decode_recorded
+from coldchain.decoders.recorded import decode_recorded
 from coldchain.domain.telemetry import Telemetry
 from coldchain_ledger.entry import Entry, encode_entry
 from integration.telemetry import MINUTE as MINUTE

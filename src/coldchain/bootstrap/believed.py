@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, event
 from coldchain.db.engine import make_engine
 from coldchain.db.ledger_store import SqlStore
 from coldchain.db.tables import all_tables, metadata
-from coldchain.decoders import decode_recorded
+from coldchain.decoders.recorded import decode_recorded
 from coldchain.projections import all_projections
 from coldchain.projections.follow import Follower
 from coldchain.services.identity import CommandRefused

@@ -31,9 +31,10 @@ from coldchain.db.queries_units import UnitQueries
 from coldchain.db.rejects import SqlRejects
 from coldchain.db.sealed import SqlSealed
 from coldchain.db.tokens import SqlTokens
-from coldchain.decoders import decode_recorded, epcis, epcis_split, recorded_of
+from coldchain.decoders import epcis, epcis_split
 from coldchain.decoders.jws import load_key
 from coldchain.decoders.readers import Readers
+from coldchain.decoders.recorded import decode_recorded, recorded_of
 from coldchain.decoders.wire import SignedWire
 from coldchain.domain.parties import Registration
 from coldchain.projections import all_projections

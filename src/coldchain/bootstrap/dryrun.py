@@ -19,7 +19,7 @@ from coldchain.bootstrap.believed import scratch_engine
 from coldchain.bootstrap.core import Core
 from coldchain.db.queries_api import device_row
 from coldchain.db.tables.verdicts import verdict
-from coldchain.decoders import decode_recorded
+from coldchain.decoders.recorded import decode_recorded
 from coldchain.domain.rulechanges import Change, Lane, Verdict, changes
 from coldchain.projections import all_projections
 from coldchain.services.chores import rule_entries

@@ -12,8 +12,8 @@ from coldchain.db.accounts import close_account, save_account
 from coldchain.db.engine import writing
 from coldchain.db.ledger_store import SqlSnapshot
 from coldchain.db.queries_ledger import subjects_below
-from coldchain.decoders import decode_recorded
 from coldchain.decoders.formats import NAMES
+from coldchain.decoders.recorded import decode_recorded
 from coldchain.domain.mappings import DeviceMap
 from coldchain.domain.uplinks import source_name
 from coldchain.mqtt.accounts import new_account

@@ -29,7 +29,6 @@ import structlog
 from coldchain.decoders.content import Content, Said, read
 from coldchain.decoders.errors import DecodeError
 from coldchain.decoders.jws import PublicKey, load_key
-from coldchain.domain.telemetry import Block, Run, Telemetry
 from coldchain.services.registry import Key
 
 log = structlog.get_logger(__name__)
@@ -45,7 +44,7 @@ Found = Content | str | None
 """What a message says; None where its signature does not hold under the key, and in words what is malformed."""
 
 
-_NONE = msgspec.Raw(msgspec.msgpack.encode(None))
+_NOTHING = msgspec.Raw(msgspec.msgpack.encode(Said()))
 
 
 class _Question(msgspec.Struct, array_like=True):
@@ -54,28 +53,19 @@ class _Question(msgspec.Struct, array_like=True):
     payload: bytes
 
 
-class _Telemetry(msgspec.Struct, array_like=True):
-    device: str
-    boot: int
-    seq: int
-    runs: tuple[Run, ...]
-    quality: tuple[str, ...]
-    block: Block
-
-
 class _Answer(msgspec.Struct, array_like=True):
     genuine: bool
     malformed: str = ""
     prev: bytes = b""
     document: bytes = b""
-    telemetry: msgspec.Raw = _NONE
-    """`_Telemetry`; none where the message is of another type."""
+    said: msgspec.Raw = _NOTHING
+    """A `Said`."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _questions = msgspec.msgpack.Decoder(tuple[int, list[_Question]]).decode
 _answers = msgspec.msgpack.Decoder(tuple[int, list[_Answer]]).decode
-_telemetry = msgspec.msgpack.Decoder(_Telemetry | None).decode
+_said = msgspec.msgpack.Decoder(Said).decode
 
 
 class Reading:
@@ -198,16 +188,9 @@ def _found(payload: bytes, public_key: PublicKey) -> Found:
 def _contents(claims: Claims, answers: Sequence[_Answer]) -> Iterator[Found]:
     for (_, key), answer in zip(claims, answers, strict=True):
         if answer.genuine:
-            yield Content(key.kid, answer.prev, answer.document, partial(_said, answer.telemetry))
+            yield Content(key.kid, answer.prev, answer.document, partial(_said, answer.said))
         else:
             yield answer.malformed or None
-
-
-def _said(raw: msgspec.Raw) -> Said:
-    found = _telemetry(raw)
-    if found is None:
-        return Said()
-    return Said(Telemetry(found.device, found.boot, found.seq, found.runs, found.quality), found.block)
 
 
 def _send(to: socket.socket, data: bytes) -> None:
@@ -244,11 +227,7 @@ def _answer(question: _Question) -> _Answer:
         return _Answer(False)
     if isinstance(found, str):
         return _Answer(False, found)
-    said, block = found.said()
-    if said is None or block is None:
-        return _Answer(True, "", found.prev, found.document)
-    telemetry = _Telemetry(said.device, said.boot, said.seq, said.runs, said.quality, block)
-    return _Answer(True, "", found.prev, found.document, msgspec.Raw(_encode(telemetry)))
+    return _Answer(True, "", found.prev, found.document, msgspec.Raw(_encode(found.said())))
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 Value = int | float | bool | str
@@ -48,15 +47,14 @@ class Block(NamedTuple):
     data: bytes
 
 
-@dataclass(slots=True)
-class Telemetry:
+class Telemetry(NamedTuple):
     """One message of a device: what it says about itself and its samples."""
 
     device: str
     boot: int
     seq: int
     runs: tuple[Run, ...]
-    quality: tuple[str, ...] = field(default=())
+    quality: tuple[str, ...] = ()
     """Qualities of the whole message, e.g. `invalid-senml`, `empty`."""
 
     @property

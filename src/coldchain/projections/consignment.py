@@ -20,7 +20,8 @@ from coldchain.projections.kinetics import MKT, Kinetics
 from coldchain.projections.loadings import VEHICLE, entered, judge_loadings
 from coldchain.projections.received import judge_received, measured_units, record_measurements
 from coldchain.projections.spending import Due, Outcome, Spending
-from coldchain.services.ports import Projection, Recorded
+from coldchain.services.ports import Projection
+from coldchain.services.recorded import Recorded
 
 PLACES = 50
 """Places where it was spent that a verdict names, the newest."""

@@ -20,7 +20,7 @@ from coldchain.domain.tracing import FOREVER_US
 from coldchain.projections.amounts import record_amounts
 from coldchain.projections.contradictions import judge_contradictions
 from coldchain.projections.pallets import bearing, histories, touched_pallets
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 
 class Containment:

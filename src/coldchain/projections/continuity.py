@@ -28,7 +28,7 @@ from coldchain.projections.pallets import bearing, rules_in_force
 from coldchain.projections.papers import Papers, record_papers
 from coldchain.projections.subjects import Judged, find, record_facts, record_opportunities, touched_subjects
 from coldchain.projections.verdict_rows import SOURCE
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 Moment = tuple[str, int, int]
 """A subject, and from when to when something about it changed."""

@@ -32,7 +32,7 @@ from coldchain.projections.fittings import fitted, histories, write_fittings
 from coldchain.projections.mounts import Posting, postings, remounted
 from coldchain.projections.sites import Sites
 from coldchain.projections.transport import LOOSE, Transport, behind_gateway
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000

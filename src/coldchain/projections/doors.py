@@ -22,7 +22,7 @@ from coldchain.domain.telemetry import Run
 from coldchain.projections.mounts import enrolled, remounted
 from coldchain.projections.scales import Scales
 from coldchain.projections.transport import Carried
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 ALWAYS_US = 2**62
 

@@ -16,7 +16,7 @@ from coldchain.db.tables.epcis import PLACES, epcis_attribute, epcis_child, epci
 from coldchain.decoders.epcis_document import document_of
 from coldchain.domain.events import Event
 from coldchain.services.epcis_fields import canonical, expanded, index_event, indexed, prefixes_of, spelled
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 
 class _Found(NamedTuple):

@@ -11,7 +11,7 @@ from coldchain.db.queries_events import chunks
 from coldchain.db.tables.events import event, event_unit
 from coldchain.domain.containment import takes_all
 from coldchain.domain.events import Event, identified
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 GRADES = ("signed", "transport", "declared", "transcribed", "derived")
 """Evidence, strongest first (design §6)."""

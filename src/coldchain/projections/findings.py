@@ -15,7 +15,7 @@ from coldchain.db.tables.events import finding, finding_ack
 from coldchain.domain.acknowledgements import ORDER, AckError, read_ack
 from coldchain.domain.findings import EVENTS, SETTLED, WITHDRAWN
 from coldchain.domain.severity import SEVERITIES, severity_of
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "id": str,

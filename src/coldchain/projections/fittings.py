@@ -13,7 +13,7 @@ from coldchain.db.queries_fittings import fitting_orders
 from coldchain.db.tables.telemetry import device_fitting
 from coldchain.domain.fittings import UNSTATED, Fitting, fittings, read_fitting
 from coldchain.domain.parties import schedule
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 
 def fitted(batch: Sequence[Recorded]) -> set[str]:

@@ -17,7 +17,8 @@ from coldchain.db.series_rows import loose_rows
 from coldchain.db.tables import metadata
 from coldchain.db.tables.cursor import cursor
 from coldchain.db.tables.telemetry import series
-from coldchain.services.ports import Projection, Recorded
+from coldchain.services.ports import Projection
+from coldchain.services.recorded import Recorded
 from coldchain_ledger.errors import StoreError
 from coldchain_ledger.store import Snapshot, Store
 

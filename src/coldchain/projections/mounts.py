@@ -12,7 +12,7 @@ from coldchain.domain.containment import takes_all
 from coldchain.domain.devices import Enrolment, parse_identity
 from coldchain.domain.mounting import DEVICE, Turn
 from coldchain.projections.transport import behind_gateway, stated_map
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 
 class Posting(NamedTuple):

@@ -16,7 +16,7 @@ from coldchain.domain.events import Event
 from coldchain.projections.events import own_events
 from coldchain.rules import shipped_rules
 from coldchain.services.chores import canonical
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 Folded = dict[str, tuple[History, dict[str, Stored]]]
 """By unit: its history and the events it was folded from, by key."""

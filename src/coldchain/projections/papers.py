@@ -15,7 +15,7 @@ from coldchain.db.tables.continuity import supervision_act
 from coldchain.db.tables.events import ask, claim, claim_decision
 from coldchain.domain.continuity.supervision import ORDER, parse_supervision
 from coldchain.domain.exceptions import Claim, ClaimError, Decision, parse_claim, parse_decision, parse_paper
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 
 class Papers(NamedTuple):

@@ -24,7 +24,7 @@ from coldchain.projections.events import own_events
 from coldchain.projections.handovers import refold
 from coldchain.projections.mounts import enrolled
 from coldchain.services.chores import canonical
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 
 class Parties:

@@ -18,7 +18,7 @@ from coldchain.projections.consignment_rows import SOURCE, Row, replace_rows
 from coldchain.projections.events import own_events
 from coldchain.projections.exposures import Exposures
 from coldchain.services.chores import canonical
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 HANDOVER = " handover temperature"
 STEPS = ("receiving", "accepting", "arriving")

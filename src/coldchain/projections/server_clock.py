@@ -11,7 +11,8 @@ from coldchain.db import lanes
 from coldchain.db.bulk import append_rows
 from coldchain.db.tables.verdicts import verdict
 from coldchain.services.chores import CLOCK_TOLERANCE_US
-from coldchain.services.ports import Projection, Recorded
+from coldchain.services.ports import Projection
+from coldchain.services.recorded import Recorded
 
 SOURCE = "log"
 RULE = "log clock stepped back"

@@ -13,7 +13,7 @@ from coldchain.db.tables.parties import party
 from coldchain.domain.parties import Registration, schedule, site_of
 from coldchain.domain.rulepacks import Mounting, stage_of
 from coldchain.projections.mounts import Posting
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 
 class Sites:

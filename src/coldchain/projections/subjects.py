@@ -32,7 +32,7 @@ from coldchain.domain.events import Event
 from coldchain.domain.parties import site_of
 from coldchain.domain.seals import seals_in
 from coldchain.projections.events import own_events
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 
 class Judged(NamedTuple):

@@ -27,7 +27,8 @@ from coldchain.projections.lateness import Lateness
 from coldchain.projections.series import CELL_US, Span
 from coldchain.projections.temperature import Temperature
 from coldchain.projections.warmth import Warmth
-from coldchain.services.ports import Projection, Recorded
+from coldchain.services.ports import Projection
+from coldchain.services.recorded import Recorded
 
 
 class TelemetryViews(Projection):

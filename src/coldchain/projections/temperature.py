@@ -29,7 +29,7 @@ from coldchain.projections.refold import refold
 from coldchain.projections.rulebook import Rulebook
 from coldchain.projections.series import CELL_US, CONTROLLED, PROBES, Reader, Span, names_of, run_items
 from coldchain.projections.temperature_verdicts import write_verdicts
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 
 @lru_cache(4_096)

@@ -12,12 +12,12 @@ from coldchain.db.bulk import put_rows
 from coldchain.db.ledger_sql import sql_for
 from coldchain.db.ledger_store import SqlSnapshot
 from coldchain.db.tables.telemetry import device_birth, device_map
-from coldchain.decoders import decode_recorded
+from coldchain.decoders.recorded import decode_recorded
 from coldchain.domain.devices import Enrolment
 from coldchain.domain.mappings import DeviceMap, MapError, Sources, read_map
 from coldchain.domain.telemetry import Telemetry, runs_of
 from coldchain.domain.uplinks import Birth, source_name
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 LOOSE = 0
 """The boot of messages without a chain: those of devices count from 1 (telemetry §2.1)."""

@@ -21,7 +21,7 @@ from coldchain.domain.tracing import FOREVER_US
 from coldchain.projections.device_state import Device, Heard
 from coldchain.projections.exposures import Exposures
 from coldchain.projections.series import Span, warm_in, warm_times
-from coldchain.services.ports import Recorded
+from coldchain.services.recorded import Recorded
 
 NEVER_MC = 2**40
 MANY_HOURS = 1_000

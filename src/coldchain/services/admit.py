@@ -52,15 +52,20 @@ class Unattributable(Exception):
         self.detail = detail
 
 
-class Claim(NamedTuple):
+@dataclass(slots=True, init=False)
+class Claim:
     """A message that says whose it is, and the key that shows it."""
 
     inbound: Inbound
     header: Header
     key: Key
 
+    def __init__(self, inbound: Inbound, header: Header, key: Key) -> None:
+        self.inbound, self.header, self.key = inbound, header, key
 
-class Attributed(NamedTuple):
+
+@dataclass(slots=True, init=False)
+class Attributed:
     """A message whose sender is known, and the entry it is to become."""
 
     inbound: Inbound
@@ -69,9 +74,22 @@ class Attributed(NamedTuple):
     draft: Draft
     content: Any
     """What the wire format made of it; handed on as it is."""
-    boot: int | None = None
-    seq: int | None = None
+    boot: int | None
+    seq: int | None
     """Of a signed message."""
+
+    def __init__(
+        self,
+        inbound: Inbound,
+        device: str,
+        topic_base: str,
+        draft: Draft,
+        content: Any,
+        boot: int | None = None,
+        seq: int | None = None,
+    ) -> None:
+        self.inbound, self.device, self.topic_base, self.draft = inbound, device, topic_base, draft
+        self.content, self.boot, self.seq = content, boot, seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +245,7 @@ class Admission:
         return Attributed(inbound, gateway.device, gateway.topic_base, draft, uplink)
 
     def _proved(self, claim: Claim, content: Any) -> Attributed | Refused:
-        inbound, header, key = claim
+        inbound, header, key = claim.inbound, claim.header, claim.key
         if content is None:
             detail = f"does not verify with key {key.kid!r}"
             return Refused(inbound, key.device, "bad-signature", detail, header.boot, header.seq)
@@ -276,7 +294,7 @@ class Admission:
         if not known and self._rejects.copies(draft.key) >= MAX_COPIES:
             return _refused(message, "disputed", f"more than {MAX_COPIES} differing copies of {draft.key}")
         outcomes = self._log.append([copy])
-        self._hand_on([message._replace(draft=copy)], outcomes)
+        self._hand_on([replace(message, draft=copy)], outcomes)
         return outcomes[0]
 
     def _draft(self, message: Claim, content: Any) -> Draft:

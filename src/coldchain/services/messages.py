@@ -53,16 +53,19 @@ def check_name(value: str, what: str) -> str:
     return value
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Inbound:
     """One published message, as it came. content_type: where its sender states one."""
 
     topic: str
     payload: bytes
-    content_type: str = ""
+    content_type: str
+
+    def __init__(self, topic: str, payload: bytes, content_type: str = "") -> None:
+        self.topic, self.payload, self.content_type = topic, payload, content_type
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Reply:
     """The answer to one message, sent only after the commit that makes it true (design §4.8).
 
@@ -77,8 +80,22 @@ class Reply:
     kind: Literal["ack", "nack"]
     boot: int | None
     seq: int | None
-    index: int | None = None
-    sha256: str = ""
-    reason: str = ""
-    rebirth: str = ""
+    index: int | None
+    sha256: str
+    reason: str
+    rebirth: str
     """The Sparkplug edge node, `group/edge node`, that is to be asked for its birth beside this answer."""
+
+    def __init__(
+        self,
+        topic_base: str,
+        kind: Literal["ack", "nack"],
+        boot: int | None,
+        seq: int | None,
+        index: int | None = None,
+        sha256: str = "",
+        reason: str = "",
+        rebirth: str = "",
+    ) -> None:
+        self.topic_base, self.kind, self.boot, self.seq = topic_base, kind, boot, seq
+        self.index, self.sha256, self.reason, self.rebirth = index, sha256, reason, rebirth

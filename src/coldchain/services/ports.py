@@ -3,40 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-from coldchain.domain.events import Event
-from coldchain.domain.telemetry import Block, Telemetry
-from coldchain.domain.uplinks import Uplink
-from coldchain_ledger.entry import Entry
+from coldchain.services.recorded import Recorded
 
 Clock = Callable[[], int]
 """Now, integer microseconds since the epoch, UTC."""
-
-
-@dataclass(slots=True)
-class Recorded:
-    """One ledger entry as a projection sees it, decoded once for all of them."""
-
-    log: int
-    index: int
-    entry: Entry
-    """Header fields (`kind`, `by`, `at_us`, `key`, `grade`, `subjects`, `quality`) and `payload` bytes."""
-    telemetry: Telemetry | None = None
-    """Set for readable, signed `telemetry` entries."""
-    block: Block | None = None
-    """Its samples packed."""
-    kid: str = ""
-    """The device key that signed it, for signed telemetry and events."""
-    prev: bytes = b""
-    """SHA-256 of the device's previous message as this one states it; empty for the very first."""
-    events: tuple[Event, ...] = ()
-    """Set for readable `event` entries."""
-    uplink: Uplink | None = None
-    """Set for readable `telemetry` entries of gateways, unsigned."""
-    body: Any = None
-    """The parsed JSON payload of `identity`, `master`, `rules`, `document`, `order`, `finding` entries."""
 
 
 class Projection(Protocol):
