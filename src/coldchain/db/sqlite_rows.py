@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection
@@ -26,8 +25,10 @@ def write_values(connection: Connection, before: str, after: str, rows: Rows) ->
         start = 0
         while start < len(rows):
             count = min(MOST, 1 << (len(rows) - start).bit_length() - 1)
-            part = rows[start : start + count]
-            cursor.execute(_statement(before, after, len(part[0]), count), list(chain.from_iterable(part)))
+            values: list[Any] = []
+            for row in rows[start : start + count]:
+                values += row
+            cursor.execute(_statement(before, after, len(rows[start]), count), values)
             start += count
     finally:
         cursor.close()

@@ -25,8 +25,10 @@ class Position(NamedTuple):
     lon_e7: int
 
     def is_near(self, other: Position) -> bool:
-        if self[1:] == other[1:] or abs(self.lat_e7 - other.lat_e7) > _FAR_E7:  # nearly always one of them
-            return self[1:] == other[1:]
+        if self.lat_e7 == other.lat_e7 and self.lon_e7 == other.lon_e7:
+            return True
+        if abs(self.lat_e7 - other.lat_e7) > _FAR_E7:  # nearly always one of these two
+            return False
         return metres(self.lat_e7, self.lon_e7, other.lat_e7, other.lon_e7) <= RADIUS_M
 
 

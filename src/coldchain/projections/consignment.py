@@ -32,6 +32,7 @@ class Consignments(Projection):
 
     name = "consignment"
     tables: Sequence[str] = ("exposure_touched", "kinetic_window", "handover_measurement", "verdict")
+    takes_telemetry = False
 
     def __init__(self) -> None:
         self.reset()

@@ -40,6 +40,7 @@ class Containment:
         "goods_fact",
         "verdict",
     )
+    takes_telemetry = False
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
         events = bearing(connection, batch)

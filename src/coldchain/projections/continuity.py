@@ -28,7 +28,7 @@ from coldchain.projections.pallets import bearing, rules_in_force
 from coldchain.projections.papers import Papers, record_papers
 from coldchain.projections.subjects import Judged, find, record_facts, record_opportunities, touched_subjects
 from coldchain.projections.verdict_rows import SOURCE
-from coldchain.services.recorded import Recorded
+from coldchain.services.recorded import Recorded, beside_telemetry
 
 Moment = tuple[str, int, int]
 """A subject, and from when to when something about it changed."""
@@ -56,6 +56,7 @@ class Continuity:
         "door_position",
         "scale",
     )
+    takes_telemetry = True
 
     def __init__(self) -> None:
         self._openings = Openings()
@@ -66,16 +67,17 @@ class Continuity:
         self._world = None
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
-        record_facts(connection, batch)
-        spans = self._openings.apply(connection, batch)
-        papers = record_papers(connection, batch)
-        events = bearing(connection, batch)
+        rest = beside_telemetry(batch)
+        record_facts(connection, rest)
+        spans = self._openings.apply(connection, batch, rest)
+        papers = record_papers(connection, rest)
+        events = bearing(connection, rest)
         subjects = touched_subjects(connection, events) if events else set()
         subjects |= self._openings.doubted(connection, {name for event in events for name in event.names})
         before = self._world
-        if before is None or any(item.entry.kind in ("identity", "rules") for item in batch):
+        if before is None or any(item.entry.kind in ("identity", "rules") for item in rest):
             self._world = World(rules_in_force(connection), Sites(directory(connection)))
-            moved, fenced = _registered(connection, batch, before.sites if before else None, self._world.sites)
+            moved, fenced = _registered(connection, rest, before.sites if before else None, self._world.sites)
             subjects |= moved
             spans += [Span(place, -ALWAYS_US, ALWAYS_US) for place in _mounted(connection)] if fenced else []
         assert self._world is not None

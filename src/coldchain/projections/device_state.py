@@ -32,7 +32,7 @@ from coldchain.projections.fittings import fitted, histories, write_fittings
 from coldchain.projections.mounts import Posting, postings, remounted
 from coldchain.projections.sites import Sites
 from coldchain.projections.transport import LOOSE, Transport, behind_gateway
-from coldchain.services.recorded import Recorded
+from coldchain.services.recorded import Recorded, beside_telemetry
 
 DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
@@ -219,8 +219,9 @@ class DeviceState:
                     self._identity(connection, recorded)
                 else:
                     heard = self._remapped(connection, recorded, version, heard)
-        self._post(connection, batch)
-        self._fit(connection, batch)
+        rest = beside_telemetry(batch)
+        self._post(connection, rest)
+        self._fit(connection, rest)
         return heard
 
     def _carried(self, recorded: Recorded) -> list[Heard]:

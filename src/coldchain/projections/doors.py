@@ -18,6 +18,7 @@ from coldchain.domain.devices import Enrolment
 from coldchain.domain.doors import STOP_NAMES, Window, windows
 from coldchain.domain.halts import Position
 from coldchain.domain.mounting import Turn
+from coldchain.domain.scales import NAMES as WEIGHTS
 from coldchain.domain.telemetry import Run
 from coldchain.projections.mounts import enrolled, remounted
 from coldchain.projections.scales import Scales
@@ -35,7 +36,8 @@ class Span(NamedTuple):
     to_us: int
 
 
-class _Door(NamedTuple):
+@dataclass(slots=True)
+class _Door:
     """What is known last of a door."""
 
     t_us: int
@@ -77,9 +79,10 @@ class Openings:
         """Units at these places, or at those weighed anew, whose P5 a scale may bear out."""
         return self._scales.doubted(connection, places | self.weighed)
 
-    def apply(self, connection: Connection, batch: Sequence[Recorded]) -> list[Span]:
-        """Fold the batch; where openings, or what they belong to, are others than before."""
-        spans = [Span(place, -ALWAYS_US, ALWAYS_US) for place in _mount(connection, batch)]
+    def apply(self, connection: Connection, batch: Sequence[Recorded], rest: Sequence[Recorded]) -> list[Span]:
+        """Fold the batch; where openings, or what they belong to, are others than before. rest: of the batch, what is
+        no signed telemetry."""
+        spans = [Span(place, -ALWAYS_US, ALWAYS_US) for place in _mount(connection, rest)]
         fresh: list[tuple[str, str, int, bool, int]] = []
         found: list[tuple[str, str, int, int | None, int]] = []
         late: dict[tuple[str, str], Samples] = {}
@@ -87,14 +90,18 @@ class Openings:
         for item in batch:
             if item.telemetry is not None:
                 noted.take(item.telemetry.device, item.telemetry.runs, item.index)
-        renewed, carried = self._carried.take(connection, batch)
+        renewed, carried = self._carried.take(connection, rest)
         spans += self._forget(connection, renewed)
         for telemetry, entry in carried:
             noted.take(telemetry.device, telemetry.runs, entry)
-        told = [item.telemetry for item in batch if item.telemetry is not None] + [one for one, _ in carried]
-        self.weighed = {span.place for span in spans} | self._scales.take(connection, told)
+        told = {item.telemetry.device for item in batch if item.telemetry is not None}
+        told.update(telemetry.device for telemetry, _ in carried)
+        self.weighed = {span.place for span in spans} | self._scales.take(connection, told, noted.weighed)
         changed = [(device, t_us, t_us) for device, t_us, _, _ in noted.positions]
         for (device, door), said in noted.doors.items():
+            if self._stays_closed(device, door, said):
+                fresh += [(device, door, *key, entry) for key, entry in said.items()]
+                continue
             samples = sorted((*key, entry) for key, entry in said.items())
             newest = self._newest_of(connection, device, door)
             if newest is not None and samples[0][0] <= newest.t_us:
@@ -111,7 +118,18 @@ class Openings:
         changed += self._rewrite_late(connection, late)
         places = _places(connection, (device for device, _, _ in changed))
         spans += [Span(place, *span) for device, *span in sorted(changed) for place in places.get(device, ())]
-        return spans + self._stops(connection, batch, noted.stops)
+        return spans + self._stops(connection, rest, noted.stops)
+
+    def _stays_closed(self, device: str, door: str, said: Mapping[tuple[int, bool], int]) -> bool:
+        """Whether one sample more says that a closed door is closed, as nearly all do; it is the newest then."""
+        newest = self._newest.get((device, door))
+        if len(said) != 1 or newest is None or newest.since_us is not None:
+            return False
+        ((t_us, is_open),) = said
+        if is_open or t_us <= newest.t_us:
+            return False
+        newest.t_us = t_us
+        return True
 
     def _forget(self, connection: Connection, devices: Set[str]) -> list[Span]:
         """Everything of devices whose messages are told anew goes; where that may change what is known."""
@@ -125,10 +143,10 @@ class Openings:
         return [Span(place, -ALWAYS_US, ALWAYS_US) for device in sorted(devices) for place in places.get(device, ())]
 
     def _stops(
-        self, connection: Connection, batch: Sequence[Recorded], stops: Sequence[tuple[str, int, int]]
+        self, connection: Connection, rest: Sequence[Recorded], stops: Sequence[tuple[str, int, int]]
     ) -> list[Span]:
         """Stops of vehicles under seal; of all others, nearly every one, nothing is looked up twice."""
-        if any(item.events or item.entry.kind == "identity" for item in batch):
+        if any(item.events or item.entry.kind == "identity" for item in rest):
             self._sealed.clear()
         unknown = {device for device, _, _ in stops} - self._sealed.keys()
         if unknown:
@@ -165,10 +183,6 @@ class Openings:
         return self._newest[device, door]
 
 
-_POSITION = {"lat", "lon"}
-_WATCHED = frozenset(("compressor", "speed", "defrost", "lat", "lon"))
-
-
 @dataclass(slots=True)
 class _Noted:
     """What a batch of telemetry says of doors and stops."""
@@ -181,37 +195,48 @@ class _Noted:
     """By device and door: (time, open) with the first entry that says it."""
     positions: set[tuple[str, int, int, int]] = field(default_factory=set)
     """(device, time, latitude, longitude) of messages that show a door open."""
+    weighed: set[str] = field(default_factory=set)
+    """Devices that told of a weight."""
     stops: list[tuple[str, int, int]] = field(default_factory=list)
     """(device, from, to) of messages that show a stop with the unit off, or the vehicle where it was before, or that
     come late and may interrupt one."""
 
     def take(self, device: str, runs: Sequence[Run], entry: int) -> None:
-        beside: dict[str, Run] = {}
+        lat: Run | None = None
+        lon: Run | None = None
+        stopping: dict[str, Run] = {}
         opened = False
         for run in runs:
-            name, quality, times, values = run
-            if quality:
+            name, quality = run.name, run.quality
+            if name in WEIGHTS:
+                self.weighed.add(device)
+            elif quality:
                 continue
-            if name in _WATCHED:
-                beside[name] = run
+            elif name == "lat":
+                lat = run
+            elif name == "lon":
+                lon = run
+            elif name in STOP_NAMES:
+                stopping[name] = run
             elif name.startswith("door/"):
-                said = self.doors.setdefault((device, name), {})
-                for t_us, is_open in zip(times, values, strict=True):
-                    if isinstance(is_open, bool):
-                        said.setdefault((t_us, is_open), entry)
-                        opened = opened or is_open
-        if "lat" in beside and "lon" in beside:
-            east = dict(zip(beside["lon"].times, beside["lon"].values, strict=True))
-            found = [
-                Position(t_us, lat, lon)
-                for t_us, lat in zip(beside["lat"].times, beside["lat"].values, strict=True)
-                if isinstance(lat, int) and isinstance(lon := east.get(t_us), int)
-            ]
+                opened = self._take_door(device, run, entry) or opened
+        if lat is not None and lon is not None:
+            found = _positions(lat, lon)
             if opened:
                 self.positions.update((device, *one) for one in found)
-            self._take_halt(device, sorted(found))
-        if len(beside) > 2 or not beside.keys() <= _POSITION:
-            self._take_stop(device, [beside[name] for name in STOP_NAMES if name in beside])
+            self._take_halt(device, found)
+        if stopping:
+            self._take_stop(device, list(stopping.values()))
+
+    def _take_door(self, device: str, run: Run, entry: int) -> bool:
+        """Whether it was seen open."""
+        said = self.doors.setdefault((device, run.name), {})
+        opened = False
+        for t_us, is_open in zip(run.times, run.values, strict=True):
+            if isinstance(is_open, bool):
+                said.setdefault((t_us, is_open), entry)
+                opened = opened or is_open
+        return opened
 
     def _take_halt(self, device: str, positions: Sequence[Position]) -> None:
         if not positions:
@@ -223,14 +248,22 @@ class _Noted:
             self.where[device] = newest
 
     def _take_stop(self, device: str, runs: Sequence[Run]) -> None:
-        if not runs:
-            return
         from_us, to_us = min(min(run.times) for run in runs), max(max(run.times) for run in runs)
         newest = self.heard.get(device)
         self.heard[device] = to_us if newest is None else max(newest, to_us)
         values = [value for run in runs if run.name == "compressor" for value in run.values]
         if newest is None or from_us <= newest or False in values:
             self.stops.append((device, from_us, to_us))
+
+
+def _positions(lat: Run, lon: Run) -> list[Position]:
+    """In time order; where only one of the two is told there is none."""
+    east = dict(zip(lon.times, lon.values, strict=True))
+    return sorted(
+        Position(t_us, north, there)
+        for t_us, north in zip(lat.times, lat.values, strict=True)
+        if isinstance(north, int) and isinstance(there := east.get(t_us), int)
+    )
 
 
 def _continued(newest: _Door | None, samples: Samples) -> list[Window]:

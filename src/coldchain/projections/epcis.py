@@ -38,6 +38,7 @@ class EpcisEvents:
 
     name = "epcis"
     tables: Sequence[str] = ("epcis_event", "epcis_text", "epcis_number", "epcis_child", "epcis_attribute")
+    takes_telemetry = False
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
         found: dict[str, _Found] = {}

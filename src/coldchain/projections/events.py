@@ -32,6 +32,7 @@ class Events:
 
     name = "events"
     tables: Sequence[str] = ("event", "event_unit")
+    takes_telemetry = False
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
         strongest: dict[str, tuple[Event, str, int]] = {}

@@ -36,6 +36,7 @@ class Findings:
 
     name = "findings"
     tables: Sequence[str] = ("finding", "finding_ack")
+    takes_telemetry = False
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
         put_rows(connection, finding_ack, _acks(batch), "ON CONFLICT DO NOTHING")

@@ -18,7 +18,7 @@ from coldchain.db.tables import metadata
 from coldchain.db.tables.cursor import cursor
 from coldchain.db.tables.telemetry import series
 from coldchain.services.ports import Projection
-from coldchain.services.recorded import Recorded
+from coldchain.services.recorded import Recorded, beside_telemetry
 from coldchain_ledger.errors import StoreError
 from coldchain_ledger.store import Snapshot, Store
 
@@ -99,13 +99,15 @@ class Follower:
             batch = self._read(start, self._most if until is None else min(self._most, until - start))
             if not batch:
                 return False
+            rest = beside_telemetry(batch)
             began = time.monotonic()
             try:
                 with writing(self._engine) as connection:
-                    moved = {
-                        projection.name: self._fold(connection, projection, batch, *cursors[projection.name])
-                        for projection in self._projections
-                    }
+                    moved = {}
+                    for projection in self._projections:
+                        index, time_us = cursors[projection.name]
+                        wanted = batch if projection.takes_telemetry else rest
+                        moved[projection.name] = self._fold(connection, projection, batch, wanted, index, time_us)
                     self._advance(connection, cursors, moved)
             except BaseException:
                 self._forget()
@@ -123,14 +125,22 @@ class Follower:
         return True
 
     def _fold(
-        self, connection: Connection, projection: Projection, batch: Sequence[Recorded], index: int, time_us: int
+        self,
+        connection: Connection,
+        projection: Projection,
+        batch: Sequence[Recorded],
+        wanted: Sequence[Recorded],
+        index: int,
+        time_us: int,
     ) -> tuple[int, int]:
-        mine = [item for item in batch if item.index >= index]
-        if not mine:
+        newest = batch[-1]
+        if newest.index < index:
             return index, time_us
-        time_us = max(time_us, mine[-1].entry.at_us)
-        projection.apply(connection, mine, time_us)
-        return mine[-1].index + 1, time_us
+        if batch[0].index < index:
+            wanted = [item for item in wanted if item.index >= index]
+        time_us = max(time_us, newest.entry.at_us)
+        projection.apply(connection, wanted, time_us)
+        return newest.index + 1, time_us
 
     def _advance(self, connection: Connection, before: Cursors, after: Cursors) -> None:
         """Move the cursors from where we believe them. Raises StoreError where one stands elsewhere: another process

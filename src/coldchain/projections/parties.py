@@ -42,6 +42,7 @@ class Parties:
         "unentitled",
         "verdict",
     )
+    takes_telemetry = False
 
     def __init__(self) -> None:
         self._directory: Directory | None = None

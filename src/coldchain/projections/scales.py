@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -13,7 +13,6 @@ from coldchain.db.tables.continuity import continuity_opportunity, scale
 from coldchain.db.tables.events import containment, door_mount
 from coldchain.domain.continuity import InForce, Opportunity, Rules
 from coldchain.domain.scales import NAMES, Step, steps
-from coldchain.domain.telemetry import Telemetry
 from coldchain.projections.series import readings
 
 Evidence = dict[Opportunity, tuple[str, Sequence[int]]]
@@ -30,15 +29,15 @@ class Scales:
     def reset(self) -> None:
         self._devices = None
 
-    def take(self, connection: Connection, said: Iterable[Telemetry]) -> set[str]:
-        """Places whose weight may be another one than was known, by what devices say."""
+    def take(self, connection: Connection, heard: Set[str], weighed: Set[str]) -> set[str]:
+        """Places whose weight may be another one than was known. heard: devices that said anything; weighed: those of
+        them that told of a weight."""
         if self._devices is None:
             self._devices = set(connection.scalars(select(scale.c.device)))
-        heard = list(said)
-        fresh = {one.device for one in heard for run in one.runs if run.name in NAMES} - self._devices
+        fresh = weighed - self._devices
         put_rows(connection, scale, [(name,) for name in sorted(fresh)])
         self._devices |= fresh
-        spoke = {one.device for one in heard} & self._devices
+        spoke = heard & self._devices
         c = door_mount.c
         return {
             place

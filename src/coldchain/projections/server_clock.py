@@ -23,6 +23,7 @@ class ServerClock(Projection):
 
     name = "server-clock"
     tables = ("verdict",)
+    takes_telemetry = False
 
     def apply(self, connection: Connection, batch: Sequence[Recorded], ledger_time_us: int) -> None:
         rows = []

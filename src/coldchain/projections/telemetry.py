@@ -28,7 +28,7 @@ from coldchain.projections.series import CELL_US, Span
 from coldchain.projections.temperature import Temperature
 from coldchain.projections.warmth import Warmth
 from coldchain.services.ports import Projection
-from coldchain.services.recorded import Recorded
+from coldchain.services.recorded import Recorded, beside_telemetry
 
 
 class TelemetryViews(Projection):
@@ -63,6 +63,7 @@ class TelemetryViews(Projection):
         warm_hour.name,
         verdict.name,
     )
+    takes_telemetry = True
 
     def __init__(self) -> None:
         self.reset()
@@ -82,6 +83,7 @@ class TelemetryViews(Projection):
             self._temperature.load(connection, self._devices.devices())
             self._warmth.load(connection)
             self._loaded = True
+        rest = beside_telemetry(batch)
         heard = self._devices.take(connection, batch)
         gone = [(known, series.remove_loose(connection, known)) for known in self._devices.remapped.values()]
         touched = series.append(connection, heard)
@@ -94,7 +96,7 @@ class TelemetryViews(Projection):
         write_behind_findings(connection, behind, ledger_time_us)
         moved, refitted = self._devices.moved.values(), self._devices.refitted.values()
         self._temperature.forget(gone)
-        self._temperature.apply(connection, batch, heard, moved, refitted, turned, ledger_time_us)
+        self._temperature.apply(connection, rest, heard, moved, refitted, turned, ledger_time_us)
         touched |= {pair for known, spans in turned for span in spans for pair in _cells(known, span)}
         self._marks.mark(connection, touched, ledger_time_us)
         self._marks.rejudged(connection, self._temperature.rejudged)
@@ -102,7 +104,7 @@ class TelemetryViews(Projection):
         for known, from_us, to_us in self._temperature.left_out:
             told_anew.append((known, [Span(0, 0, 0, from_us, known.last_us if to_us is None else to_us)]))
         changed = {**self._devices.moved, **self._devices.refitted}.values()
-        self._warmth.apply(connection, batch, heard, [*turned, *told_anew], changed)
+        self._warmth.apply(connection, rest, heard, [*turned, *told_anew], changed)
 
 
 def _cells(known: Device, span: Span) -> list[tuple[int, int]]:

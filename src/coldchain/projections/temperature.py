@@ -85,17 +85,18 @@ class Temperature:
     def apply(
         self,
         connection: Connection,
-        batch: Iterable[Recorded],
+        rest: Iterable[Recorded],
         heard: Iterable[Heard],
         moved: Iterable[Device],
         refitted: Iterable[Device],
         turned: Iterable[tuple[Device, Sequence[Span]]],
         ledger_time_us: int,
     ) -> None:
-        """Fold the batch. The series holds it already. turned: earlier messages that are evidence no more, or now."""
+        """Fold the batch. The series holds it already. rest: of the batch, what is no signed telemetry. turned: earlier
+        messages that are evidence no more, or now."""
         self.rejudged = {}
         reader = Reader(connection)
-        self._record_rules(connection, [recorded for recorded in batch if recorded.entry.kind == "rules"])
+        self._record_rules(connection, [recorded for recorded in rest if recorded.entry.kind == "rules"])
         for known in moved:
             self._reschedule(self._channels.get(known.no, {}).values())
         self._doubts.refit(connection, refitted, moved)

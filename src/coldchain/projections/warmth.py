@@ -81,14 +81,15 @@ class Warmth:
     def apply(
         self,
         connection: Connection,
-        batch: Sequence[Recorded],
+        rest: Sequence[Recorded],
         heard: Iterable[Heard],
         turned: Iterable[tuple[Device, Iterable[Span]]],
         moved: Iterable[Device],
     ) -> None:
-        """turned: earlier messages that are evidence no more, or now, or are gone. moved: devices that hang elsewhere,
-        are judged otherwise, or of whose sensors something else is known."""
-        ruled = any(item.entry.kind == "rules" for item in batch)
+        """rest: of the batch, what is no signed telemetry. turned: earlier messages that are evidence no more, or now,
+        or are gone. moved: devices that hang elsewhere, are judged otherwise, or of whose sensors something else is
+        known."""
+        ruled = any(item.entry.kind == "rules" for item in rest)
         if ruled or moved:
             self._rewatch(connection, None if ruled else {known.no for known in moved}, first=not self._applied)
         self._applied = True
@@ -96,7 +97,7 @@ class Warmth:
             if self._place(name).window != window:
                 self._place(name).window = window
                 self._place(name).settle()
-        for item in batch:
+        for item in rest:
             for event in item.events:
                 if event.action == "ADD" and event.parent.startswith("veh:"):
                     self._load_goods(event.parent, event.time_us)

@@ -19,10 +19,13 @@ class Projection(Protocol):
 
     name: str
     tables: Sequence[str]
+    takes_telemetry: bool
+    """Whether readable, signed telemetry is passed to it as well: most look at the rest alone."""
 
     def apply(self, connection: Any, batch: Sequence[Recorded], ledger_time_us: int) -> None:
         """Fold the batch, in ledger order, inside the caller's transaction. ledger_time_us: newest `at` so far, this
-        batch included. Every entry of every kind is passed; a projection picks its own."""
+        batch included. Every entry of every kind is passed, but for `takes_telemetry`; a projection picks its own.
+        There may be none: time passes all the same."""
         ...
 
     def reset(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,3 +51,8 @@ class Recorded:
         self.log, self.index, self.entry, self.telemetry = log, index, entry, telemetry
         self.block, self.kid, self.prev, self.events = block, kid, prev, events
         self.uplink, self.body = uplink, body
+
+
+def beside_telemetry(batch: Sequence[Recorded]) -> list[Recorded]:
+    """The entries that are no readable, signed telemetry, in order: few of nearly every batch."""
+    return [item for item in batch if item.telemetry is None]
