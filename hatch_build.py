@@ -18,6 +18,7 @@ COMPILED = {
     "src/coldchain/domain": "blocks columns devices doors folding halts pauses quality rulepacks temperature watching",
     "src/coldchain/db": "sqlite_rows",
     "src/coldchain/decoders": "jws recorded senml",
+    "src/coldchain/mqtt": "answers packets",
     "src/coldchain/projections": "channels device_state doors follow lateness quality series temperature verdict_rows",
     "src/coldchain/services": "admit messages recorded",
     "ledger/coldchain_ledger": "entry index log merkle rows tiles",

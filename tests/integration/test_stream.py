@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 
 from coldchain.mqtt.errors import ProtocolError
-from coldchain.mqtt.stream import READ_BYTES, Arrival, StreamClient
+from coldchain.mqtt.packets import Arrival
+from coldchain.mqtt.stream import READ_BYTES, StreamClient
 
 CONNACK = b"\x20\x02\x00\x00"
 SUBACK = b"\x90\x03\x00\x01\x01"

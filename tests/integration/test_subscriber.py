@@ -430,7 +430,7 @@ def test_a_broker_that_falls_silent_is_left(monkeypatch, stranger, attach, wait_
 
 def test_an_error_nobody_foresaw_costs_a_connection_and_no_message(monkeypatch, subscribe, device, ledger, wait_for):
     subscriber = subscribe()
-    monkeypatch.setattr(connection, "Inbound", None)  # TypeError in the middle of a message
+    monkeypatch.setattr(connection, "Burst", None)  # TypeError as soon as anything arrives
     device.publish(UP, b"kept")
     wait_for(lambda: "TypeError" in subscriber.fault)
 

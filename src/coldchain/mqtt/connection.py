@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from paho.mqtt.client import Client, ConnectFlags
@@ -24,9 +24,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from coldchain.mqtt.accounts import Credentials
 from coldchain.mqtt.errors import ProtocolError
-from coldchain.mqtt.stream import Arrival, StreamClient, check
+from coldchain.mqtt.packets import Burst
+from coldchain.mqtt.stream import StreamClient, check
 from coldchain.mqtt.topics import RETIRED_FILTERS
-from coldchain.services.messages import Inbound
 
 Address = tuple[str, int]
 _Client = TypeVar("_Client", bound=Client)
@@ -35,27 +35,16 @@ KEEPALIVE_S = 30
 """After that much silence paho pings, and after as much again without an answer the connection is given up."""
 OPEN_TIMEOUT_S = 5.0
 GOODBYE_TIMEOUT_S = 1.0
-OBJECT_BYTES = 256
-"""What a message costs beside its bytes, so that a flood of tiny ones is bounded too."""
-UNREADABLE_TOPIC = "\ufffd"
-"""For a topic that is not UTF-8: admission refuses it, while an exception here would meet it again and again."""
-
 Publication = tuple[str, bytes]
 """(topic, payload)"""
 
 
 @dataclass(slots=True, eq=False)
 class Received:
-    """What one burst brought, ids and messages in step, with the connection that its packet ids belong to."""
+    """A burst, with the connection that its packet ids belong to."""
 
     connection: Connection
-    mids: list[int] = field(default_factory=list)
-    """0 for QoS 0, which wants no acknowledgement."""
-    messages: list[Inbound] = field(default_factory=list)
-    repeats: int = 0
-    """How many came with the DUP flag."""
-    size: int = 0
-    """Bytes in memory."""
+    burst: Burst
 
 
 class Connection:
@@ -169,11 +158,11 @@ class Connection:
             raise ProtocolError(f"broker has not answered a ping within {KEEPALIVE_S} s")
 
     def _receive(self) -> None:
-        received = Received(self)
+        burst = Burst()
         for arrival in self._client.receive():
-            self._take(arrival, received)
-        if received.mids or received.repeats:
-            self._on_received(received)
+            burst.take(arrival, self._unacknowledged)
+        if burst.mids or burst.repeats:
+            self._on_received(Received(self, burst))
 
     def _flush(self) -> None:
         while self._outbox:
@@ -205,23 +194,6 @@ class Connection:
         if refused := [one for one in self._filters if one not in granted]:
             raise ProtocolError(f"broker does not grant QoS 1 on {', '.join(refused)}: check the account's permissions")
         self.listening = True
-
-    def _take(self, arrival: Arrival, received: Received) -> None:
-        topic, mid, repeated, payload = arrival
-        received.repeats += repeated
-        if repeated and mid in self._unacknowledged:
-            # NATS repeats what waits for its acknowledgement longer than `ack_wait`, under its old packet id: it is the
-            # very message that still stands in our queue.
-            return
-        try:
-            name = topic.decode()
-        except UnicodeDecodeError:
-            name = UNREADABLE_TOPIC
-        if mid:
-            self._unacknowledged.add(mid)
-        received.mids.append(mid)
-        received.messages.append(Inbound(name, payload))
-        received.size += OBJECT_BYTES + len(topic) + len(payload)
 
 
 def _client(kind: type[_Client], credentials: Credentials, *, clean: bool) -> _Client:

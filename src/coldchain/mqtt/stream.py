@@ -10,30 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from paho.mqtt.client import Client, error_string
 from paho.mqtt.enums import MQTTErrorCode
 
 from coldchain.mqtt.errors import ProtocolError
+from coldchain.mqtt.packets import Arrival, body_of, cut
 
 READ_BYTES = 64 * 1024
 """Of one read. The packets it completes are one burst."""
-_PUBLISH, _DUP, _QOS = 0x30, 0x08, 0x06
 _PUBACK = b"\x40\x02"
-_LENGTH_BYTES = 4
-"""Of a packet's length at most (MQTT 3.1.1 §2.2.3)."""
-
-
-class Arrival(NamedTuple):
-    """One PUBLISH (MQTT 3.1.1 §3.3)."""
-
-    topic: bytes
-    mid: int
-    """0 for QoS 0."""
-    repeated: bool
-    """The DUP flag."""
-    payload: bytes
 
 
 class StreamClient(Client):
@@ -60,20 +47,13 @@ class StreamClient(Client):
         if not data:
             raise ProtocolError("broker closed the connection")
         self._unread += data
-        body = _body(self._unread, 0)
-        if body is None:
+        if body_of(self._unread, 0) is None:
             return []
-        data, at = bytes(self._unread), 0
-        arrivals: list[Arrival] = []
-        while body is not None:
-            start, end = body
-            if data[at] & 0xF0 == _PUBLISH:
-                arrivals.append(_arrival(data, at, start, end))
-            else:
-                self._given = data[at:end]
-                check(self.loop_read())
-            at, body = end, _body(data, end)
-        del self._unread[:at]
+        arrivals, others, taken = cut(bytes(self._unread))
+        for packet in others:
+            self._given = packet
+            check(self.loop_read())
+        del self._unread[:taken]
         return arrivals
 
     def acknowledge(self, mids: Iterable[int]) -> None:
@@ -112,29 +92,6 @@ class StreamClient(Client):
         with suppress(OSError):  # a DISCONNECT waits there, or whoever closes has lost the socket
             self._push()
         super()._sock_close()
-
-
-def _body(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
-    """Where the packet that starts at `at` has its body and where it ends; None while it is not all there."""
-    length = shift = 0
-    for place, digit in enumerate(data[at + 1 : at + 1 + _LENGTH_BYTES], at + 2):
-        length |= (digit & 0x7F) << shift
-        if digit < 0x80:
-            return (place, place + length) if place + length <= len(data) else None
-        shift += 7
-    if shift == 7 * _LENGTH_BYTES:
-        raise ProtocolError(f"broker sends a packet whose length has more than {_LENGTH_BYTES} bytes")
-    return None
-
-
-def _arrival(data: bytes, at: int, start: int, end: int) -> Arrival:
-    flags, qos = data[at], data[at] & _QOS
-    topic_end = start + 2 + int.from_bytes(data[start : start + 2], "big")
-    payload = topic_end + 2 if qos else topic_end
-    if payload > end or qos > 2:
-        raise ProtocolError(f"broker sends a PUBLISH of {end - start} bytes that is none of QoS 0 or 1")
-    mid = int.from_bytes(data[topic_end:payload], "big")
-    return Arrival(data[start + 2 : topic_end], mid, flags & _DUP != 0, data[payload:end])
 
 
 def check(code: MQTTErrorCode) -> None:

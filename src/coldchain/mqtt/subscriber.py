@@ -188,16 +188,17 @@ class Subscriber:
                 self._had_session = True
 
     def _park(self, received: Received) -> None:
-        count = len(received.messages)
+        burst = received.burst
+        count = len(burst.messages)
         stats = self.stats
         with self._changed:
             if count:
                 self._waiting_since = self._waiting_since if self._queue else time.monotonic()
                 self._queue.append(received)
             stats.received += count
-            stats.repeated += received.repeats
+            stats.repeated += burst.repeats
             stats.queue_messages += count
-            stats.queue_bytes += received.size
+            stats.queue_bytes += burst.size
             if stats.queue_bytes >= self._queue_bytes:
                 stats.pauses += 1
                 received.connection.read(False)
@@ -249,7 +250,7 @@ class Subscriber:
         messages: list[Inbound] = []
         while self._queue and len(messages) < self._batch_messages and not self._stopping.is_set():
             parked.append(self._queue.popleft())
-            messages += parked[-1].messages
+            messages += parked[-1].burst.messages
         return _Batch(parked, messages) if parked else None
 
     def _record(self, batch: _Batch) -> list[Publication] | None:
@@ -276,7 +277,7 @@ class Subscriber:
 
     def _acknowledge(self, batch: Sequence[Received]) -> None:
         for connection, group in groupby(batch, key=lambda parked: parked.connection):
-            mids = [mid for parked in group for mid in parked.mids if mid]
+            mids = [mid for parked in group for mid in parked.burst.mids if mid]
             if connection.send(mids):
                 self.stats.acknowledged += len(mids)
             else:
@@ -293,7 +294,7 @@ class Subscriber:
         stats = self.stats
         with self._changed:
             stats.queue_messages -= len(batch.messages)
-            stats.queue_bytes -= sum(parked.size for parked in batch.parked)
+            stats.queue_bytes -= sum(parked.burst.size for parked in batch.parked)
             if stats.queue_bytes <= self._queue_bytes // 2:
                 if self._connection is not None:
                     self._connection.read(True)
