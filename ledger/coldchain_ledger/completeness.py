@@ -23,8 +23,8 @@ from coldchain_ledger.entry import Entry, parse_subject_list
 from coldchain_ledger.errors import EvidenceError, LedgerError, ProofError
 from coldchain_ledger.index import MapProof, extend_chain, parse_index_payload, verify_map_proof
 from coldchain_ledger.merkle import HASH_BYTES, leaf_hash
-from coldchain_ledger.rows import Head
 from coldchain_ledger.steps import NotChecked
+from coldchain_ledger.store import Head
 
 SECTION = "chains and files"
 """How reports name the line."""

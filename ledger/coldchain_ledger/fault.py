@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from coldchain_ledger.rows import Head
+from coldchain_ledger.store import Head
 
 NOT_PROVED = (
     "A clean result proves that what is stored agrees with itself and with its checkpoint, not that it is what was"

@@ -47,8 +47,7 @@ from coldchain_ledger.keys import Verifier
 from coldchain_ledger.log import edge_of
 from coldchain_ledger.merkle import HASH_BYTES, inclusion_ranges, node_hash
 from coldchain_ledger.note import open_note
-from coldchain_ledger.rows import Edge, Head
-from coldchain_ledger.store import Snapshot, Store
+from coldchain_ledger.store import Edge, Head, Snapshot, Store
 from coldchain_ledger.stretch import CHUNK, Crew, Stretch, can_fork
 from coldchain_ledger.tiles import TILE_BYTES, TILE_HEIGHT, TILE_WIDTH, Frontier, TileReader, complete_root
 

@@ -15,7 +15,7 @@ from hashlib import sha256
 from struct import Struct
 
 from coldchain_ledger.errors import ProofError
-from coldchain_ledger.rows import Head
+from coldchain_ledger.store import Head
 
 EMPTY_HEAD = bytes(32)
 """What the first link of every chain hashes as its predecessor."""

@@ -19,8 +19,8 @@ from coldchain_ledger.keys import Signer, Verifier, parse_vkey
 from coldchain_ledger.merkle import EMPTY_ROOT, leaf_hash
 from coldchain_ledger.note import sign_note
 from coldchain_ledger.receipt import encode_receipt
-from coldchain_ledger.rows import Edge, Head, Row
-from coldchain_ledger.store import Snapshot, Store, Transaction
+from coldchain_ledger.rows import Row
+from coldchain_ledger.store import Edge, Head, Snapshot, Store, Transaction
 from coldchain_ledger.tiles import Frontier, TileReader
 
 CLOCK_SLACK_US = 5_000_000

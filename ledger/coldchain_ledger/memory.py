@@ -15,8 +15,8 @@ from itertools import chain
 from typing import TypeVar
 
 from coldchain_ledger.errors import StoreError
-from coldchain_ledger.rows import Edge, Head, Row
-from coldchain_ledger.store import Snapshot, Store, Transaction
+from coldchain_ledger.rows import Row
+from coldchain_ledger.store import Edge, Head, Snapshot, Store, Transaction
 
 Value = TypeVar("Value")
 

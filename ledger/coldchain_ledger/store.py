@@ -4,9 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
-from coldchain_ledger.rows import Edge, Head, Row
+from coldchain_ledger.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The committed right edge of the log."""
+
+    size: int
+    root: bytes
+    at_us: int
+    """`at` of the newest entry, microseconds since the epoch; 0 while the log is empty."""
+    note: bytes
+    """The checkpoint of exactly this size and root, a signed note (ledger §3)."""
+
+
+@dataclass(slots=True)
+class Head:
+    """The chain of one subject so far (ledger §5.2)."""
+
+    count: int
+    last: int
+    """Index of the newest entry naming the subject."""
+    digest: bytes
 
 
 class Snapshot(Protocol):

@@ -19,7 +19,7 @@ from coldchain.db.ledger_store import SqlStore
 from coldchain.db.migrate import lift_append_only, migrate
 from coldchain_ledger.errors import StoreError
 from coldchain_ledger.index import extend_head
-from coldchain_ledger.rows import Edge, Head
+from coldchain_ledger.store import Edge, Head
 
 H = [hashlib.sha256(bytes([n])).digest() for n in range(4)]
 

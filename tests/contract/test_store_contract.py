@@ -9,7 +9,8 @@ import pytest
 from coldchain_ledger.errors import StoreError
 from coldchain_ledger.index import extend_head
 from coldchain_ledger.merkle import leaf_hash
-from coldchain_ledger.rows import Edge, Head, Row
+from coldchain_ledger.rows import Row
+from coldchain_ledger.store import Edge, Head
 
 H = [hashlib.sha256(bytes([n])).digest() for n in range(8)]
 

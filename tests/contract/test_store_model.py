@@ -14,7 +14,8 @@ from coldchain_ledger.errors import StoreError
 from coldchain_ledger.index import extend_head
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.merkle import leaf_hash
-from coldchain_ledger.rows import Edge, Row
+from coldchain_ledger.rows import Row
+from coldchain_ledger.store import Edge
 from coldchain_ledger.tiles import Frontier
 from exploring import examples
 

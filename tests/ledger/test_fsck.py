@@ -16,7 +16,8 @@ from coldchain_ledger.log import Log, create_log
 from coldchain_ledger.memory import MemoryStore
 from coldchain_ledger.merkle import leaf_hash, tree_root, verify_consistency
 from coldchain_ledger.note import sign_note, signature_line
-from coldchain_ledger.rows import Edge, Row
+from coldchain_ledger.rows import Row
+from coldchain_ledger.store import Edge
 from coldchain_ledger.tiles import Frontier
 
 SIZE = 700

@@ -21,7 +21,7 @@ from coldchain_ledger.index import (
     verify_map_proof,
 )
 from coldchain_ledger.merkle import leaf_hash, tree_root
-from coldchain_ledger.rows import Head
+from coldchain_ledger.store import Head
 
 HEADS = {f"case:16901234500018/{i:05d}": extend_head(None, i, leaf_hash(b"%d" % i)) for i in range(60)}
 MAP = SubjectMap(HEADS.items())

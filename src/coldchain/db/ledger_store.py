@@ -17,8 +17,8 @@ from coldchain.db.engine import writing
 from coldchain.db.ledger_sql import LedgerSql, sql_for
 from coldchain_ledger.errors import StoreError
 from coldchain_ledger.merkle import leaf_hash
-from coldchain_ledger.rows import Edge, Head, Row
-from coldchain_ledger.store import Snapshot, Store, Transaction
+from coldchain_ledger.rows import Row
+from coldchain_ledger.store import Edge, Head, Snapshot, Store, Transaction
 from coldchain_ledger.tiles import TILE_WIDTH
 
 _CHUNK = 1000
