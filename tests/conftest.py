@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import os
 import pwd
@@ -136,6 +137,11 @@ class PostgresCluster:
             "fsync": "off",
             "full_page_writes": "off",
             "shared_buffers": "64MB",
+            # Nobody replicates it or recovers it far back: a suite needs no gigabytes of disk.
+            "wal_level": "minimal",
+            "max_wal_senders": 0,
+            "min_wal_size": "32MB",
+            "max_wal_size": "64MB",
             # Hundreds of databases that live for a second: a worker would be started for one after another.
             "autovacuum": "off",
         }
@@ -158,6 +164,13 @@ class PostgresCluster:
             connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
         engine.dispose()
         return self._url(name)
+
+    def drop_database(self, url: str) -> None:
+        """It is gone from the disk, whoever is connected to it."""
+        engine = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)"))
+        engine.dispose()
 
     def _url(self, database: str) -> str:
         return f"postgresql+psycopg://coldchain@127.0.0.1:{self._port}/{database}"
@@ -211,22 +224,38 @@ def _postgres_binaries() -> Path:
     return Path(found).resolve().parent
 
 
+@contextlib.contextmanager
+def _cluster_directory() -> Iterator[Path]:
+    """Not below pytest's own directory: that is closed to the user the server runs as. What a killed run left behind,
+    hundreds of megabytes, goes first: nobody holds its lock, and a server still running there ends when it is gone."""
+    prefix = "coldchain-postgres-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*/taken"):
+        with contextlib.suppress(OSError), left.open() as lock:  # in use, or another user's
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left.parent, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix) as name, (Path(name) / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        Path(lock.name).rename(Path(name) / "taken")
+        yield Path(name)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresCluster]:
     """A running cluster for the whole session; a test that crashes it starts it again."""
     binaries = _postgres_binaries()
-    # Not below pytest's own directory: that is closed to the user the server runs as.
-    with tempfile.TemporaryDirectory(prefix="coldchain-postgres-") as directory:
-        cluster = PostgresCluster(binaries, Path(directory))
+    with _cluster_directory() as directory:
+        cluster = PostgresCluster(binaries, directory)
         cluster.start()
         yield cluster
         cluster.crash()  # nobody opens it again: what is in its memory need not reach the disk
 
 
 @pytest.fixture
-def postgres_url(postgres: PostgresCluster) -> str:
+def postgres_url(postgres: PostgresCluster) -> Iterator[str]:
     """URL of an empty PostgreSQL database, one for each test."""
-    return postgres.new_database()
+    url = postgres.new_database()
+    yield url
+    postgres.drop_database(url)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A healthy data directory, its projections at the tip; any port will do for it."""
     monkeypatch.setenv("COLDCHAIN_HTTP", "127.0.0.1:0")
     monkeypatch.setenv("COLDCHAIN_MQTT", "127.0.0.1:0")
+    monkeypatch.setattr(checks, "FREE_BYTES", 0)  # however full the disk is that the tests run on
     with new_core(load_settings(dir=tmp_path / "data")) as core:
         core.settle()
     return tmp_path / "data"
