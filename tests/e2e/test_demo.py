@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +168,29 @@ def test_a_demo_in_which_somebody_enrolled_a_device_of_his_own_is_not_started_ov
     assert run("fsck", "--dir", str(directory))["entries"] > second["entries"]
 
 
+def test_a_demo_is_started_over_where_its_directory_is_a_link_which_stays(tmp_path: Path) -> None:
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "d").symlink_to("volume")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "thesis.txt").write_text("irreplaceable")
+    smoke = ("demo", "--scenario", "smoke", "--no-serve", "--dir", str(tmp_path / "d"))
+    first = run(*smoke)
+    (tmp_path / "d" / "papers").symlink_to(elsewhere)
+    assert run(*smoke)["log_vkey"] != first["log_vkey"]
+    assert (tmp_path / "d").is_symlink()
+    assert not (tmp_path / "volume" / "papers").exists()
+    assert (elsewhere / "thesis.txt").read_text() == "irreplaceable"
+
+
+def test_a_database_that_holds_a_ledger_is_refused_and_keeps_its_key(tmp_path: Path) -> None:
+    where = ("--dir", str(tmp_path / "d"), "--database", f"sqlite:///{tmp_path / 'other.db'}")
+    smoke = ("demo", "--scenario", "smoke", "--no-serve", *where)
+    entries = run(*smoke)["entries"]
+    message = run(*smoke, expect=2)["error"]["message"]
+    assert "other.db holds a ledger" in message
+    assert run("fsck", *where)["entries"] == entries
+
+
 def test_a_directory_that_the_environment_names_is_refused_as_well(tmp_path: Path) -> None:
     run("migrate", "--dir", str(tmp_path / "ours"))
     entries = run("fsck", "--dir", str(tmp_path / "ours"))["entries"]
@@ -246,6 +269,21 @@ def test_a_taken_port_is_said_before_anything_is_played_or_removed(finished: tup
     assert address in done.stderr
     assert "COLDCHAIN_HTTP" in done.stderr, "`make demo` takes no option"
     assert run("fsck", "--dir", str(directory))["entries"] == document["entries"]
+
+
+def test_at_a_terminal_a_bar_says_how_far_it_is_and_is_no_part_of_the_answer(tmp_path: Path) -> None:
+    terminal, its_end = os.openpty()
+    words = [COLDCHAIN, "demo", "--scenario", "smoke", "--no-serve", "--dir", tmp_path / "d"]
+    shown = b""
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=its_end) as process:
+        os.close(its_end)
+        with suppress(OSError):  # the end of a terminal
+            while part := os.read(terminal, 65_536):
+                shown += part
+        os.close(terminal)
+        said, _ = process.communicate()
+    assert (process.returncode, b"smoke: 2 simulated hours" in shown, b"100%" in shown) == (0, True, True)
+    assert (b"simulated hours" in said, b"\x1b" in said) == (False, False)
 
 
 def test_what_it_prints_can_be_pasted(tmp_path: Path) -> None:

@@ -12,16 +12,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from coldchain.cli.common import BROKEN, OK, Data, data_options, fail
+from coldchain.cli.common import BROKEN, Data, data_options, fail
+from coldchain.cli.demo_tamper import tamper_with
 
 if TYPE_CHECKING:
     from socket import socket
-
-    from sqlalchemy import Connection
 
     from coldchain.bootstrap.core import Core
     from coldchain_devices.plan import Plan
@@ -54,13 +53,16 @@ def command(data: Data, seed: int | None, no_serve: bool, http: str | None, tamp
     if tamper is not None and settings.database:
         fail("--tamper edits a copy of the demo's SQLite file; a demo run with --database has none")
     if tamper is not None:
-        _tamper(data, directory, tamper)
+        if not (directory / MARK).exists():
+            fail(f"{directory} holds no demo: run `coldchain demo --dir {directory} --no-serve` first")
+        tamper_with(data, directory, tamper)
     say = _Teller(quiet=data.as_json)
     with ExitStack() as stack:
         # Before an older demo makes room: what this one would end at.
         loaded = load_scenario(scenario)
         listener = None if no_serve else _listen(stack, settings.http)
         plan = loaded.generate(seed)
+        _check_unused(settings.database)
         _prepare(directory, plan)
         core, document = _run(stack, data, directory, plan, say)
         if data.as_json:
@@ -80,6 +82,22 @@ def _listen(stack: ExitStack, http: str) -> socket:
     return stack.enter_context(listen(parse_address(http, "--http")))
 
 
+def _check_unused(database: str) -> None:
+    """Whatever ledger another database than D's holds, it is no demo's to go on with, and its key may be in D."""
+    from coldchain.db.engine import make_engine
+    from coldchain.db.migrate import NO_TABLES, differences
+
+    if not database:
+        return
+    engine = make_engine(database)
+    try:
+        if differences(engine) != NO_TABLES:
+            where = engine.url.render_as_string(hide_password=True)
+            fail(f"{where} holds a ledger, and a demo begins its own: name an empty database with --database")
+    finally:
+        engine.dispose()
+
+
 def _prepare(directory: Path, plan: Plan) -> None:
     """An empty directory of our own. Anything else in the way is refused, never removed."""
     from coldchain.bootstrap.locks import is_locked
@@ -91,9 +109,19 @@ def _prepare(directory: Path, plan: Plan) -> None:
             fail(f"a demo or server runs on {directory}: end it first, or choose another with --dir")
         if more := _enrolled_since(directory):
             fail(f"{directory} holds more than a demo, {more[0]!r} was enrolled in it: choose another with --dir")
-        shutil.rmtree(directory)
+        _clear(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     _mark(directory, plan)
+
+
+def _clear(directory: Path) -> None:
+    """D itself stays: it may be a link, a mounted volume or where we stand. So does the mark: cut short, this is begun
+    again."""
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != MARK:
+            path.unlink()
 
 
 def _mark(directory: Path, plan: Plan) -> None:
@@ -319,72 +347,3 @@ def _serve(core: Core, listener: socket, *, as_json: bool) -> None:
 
     with following.started(), announced(core.settings.dir, {"http": address}):
         serve_pages(ports, listener, ready)
-
-
-def _tamper(data: Data, directory: Path, index: int) -> NoReturn:
-    """Edit one entry in a copy of the demo's database, its trigger dropped, and see whether fsck names it."""
-    if not (directory / MARK).exists():
-        fail(f"{directory} holds no demo: run `coldchain demo --dir {directory} --no-serve` first")
-    copy = directory / "tampered"
-    shutil.rmtree(copy, ignore_errors=True)
-    copy.mkdir()
-    shutil.copytree(directory / "secrets", copy / "secrets")
-    _copy_database(directory / "coldchain.db", copy / "coldchain.db")
-    bad = _edit_and_check(copy, index)
-    found = bad is not None and bad["index"] == index
-    document = {"tampered": index, "first_bad": bad, "found": found}
-    data.show(
-        document, lambda d: iter([f"{'✓' if found else '!'} entry {index} edited; fsck names {bad and bad['index']}"])
-    )
-    sys.exit(OK if found else BROKEN)
-
-
-def _copy_database(source: Path, target: Path) -> None:
-    import sqlite3
-
-    with sqlite3.connect(source) as original, sqlite3.connect(target) as copy:
-        original.backup(copy)
-
-
-def _edit_and_check(copy: Path, index: int) -> Any:
-    from coldchain.bootstrap.core import open_ledger
-    from coldchain.db.engine import make_engine, writing
-    from coldchain.db.migrate import lift_append_only
-    from coldchain.settings import load_settings
-    from coldchain_ledger.fsck import fsck
-
-    settings = load_settings(dir=copy, database=f"sqlite:///{copy.resolve() / 'coldchain.db'}")
-    engine = make_engine(settings.database_url)
-    with writing(engine) as connection:
-        lift_append_only(connection)
-        if not _edit(connection, index):
-            fail(f"there is no entry {index}")
-    engine.dispose()
-    with open_ledger(settings) as (store, verifier):
-        return fsck(store, verifier).first_bad
-
-
-def _edit(connection: Connection, index: int) -> bool:
-    """Change the last byte of an entry where it is stored, in a row of its own or compressed with others."""
-    from sqlalchemy import select, update
-
-    from coldchain.db.bundles import pack, unpack
-    from coldchain.db.tables.ledger import bundle, entry
-    from coldchain_ledger.tiles import TILE_WIDTH
-
-    stored = connection.scalar(select(entry.c.data).where(entry.c.idx == index))
-    if stored is not None:
-        connection.execute(update(entry).where(entry.c.idx == index).values(data=_other(stored)))
-        return True
-    n, place = divmod(index, TILE_WIDTH)
-    packed = connection.scalar(select(bundle.c.data).where(bundle.c.n == n))
-    if packed is None:
-        return False
-    entries = unpack(packed)
-    entries[place] = _other(entries[place])
-    connection.execute(update(bundle).where(bundle.c.n == n).values(data=pack(entries)))
-    return True
-
-
-def _other(stored: bytes) -> bytes:
-    return stored[:-1] + bytes([stored[-1] ^ 1])
