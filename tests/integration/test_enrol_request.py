@@ -7,9 +7,13 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from coldchain.bootstrap.core import open_core
 from coldchain.bootstrap.enrol import read_request
+from coldchain.cli import group
 from coldchain.services.identity import CommandRefused
+from coldchain.settings import load_settings
 from coldchain_devices.signer import DeviceKey, b64url
 
 
@@ -25,6 +29,17 @@ def test_a_request_signed_by_its_own_key_gives_that_key(tmp_path: Path, alg: str
     key = DeviceKey.generate(alg)  # type: ignore[arg-type]
     (tmp_path / "r").write_bytes(request(key, key) + b"\n")
     assert read_request(tmp_path / "r", "truck-7") == (alg, b64encode(key.public_spki()).decode())
+
+
+def test_a_device_that_proves_possession_is_enrolled_with_its_key(tmp_path: Path) -> None:
+    key = DeviceKey.generate()
+    (tmp_path / "r").write_bytes(request(key, key))
+    words = ["device", "enrol", "--dir", tmp_path / "d", "--org", "o", "--site", "s", "--id", "truck-7", "--json"]
+    done = CliRunner().invoke(group, [*map(str, words), "--request", str(tmp_path / "r")])
+    assert (done.exit_code, json.loads(done.stdout)["kid"]) == (0, "truck-7#1")
+    with open_core(load_settings(dir=tmp_path / "d")) as core:
+        (known,) = core.registry.keys_of("truck-7")
+    assert known.stated["public_key"] == b64encode(key.public_spki()).decode()
 
 
 def test_a_request_for_somebody_elses_key_is_refused(tmp_path: Path) -> None:
