@@ -58,22 +58,22 @@ class Server:
 
     def kill(self) -> None:
         assert self.process is not None
+        assert self.process.stdout is not None
         self.process.send_signal(signal.SIGKILL)
-        self._reap(5)
+        self.process.wait(5)
+        self.process.stdout.close()
 
     def terminate(self) -> float:
-        """Seconds it took to end after SIGTERM."""
-        assert self.process is not None
-        since = time.monotonic()
-        self.process.terminate()
-        self._reap(20)
-        return time.monotonic() - since
-
-    def _reap(self, timeout_s: float) -> None:
+        """Seconds it took to end after SIGTERM, cleanly: exit code 0, and nothing said but the ready line."""
         assert self.process is not None
         assert self.process.stdout is not None
-        self.process.wait(timeout_s)
-        self.process.stdout.close()
+        since = time.monotonic()
+        self.process.terminate()
+        code = self.process.wait(20)
+        took = time.monotonic() - since
+        with self.process.stdout as stdout:
+            assert (code, stdout.read()) == (0, "")
+        return took
 
     def counted(self) -> dict[str, int]:
         """What admission did with messages since the start, as /metrics says it."""
