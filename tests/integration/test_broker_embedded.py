@@ -42,6 +42,12 @@ def accounts():
     return [new_account("server")[0]]
 
 
+def bound_of(directory: Path) -> int:
+    """Bytes that the broker's store may take."""
+    (bound,) = re.findall(r'"max_file_store": (\d+)', (directory / "nats-server.conf").read_text())
+    return int(bound)
+
+
 def test_killing_the_server_ends_its_broker_and_frees_the_store(tmp_path, wait_for, accounts, free_port):
     port = free_port()
     command = [sys.executable, "-c", SERVER, str(tmp_path), str(port)]
@@ -126,7 +132,8 @@ def test_for_a_server_that_is_away_no_more_is_kept_than_the_bound_and_it_gets_al
 ):
     """The ledger needs the disk as well. NATS lets nobody in where it cannot store their session."""
     monkeypatch.setattr(nats_config, "MAX_STORE", 300_000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _directory: SimpleNamespace(free=400_000))
+    monkeypatch.setattr(nats_config, "LEAST_STORE", 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _directory: SimpleNamespace(free=600_000))
     bounded = Nats(tmp_path / "broker", free_port())
     try:
         server = connect(bounded, bounded.server, clean=False)
@@ -143,11 +150,37 @@ def test_for_a_server_that_is_away_no_more_is_kept_than_the_bound_and_it_gets_al
 
         returned = connect(bounded, bounded.server, clean=False)
         wait_for(lambda: {payload for _, payload in returned.received} == set(sent), 20)
-        (bound,) = re.findall(r'"max_file_store": (\d+)', (tmp_path / "broker" / "nats-server.conf").read_text())
-        raised, rest = divmod(int(bound) - 300_000, 200_000)
-        assert (raised >= 1, rest) == (True, 0), f"half of the rest, each time that it let nobody in: {bound}"
+        raised, rest = divmod(bound_of(tmp_path / "broker") - 300_000, 300_000)
+        assert (raised >= 1, rest) == (True, 0), "by half of the rest, each time that it let nobody in"
     finally:
         bounded.stop()
+
+
+def test_what_a_store_holds_when_its_broker_is_started_again_counts_as_taken_and_half_of_the_rest_stays_free(
+    monkeypatch, tmp_path, accounts
+):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _directory: SimpleNamespace(free=10_000_000))
+    with EmbeddedBroker(tmp_path, lambda: accounts, port=0):
+        assert bound_of(tmp_path) == 5_000_000
+    (tmp_path / "js" / "kept").write_bytes(bytes(700_000))
+    with EmbeddedBroker(tmp_path, lambda: accounts, port=0):
+        assert 5_700_000 <= bound_of(tmp_path) < 5_800_000
+
+
+@pytest.mark.parametrize(
+    ("stored", "free", "bound"),
+    [
+        (0, 2**50, 8 * 2**30),
+        (3 * 2**30, 2**50, 8 * 2**30),
+        (8 * 2**30 - 1, 2**50, 9 * 2**30 - 1),
+        (20 * 2**30, 2**50, 21 * 2**30),
+        (5 * 2**30, 2 * 2**30, 6 * 2**30),
+        (5 * 2**30, 0, 5 * 2**30),
+        (0, 0, 2**20),
+    ],
+)
+def test_a_store_is_bounded_from_its_start(stored: int, free: int, bound: int) -> None:
+    assert nats_config.first_bound(stored, free) == bound
 
 
 def test_a_stopped_broker_is_gone_and_its_store_free(tmp_path, accounts):

@@ -94,7 +94,7 @@ class EmbeddedBroker:
         self.directory = directory
         self.address: Address = (host, port)
         self._source = source
-        self._store_bytes = nats_config.MAX_STORE
+        self._store_bytes = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._first_start = threading.Event()
@@ -109,6 +109,8 @@ class EmbeddedBroker:
             accounts = accounts_config(self._source()).encode()
             self._lock_file = _lock(self.directory)
             replace_file(self.directory / "accounts.conf", accounts, mode=0o600)
+        stored = sum(path.stat().st_size for path in (self.directory / "js").rglob("*") if path.is_file())
+        self._store_bytes = nats_config.first_bound(stored, shutil.disk_usage(self.directory).free)
         self._keeper.start()
         self._first_start.wait()
         if self._failure is not None:
@@ -184,7 +186,7 @@ class EmbeddedBroker:
             return f"it cannot store messages: {failure[1] or failure[2]}"
         if _NO_ROOM_FOR_SERVER.search(text):
             # Not all that is free: what devices send meanwhile fills it, and the ledger needs the disk to empty it.
-            self._store_bytes += min(nats_config.MORE_STORE, shutil.disk_usage(self.directory).free // 2)
+            self._store_bytes = nats_config.raised_bound(self._store_bytes, shutil.disk_usage(self.directory).free)
             return f"its store is full and would not let the server in: it may take {self._store_bytes} bytes from now"
         return ""
 

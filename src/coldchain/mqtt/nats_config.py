@@ -19,11 +19,22 @@ ACK_WAIT = "10s"
 LOGIN_TIMEOUT_S = 10
 """10,000 devices that come back at once need 10 s of bcrypt."""
 MAX_STORE = 8 * 2**30
-"""Bytes of messages kept for a server that is away; some 6 million. Without a bound they would take the disk that the
-ledger needs."""
+"""Bytes of messages kept while the server cannot take them; some 6 million. Without a bound they would take the disk
+that the ledger needs."""
 MORE_STORE = 2**30
-"""By so much the bound is raised for a server that comes back to a store that is full, or by half of what is free on
-the disk where that is less."""
+"""By so much the bound is raised for a server that comes back to a store that is full."""
+LEAST_STORE = 2**20
+"""Room for sessions on a disk without any: NATS takes a bound of 0 to mean none."""
+
+
+def first_bound(stored: int, free: int) -> int:
+    """Bytes that a store holding `stored` may take, with `free` left on its disk: half of those stay the ledger's."""
+    return max(stored + min(max(MAX_STORE - stored, MORE_STORE), free // 2), LEAST_STORE)
+
+
+def raised_bound(bound: int, free: int) -> int:
+    """The next one, for a store that let nobody in at this one."""
+    return bound + min(MORE_STORE, free // 2)
 
 
 def main_config(
