@@ -105,12 +105,31 @@ def test_the_same_seed_gives_the_same_messages_and_findings(tmp_path: Path) -> N
     assert found(again) == found(once) != set()
 
 
+def test_another_seed_gives_other_messages(tmp_path: Path) -> None:
+    sent = []
+    for seed in (5, 6):
+        directory = tmp_path / str(seed)
+        smoke = run("demo", "--scenario", "smoke", "--no-serve", "--seed", str(seed), "--dir", str(directory))
+        assert smoke["seed"] == seed
+        sent.append(messages(directory))
+    assert sent[0].isdisjoint(sent[1])
+
+
 def test_an_edited_entry_is_named(finished: tuple[Path, Any]) -> None:
     directory, document = finished
     for index in (0, 1, document["entries"] // 2, document["entries"] - 1):
         told = run("demo", "--dir", str(directory), "--tamper", str(index))
         assert told["first_bad"]["index"] == index
     assert run("fsck", "--dir", str(directory))["ok"], "the demo itself is untouched"
+
+
+def test_an_edited_entry_is_not_found_where_fsck_names_another(finished: tuple[Path, Any], tmp_path: Path) -> None:
+    directory, _ = finished
+    run("demo", "--dir", str(directory), "--tamper", "7")
+    broken = shutil.copytree(directory / "tampered", tmp_path / "broken")
+    shutil.copy(directory / "demo.json", broken)
+    told = run("demo", "--dir", str(broken), "--tamper", "100", expect=1)
+    assert (told["tampered"], told["found"], told["first_bad"]["index"]) == (100, False, 7)
 
 
 def test_an_edited_entry_is_named_where_it_is_compressed_with_others(

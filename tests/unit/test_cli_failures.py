@@ -12,12 +12,17 @@ import click
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import select, update
 
 from coldchain.bootstrap.core import open_core
 from coldchain.cli import COMMANDS, group, main
+from coldchain.db.engine import make_engine, writing
+from coldchain.db.migrate import lift_append_only
+from coldchain.db.tables.ledger import entry
 from coldchain.rules import shipped_documents
 from coldchain.services.chores import rule_entries
 from coldchain.settings import load_settings
+from coldchain_devices.replay import COLUMNS
 from coldchain_ledger.keys import Ed25519Signer
 from coldchain_ledger.log import Draft
 from coldchain_ledger.note import sign_note
@@ -112,6 +117,43 @@ def test_an_answer_that_is_not_ok_stays_the_only_document(ledger: Path, capsys: 
     (ledger / "secrets").chmod(0o755)
     code, out, _ = ended(capsys, "doctor", "--dir", ledger, "--json")
     assert (code, json.loads(out)["ok"]) == (1, False)
+
+
+def edit(directory: Path, index: int) -> None:
+    """Another byte in a stored entry, as somebody with the database in hand would."""
+    engine = make_engine(load_settings(dir=directory).database_url)
+    with writing(engine) as connection:
+        lift_append_only(connection)
+        stored = connection.scalar(select(entry.c.data).where(entry.c.idx == index))
+        assert stored is not None
+        connection.execute(update(entry).where(entry.c.idx == index).values(data=stored[:-1] + b"!"))
+    engine.dispose()
+
+
+def test_an_edited_ledger_is_broken_and_fsck_says_where(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = ended(capsys, "fsck", "--dir", ledger, "--json")
+    assert (code, json.loads(out)["ok"], json.loads(out)["first_bad"]) == (0, True, None)
+    edit(ledger, 3)
+    code, out, _ = ended(capsys, "fsck", "--dir", ledger, "--json")
+    assert (code, json.loads(out)["ok"], json.loads(out)["first_bad"]["index"]) == (1, False, 3)
+    code, out, _ = ended(capsys, "fsck", "--dir", ledger)
+    assert (code, out.splitlines()[0]) == (1, "! broken: entry at entry 3")
+
+
+def test_a_replay_into_an_edited_ledger_is_broken(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording = ledger.parent / "log.csv"
+    row = "0,Q,NONE,2016-08-08,14:39:{:02}" + ",1" * 14 + ",,\n"
+    recording.write_text(",".join(COLUMNS) + "\n#\n" + "".join(map(row.format, range(3))))
+    code, out, _ = ended(capsys, "replay", recording, "--dir", ledger, "--json")
+    assert (code, json.loads(out)["fsck"]) == (0, True)
+    edit(ledger, json.loads(out)["entries"] - 2)
+    code, out, _ = ended(capsys, "replay", recording, "--dir", ledger, "--json")
+    assert (code, json.loads(out)["duplicates"], json.loads(out)["fsck"]) == (1, 3, False)
+
+
+def test_the_key_is_printed_as_whoever_checks_types_it(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_core(load_settings(dir=ledger)) as core:
+        assert ended(capsys, "log", "key", "--dir", ledger) == (0, core.log.vkey + "\n", "")
 
 
 def test_an_error_that_nobody_foresaw_could_not_check_and_keeps_its_traceback(

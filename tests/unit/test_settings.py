@@ -20,6 +20,13 @@ def test_every_setting_is_documented_with_its_meaning() -> None:
         assert field.description in text, f"docs/settings.md describes {name} differently"
 
 
+def test_every_documented_default_is_the_one_in_force() -> None:
+    text = DOC.read_text()
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else str(field.default)
+        assert f"| `COLDCHAIN_{name.upper()}` | {f'`{default}`' if default else '(empty)'} |" in text, name
+
+
 def test_no_documented_setting_is_gone() -> None:
     listed = [line.split("`")[1] for line in DOC.read_text().splitlines() if line.startswith("| `COLDCHAIN_")]
     assert sorted(listed) == sorted(f"COLDCHAIN_{name.upper()}" for name in Settings.model_fields)
