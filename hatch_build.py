@@ -15,7 +15,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCES = ("src", "ledger", "devices")
 COMPILED = {
-    "src/coldchain/domain": "blocks columns devices doors folding halts pauses quality rulepacks temperature watching",
+    "src/coldchain/domain": "blocks columns condition devices doors folding halts pauses quality rulepacks "
+    "temperature watching",
     "src/coldchain/db": "sqlite_rows",
     "src/coldchain/decoders": "jws recorded senml",
     "src/coldchain/mqtt": "answers packets",

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 
 from coldchain.db.engine import make_engine
 from coldchain.db.tables.telemetry import device_state
-from integration.telemetry import Device, World, minute_of
+from integration.telemetry import MINUTE, START, Device, World, minute_of
 
 
 @pytest.fixture
@@ -59,3 +59,33 @@ def test_a_level_of_zero_is_a_level(engine: Engine) -> None:
     world.enrol(device)
     world.hear(battery(device, (0, 5.0)), battery(device, (1, 0)))
     assert last_said(world.fold())[3:] == (1, 0.0)
+
+
+def test_of_a_revoked_key_counts_what_is_reached_as_if_it_had_counted_at_once_and_nothing_else(engine: Engine) -> None:
+    """One message vouches for two of another boot; they tell of the battery and of a clock that is wrong both ways and
+    fast, once held back until their successor comes and once not."""
+    device = Device()
+    said = [
+        battery(device, (0, 80.0), (3 * 1440, 50.0), (-(2 * 10**7), 40.0)),
+        battery(device, (10, 64.0)),
+        device.says((21, -20.0)),
+    ]
+    thief = device.signs('[{"n":"battery","t":1760007600,"v":1.0},{"n":"temp/air","t":1770000000,"v":-20}]')
+    results = []
+    for order in permutations([*said[:2], thief]):
+        for size, forgets in ((None, False), (1, False), (1, True)):
+            world = World(engine)
+            world.enrol(device)
+            world.hear(said[2], at_us=START + 20 * MINUTE)
+            world.revoke(device)
+            for message in order:
+                world.hear(message, at_us=START + 20 * MINUTE)
+                world.fold(size)
+                if forgets:
+                    world.views.reset()
+            assert last_said(world) == (1, 2, 21, 10, 64.0)
+            found = world.verdicts("rule", "channel", "from_us", "to_us", source="device")
+            results.append((world.rows(facts_only=True), sorted(found, key=repr)))
+            assert world.rebuilt(size).rows(facts_only=True) == results[-1][0]
+    assert {channel for rule, channel, *_ in results[0][1] if rule == "device clock"} == {"ahead", "early"}
+    assert all(result == results[0] for result in results)

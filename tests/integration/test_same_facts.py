@@ -26,6 +26,7 @@ from coldchain_ledger.log import Draft
 from exploring import examples
 from opening import new_core
 
+SECOND_US = 1_000_000
 HOUR_US = 3_600_000_000
 Arrival = Callable[[Core], None]
 
@@ -75,7 +76,8 @@ def concluded(
     *,
     ask: bool = True,
 ) -> tuple[dict[str, str], set[tuple[object, ...]]]:
-    """Digests of all fact columns, and the current findings, once ledger time is past every deadline."""
+    """Digests of all fact columns, and the current findings, once ledger time is past every deadline. What arrives is
+    recorded a second apart: a fact column that depended on when would show."""
     clock = Clock(plan.end_us)
     options = load_settings(dir=directory, ask_parties=ask, ask_deadline_h=12.0)
     with new_core(options, clock=clock) as core:
@@ -84,11 +86,12 @@ def concluded(
             [Draft("rules", "operator", "application/json", "rules/test", "declared", (), canonical(RULES))]
         )
         for place, arrive in enumerate(happenings):
+            clock.now_us += SECOND_US
             arrive(core)
             if place in settle_at:
                 core.settle()
         core.settle()
-        clock.now_us += 100 * HOUR_US
+        clock.now_us = plan.end_us + 100 * HOUR_US
         core.log.append([Draft("time", "test", "application/json", "time/end", "derived", (), canonical({"t_us": 1}))])
         core.settle()
         facts = digests(core.engine, [t for t in core.follower.tables() if t.name != "finding"], facts_only=True)

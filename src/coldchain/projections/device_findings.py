@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from coldchain.db import lanes
 from coldchain.db.bulk import append_rows, remove_rows
 from coldchain.db.tables.verdicts import verdict
+from coldchain.domain.condition import FAST_US
 from coldchain.domain.devices import DISPUTED, Changes, Finding
 from coldchain.domain.lateness import STEADY_US, Behind
 from coldchain.domain.rulepacks import SECOND_US
-from coldchain.projections.device_state import FAST_US, Device
+from coldchain.projections.device_state import Device
 from coldchain.projections.series import Span
 
 SOURCE = "device"
@@ -48,7 +49,7 @@ def write_clock_findings(connection: Connection, devices: Iterable[Device], ledg
     ahead of the ledger's (docs/temperature.md 4.5)."""
     stale, rows = [], []
     for known in devices:
-        clock = known.clock
+        clock = known.condition
         spans = {"ahead": (clock.ahead_from_us, clock.ahead_to_us), "early": (clock.early_from_us, clock.early_to_us)}
         for channel, (from_us, to_us) in spans.items():
             if from_us is not None:

@@ -23,6 +23,7 @@ from coldchain.db.tables.telemetry import (
     device_state,
 )
 from coldchain.domain.blocks import block_of
+from coldchain.domain.condition import DAY_US, UNTOLD, Condition, told
 from coldchain.domain.devices import Chain, Changes, Enrolment, Message, Range, parse_identity
 from coldchain.domain.fittings import Fitting
 from coldchain.domain.mappings import DeviceMap
@@ -34,10 +35,6 @@ from coldchain.projections.sites import Sites
 from coldchain.projections.transport import LOOSE, Transport, behind_gateway
 from coldchain.services.recorded import Recorded, beside_telemetry
 
-DAY_US = 86_400_000_000
-HOUR_US = 3_600_000_000
-FAST_US = 300_000_000
-"""A clock further ahead of the ledger's than that is told of; up to a day its times are believed all the same."""
 LOG_BITS = 40
 
 
@@ -46,25 +43,12 @@ def entry_ref(log: int, index: int) -> int:
     return (log - 1) << LOG_BITS | index
 
 
-class Clock(NamedTuple):
-    """What a device told of its battery, and the spans in which its clock was not believed."""
+class Withheld(NamedTuple):
+    """What a message held back would have told had it counted."""
 
-    battery_us: int | None = None
-    battery: float | None = None
-    ahead_from_us: int | None = None
-    ahead_to_us: int | None = None
-    early_from_us: int | None = None
-    early_to_us: int | None = None
-    fast_from_us: int | None = None
-    fast_to_us: int | None = None
-
-    def is_fast(self, t_us: int) -> bool:
-        """Whether the time lies in the hours that are known to be ahead."""
-        return (
-            self.fast_from_us is not None
-            and self.fast_to_us is not None
-            and self.fast_from_us <= t_us < self.fast_to_us
-        )
+    condition: Condition
+    at_us: int
+    """When it was received."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,9 +63,11 @@ class Device:
     fittings: tuple[Fitting, ...] = ()
     """What is known of its sensors, by time."""
     chain: Chain = field(default_factory=Chain)
-    clock: Clock = field(default_factory=Clock)
-    stored: Clock | None = None
-    """The clock that the tables hold."""
+    withheld: dict[bytes, Withheld] = field(default_factory=dict)
+    """Of its messages held back, by hash."""
+    condition: Condition = UNTOLD
+    stored: Condition | None = None
+    """The condition that the tables hold."""
     last_us: int | None = None
     """The newest believable time it told."""
     at_us: int = 0
@@ -190,14 +176,16 @@ class DeviceState:
             by_no[device_no].mountings = self._sites.mountings(rows)
         for row in connection.execute(select(device_state)):
             known = by_no[row.device_no]
-            known.last_us, known.at_us, known.clock = row.last_us, row.at_us, Clock(*row[4:-1])
-            known.stored = known.clock
+            known.last_us, known.at_us, known.condition = row.last_us, row.at_us, Condition(*row[4:-1])
+            known.stored = known.condition
         for row in connection.execute(select(device_range).order_by(*device_range.primary_key)):
             by_no[row.device_no].chain.ranges.append(Range(*row[1:]))
         for row in connection.execute(select(device_disputed)):
             by_no[row.device_no].chain.disputed.add((row.boot, row.seq))
         for row in connection.execute(select(device_held)):
-            by_no[row.device_no].chain.held[bytes(row.sha256)] = Message(*row[1:])
+            message = Message(*row[1:9])
+            by_no[row.device_no].chain.held[message.sha256] = message
+            by_no[row.device_no].withheld[message.sha256] = Withheld(Condition(*row[9:-1]), row.at_us)
 
     def take(self, connection: Connection, batch: Sequence[Recorded]) -> list[Heard]:
         """Fold the batch in memory, identity entries into their tables. Returns its messages in ledger order."""
@@ -233,7 +221,7 @@ class DeviceState:
         """The device as the version has it, and where that speaks of time already told, its messages told anew."""
         known = self._device(version.device, recorded)
         self._mount(known, behind_gateway(version), recorded.entry.at_us)
-        told_us = max(known.last_us or 0, known.clock.ahead_to_us or 0)
+        told_us = max(known.last_us or 0, known.condition.ahead_to_us or 0)
         if version.n > 1 and version.from_us > told_us:
             return heard
         return self._retold(connection, known, recorded, heard)
@@ -242,7 +230,7 @@ class DeviceState:
         """All that gateways passed on of the device before this entry, told anew."""
         self.remapped[known.no] = known
         if not known.chain.ranges:
-            known.clock = known.clock._replace(battery_us=None, battery=None)
+            known.condition = known.condition._replace(battery_us=None, battery=None)
         heard = [one for one in heard if one.device is not known or one.boot != LOOSE]
         for earlier in self._transport.earlier(
             connection, known.name, recorded.log, recorded.index
@@ -253,23 +241,16 @@ class DeviceState:
     def _telemetry(self, recorded: Recorded, telemetry: Telemetry, block: Block | None) -> Heard:
         at_us = recorded.entry.at_us
         known = self._device(telemetry.device, recorded)
-        runs: Sequence[Run] = telemetry.runs
-        block = block_of(runs) if block is None else block
-        clock = known.clock
-        floor_us, latest_us = known.enrolled.time_floor_us, at_us + DAY_US
-        first_us, last_us = block.first_us, block.last_us
-        if first_us is not None and last_us is not None and (first_us < floor_us or last_us > latest_us):
-            runs, clock = _disbelieve(runs, clock, floor_us, latest_us)
-            block = block_of(runs)
-        if block.last_us is not None and block.last_us > at_us + FAST_US and not clock.is_fast(block.last_us):
-            clock = _with_fast(clock, block.last_us)
-        for run in runs:
-            if run.name == "battery" and run.quality == "":
-                clock = _with_battery(clock, run)
+        whole = block_of(telemetry.runs) if block is None else block
+        floor_us = known.enrolled.time_floor_us
+        condition, runs, block = told(known.condition, telemetry.runs, whole, floor_us, at_us)
         quality = ",".join(telemetry.quality) or None
-        heard = self._follow(known, recorded, telemetry.boot, telemetry.seq, clock, quality, runs, block)
-        if known.prompt_day != at_us // DAY_US and heard.boot != LOOSE and heard.sha256 not in known.chain.held:
-            self.arrivals += [Arrival(known, at_us, block.last_us)] if block.last_us is not None else []
+        heard = self._follow(known, recorded, telemetry.boot, telemetry.seq, condition, quality, runs, block)
+        if heard.sha256 in known.chain.held:
+            alone, _, _ = told(UNTOLD, telemetry.runs, whole, floor_us, at_us)
+            known.withheld[heard.sha256] = Withheld(alone, at_us)
+        elif known.prompt_day != at_us // DAY_US and heard.boot != LOOSE and block.last_us is not None:
+            self.arrivals.append(Arrival(known, at_us, block.last_us))
         return heard
 
     def _event(self, recorded: Recorded) -> list[Heard]:
@@ -281,7 +262,10 @@ class DeviceState:
         floor_us, latest_us = known.enrolled.time_floor_us, recorded.entry.at_us + DAY_US
         times = [event.time_us for event in recorded.events if floor_us <= event.time_us <= latest_us]
         block = block_of(())._replace(first_us=min(times, default=None), last_us=max(times, default=None))
-        return [self._follow(known, recorded, boot, seq, known.clock, None, (), block)]
+        heard = self._follow(known, recorded, boot, seq, known.condition, None, (), block)
+        if heard.sha256 in known.chain.held:
+            known.withheld[heard.sha256] = Withheld(UNTOLD, recorded.entry.at_us)
+        return [heard]
 
     def _follow(
         self,
@@ -289,7 +273,7 @@ class DeviceState:
         recorded: Recorded,
         boot: int,
         seq: int,
-        clock: Clock,
+        condition: Condition,
         quality: str | None,
         runs: Sequence[Run],
         block: Block,
@@ -304,12 +288,16 @@ class DeviceState:
         elif "#" in entry.key:
             known.chain.dispute_loose(boot, seq)
         if sha256 not in known.chain.held:
-            if clock is not known.clock and clock[2:] != known.clock[2:]:
-                self.misclocked[known.no] = known
-            known.clock = clock
-            known.last_us, known.at_us = _later(known.last_us, block.last_us), max(known.at_us, entry.at_us)
+            self._believe(known, condition, block.last_us, entry.at_us)
         self._heard[known.no] = known
         return Heard(known, ref, boot, seq, sha256, entry.grade, quality, runs, block)
+
+    def _believe(self, known: Device, condition: Condition, last_us: int | None, at_us: int) -> None:
+        """A message counts: the device's condition with what it tells, its newest time, its receipt."""
+        if condition is not known.condition and condition.clock != known.condition.clock:
+            self.misclocked[known.no] = known
+        known.condition = condition
+        known.last_us, known.at_us = _later(known.last_us, last_us), max(known.at_us, at_us)
 
     def _identity(self, connection: Connection, recorded: Recorded) -> None:
         order, ref = parse_identity(recorded.body), entry_ref(recorded.log, recorded.index)
@@ -376,7 +364,9 @@ class DeviceState:
         chains = [(known, known.chain.changes()) for known in self._heard.values()]
         for known, changes in chains:
             for message in changes.reached:
-                known.last_us = _later(known.last_us, message.last_us)
+                withheld = known.withheld.pop(message.sha256)
+                condition = known.condition.joined(withheld.condition)
+                self._believe(known, condition, message.last_us, withheld.at_us)
         grown = [(known.no, kept) for known, changes in chains for kept in changes.grown]
         ranges = {(known.no, *at): kept for known, changes in chains for at, kept in changes.ranges.items()}
         put_rows(connection, device_range, [_range_row(no, kept) for (no, *_), kept in ranges.items() if kept])
@@ -396,69 +386,24 @@ class DeviceState:
         going_on: list[tuple[Any, ...]] = []
         for known in heard:
             boot, seq = known.chain.top()
-            if known.stored is known.clock:
+            if known.stored is known.condition:
                 going_on.append((known.no, boot, seq, known.last_us, known.at_us))
             else:
-                rows.append((known.no, boot, seq, known.last_us, *known.clock, known.at_us))
-                known.stored = known.clock
+                rows.append((known.no, boot, seq, known.last_us, *known.condition, known.at_us))
+                known.stored = known.condition
         put_rows(connection, device_state, rows)
         update_rows(connection, device_state, ("boot", "seq", "last_us", "at_us"), going_on)
 
     def _write_exceptions(self, connection: Connection, chains: Sequence[tuple[Device, Changes]]) -> None:
         disputed = [(known.no, *position) for known, changes in chains for position in changes.disputed]
         put_rows(connection, device_disputed, disputed)
-        held = {(known.no, sha256): kept for known, changes in chains for sha256, kept in changes.held.items()}
-        put_rows(connection, device_held, [_held_row(no, kept) for (no, _), kept in held.items() if kept])
-        remove_rows(connection, device_held, [key for key, kept in held.items() if kept is None])
+        held = [(known, sha256, kept) for known, changes in chains for sha256, kept in changes.held.items()]
+        put_rows(connection, device_held, [_held_row(known, kept) for known, _, kept in held if kept])
+        remove_rows(connection, device_held, [(known.no, sha256) for known, sha256, kept in held if kept is None])
 
 
 def _later(one_us: int | None, other_us: int | None) -> int | None:
     return one_us if other_us is None else other_us if one_us is None else max(one_us, other_us)
-
-
-def _disbelieve(runs: Iterable[Run], clock: Clock, floor_us: int, latest_us: int) -> tuple[Sequence[Run], Clock]:
-    """Set apart the samples timed before the device's floor or more than a day after their receipt (telemetry §2)."""
-    result = []
-    for run in runs:
-        if run.quality == "bad-time":
-            result.append(run)
-            continue
-        good, bad = Run(run.name, run.quality, [], []), Run(run.name, "bad-time", [], [])
-        for t_us, value in zip(run.times, run.values, strict=True):
-            part = good if floor_us <= t_us <= latest_us else bad
-            part.times.append(t_us)
-            part.values.append(value)
-        result += [part for part in (good, bad) if part.times]
-        clock = _with_spans(clock, [t for t in bad.times if t > latest_us], [t for t in bad.times if t < floor_us])
-    return result, clock
-
-
-def _with_spans(clock: Clock, ahead: Sequence[int], early: Sequence[int]) -> Clock:
-    ahead_from_us, ahead_to_us = _widened(clock.ahead_from_us, clock.ahead_to_us, ahead)
-    early_from_us, early_to_us = _widened(clock.early_from_us, clock.early_to_us, early)
-    return clock._replace(
-        ahead_from_us=ahead_from_us, ahead_to_us=ahead_to_us, early_from_us=early_from_us, early_to_us=early_to_us
-    )
-
-
-def _with_fast(clock: Clock, t_us: int) -> Clock:
-    """In whole hours, so that a device that is always ahead is not told of anew with every message."""
-    begin_us = t_us // HOUR_US * HOUR_US
-    fast_from_us, fast_to_us = _widened(clock.fast_from_us, clock.fast_to_us, (begin_us, begin_us + HOUR_US))
-    return clock._replace(fast_from_us=fast_from_us, fast_to_us=fast_to_us)
-
-
-def _widened(from_us: int | None, to_us: int | None, times: Sequence[int]) -> tuple[int | None, int | None]:
-    known = [t_us for t_us in (from_us, to_us, *times) if t_us is not None]
-    return (min(known), max(known)) if known else (None, None)
-
-
-def _with_battery(clock: Clock, run: Run) -> Clock:
-    """The newest value counts; of several at one time the lowest, so that order does not matter."""
-    t_us, negated = max((t_us, -float(value or 0)) for t_us, value in zip(run.times, run.values, strict=True))
-    if clock.battery_us is not None and (clock.battery_us, -(clock.battery or 0)) >= (t_us, negated):
-        return clock
-    return clock._replace(battery_us=t_us, battery=0.0 - negated)
 
 
 def _enrolment(row: Row[Any]) -> Enrolment:
@@ -485,9 +430,10 @@ def _range_row(no: int, kept: Range) -> tuple[Any, ...]:
     )
 
 
-def _held_row(no: int, kept: Message) -> tuple[Any, ...]:
+def _held_row(known: Device, kept: Message) -> tuple[Any, ...]:
+    withheld = known.withheld[kept.sha256]
     return (
-        no,
+        known.no,
         kept.boot,
         kept.seq,
         kept.sha256,
@@ -496,4 +442,6 @@ def _held_row(no: int, kept: Message) -> tuple[Any, ...]:
         kept.ref,
         kept.first_us,
         kept.last_us,
+        *withheld.condition,
+        withheld.at_us,
     )

@@ -22,6 +22,13 @@ def _device_no(**options: Any) -> Column[int]:
     return Column("device_no", BigInteger, autoincrement=False, nullable=False, info=_PROVENANCE, **options)
 
 
+def _condition() -> list[Column[Any]]:
+    """What is told of a device's battery and clock (`coldchain.domain.condition`)."""
+    spans = [f"{name}_{end}_us" for name in ("ahead", "early", "fast") for end in ("from", "to")]
+    told = [Column(name, BigInteger) for name in spans]
+    return [Column("battery_us", BigInteger), Column("battery", Float), *told]
+
+
 device = Table(
     "device",
     metadata,
@@ -112,14 +119,7 @@ device_state = Table(
     Column("boot", BigInteger),
     Column("seq", BigInteger),
     Column("last_us", BigInteger),
-    Column("battery_us", BigInteger),
-    Column("battery", Float),
-    Column("ahead_from_us", BigInteger),
-    Column("ahead_to_us", BigInteger),
-    Column("early_from_us", BigInteger),
-    Column("early_to_us", BigInteger),
-    Column("fast_from_us", BigInteger),
-    Column("fast_to_us", BigInteger),
+    *_condition(),
     Column("at_us", BigInteger, nullable=False, info=_PROVENANCE),
 )
 """boot, seq: newest message that counts. last_us: newest believable device time. battery: in the unit the device
@@ -174,8 +174,11 @@ device_held = Table(
     Column("entry", BigInteger, nullable=False, info=_PROVENANCE),
     Column("first_us", BigInteger),
     Column("last_us", BigInteger),
+    *_condition(),
+    Column("at_us", BigInteger, nullable=False, info=_PROVENANCE),
 )
-"""Messages of a revoked key, recorded after its revocation and not reached from before it: they do not count."""
+"""Messages of a revoked key, recorded after its revocation and not reached from before it: they do not count, and what
+they tell of the device counts once they are reached. at_us: receipt."""
 
 series = Table(
     "series",
