@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from functools import reduce
 
 from hypothesis import given
@@ -31,12 +32,14 @@ def after(before: Condition, message: list[Run]) -> Condition:
 
 
 @given(st.lists(messages, max_size=5), st.randoms(use_true_random=False))
-def test_messages_in_any_order_and_conditions_joined_in_any_order_tell_the_same(said: list, rng: object) -> None:
+def test_messages_in_any_order_and_conditions_joined_in_any_order_tell_the_same(
+    said: list[list[Run]], rng: random.Random
+) -> None:
     expected = reduce(after, said, UNTOLD)
     alone = [after(UNTOLD, message) for message in said]
     assert reduce(Condition.joined, alone, UNTOLD) == expected
-    rng.shuffle(said)  # type: ignore[attr-defined]
-    rng.shuffle(alone)  # type: ignore[attr-defined]
+    rng.shuffle(said)
+    rng.shuffle(alone)
     assert reduce(after, said, UNTOLD) == reduce(Condition.joined, alone, UNTOLD) == expected
     assert all(expected.joined(one) is expected for one in alone)
 

@@ -49,17 +49,17 @@ def write_clock_findings(connection: Connection, devices: Iterable[Device], ledg
     ahead of the ledger's (docs/temperature.md 4.5)."""
     stale, rows = [], []
     for known in devices:
-        clock = known.condition
-        spans = {"ahead": (clock.ahead_from_us, clock.ahead_to_us), "early": (clock.early_from_us, clock.early_to_us)}
+        told = known.condition
+        spans = {"ahead": (told.ahead_from_us, told.ahead_to_us), "early": (told.early_from_us, told.early_to_us)}
         for channel, (from_us, to_us) in spans.items():
             if from_us is not None:
                 key = (SOURCE, CLOCK, f"dev:{known.name}", channel)
                 stale.append(key)
                 rows.append((*key, from_us, to_us, "unknown", "open", "{}", known.enrolled.grade, "[]"))
-        if clock.fast_from_us is not None:
+        if told.fast_from_us is not None:
             key = (SOURCE, FAST, f"dev:{known.name}", "")
             stale.append(key)
-            span = clock.fast_from_us, clock.fast_to_us
+            span = told.fast_from_us, told.fast_to_us
             rows.append((*key, *span, "unknown", "open", _SPARE, known.enrolled.grade, "[]"))
     _replace(connection, stale, rows, ledger_time_us)
 
